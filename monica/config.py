@@ -1,0 +1,79 @@
+"""The settings: read from the environment once, every value checked, every variable known."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from environs import Env, EnvError, validate
+from platformdirs import user_cache_path
+
+from monica.errors import ConfigError
+
+DEFAULT_REFERENCE = "26-monica--interview.wav"
+LANGUAGES = (
+    "ar", "da", "de", "el", "en", "es", "fi", "fr", "he", "hi", "it", "ja",
+    "ko", "ms", "nl", "no", "pl", "pt", "ru", "sv", "sw", "tr", "zh",
+)  # fmt: skip
+PREFIX = "MONICA_"
+
+
+def _setting(
+    name: str, default: Any, kind: str, check: validate.OneOf | validate.Range | None = None, *, may_be_empty: bool = False
+) -> Any:
+    """Declare a field that the variable `name` sets; `kind` is the environs reader of its type."""
+    metadata = {"name": name, "kind": kind, "check": check, "may_be_empty": may_be_empty}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one process. Durations are in seconds. What each is for: the README's table."""
+
+    port: int = _setting("PORT", 8080, "int", validate.Range(1, 65535))
+    host: str = _setting("HOST", "0.0.0.0", "str")
+    log_level: str = _setting("LOG_LEVEL", "info", "str", validate.OneOf(["debug", "info", "warning", "error"]))
+    reference_audio: Path | None = _setting(
+        "REFERENCE_AUDIO", Path(DEFAULT_REFERENCE), "path", may_be_empty=True
+    )
+    reference_duration_s: float = _setting("REFERENCE_DURATION_S", 120.0, "float", validate.Range(1, 3600))
+    max_text_length: int = _setting("MAX_TEXT_LENGTH", 500, "int", validate.Range(1, 5000))
+    engine: str = _setting("MONICA_ENGINE", "auto", "str", validate.OneOf(["auto", "chatterbox", "espeak"]))
+    device: str = _setting("MONICA_DEVICE", "auto", "str", validate.OneOf(["auto", "cuda", "mps", "cpu"]))
+    model_dir: Path | None = _setting("MONICA_MODEL_DIR", None, "path")
+    model_revision: str = _setting("MONICA_MODEL_REVISION", "main", "str")
+    t3: str = _setting("MONICA_T3", "v3", "str", validate.OneOf(["v2", "v3"]))
+    language: str = _setting("MONICA_LANGUAGE", "fr", "str", validate.OneOf(LANGUAGES))
+    cache_dir: Path = _setting("MONICA_CACHE_DIR", user_cache_path("monica"), "path")
+    cache_mb: int = _setting("MONICA_CACHE_MB", 2048, "int", validate.Range(1, 1_000_000))
+    queue_size: int = _setting("MONICA_QUEUE_SIZE", 64, "int", validate.Range(1, 10_000))
+    deadline_s: float = _setting("MONICA_DEADLINE_S", 30.0, "float", validate.Range(0.1, 3600))
+    threads: int = _setting("MONICA_THREADS", 32, "int", validate.Range(2, 512))
+
+    @classmethod
+    def from_env(cls) -> Settings:
+        """Read the environment. Raises ConfigError, one line that names the variable and its value."""
+        variables = {f.metadata["name"]: f for f in fields(cls)}
+        for name in os.environ:
+            if name.startswith(PREFIX) and name not in variables:
+                nearest = difflib.get_close_matches(name, variables, n=1, cutoff=0)[0]
+                raise ConfigError(f"{name} is not a setting of Monica. Did you mean {nearest}?")
+        return cls(**{f.name: _read(f) for f in fields(cls)})
+
+
+def _read(setting: Field[Any]) -> Any:
+    name, kind = setting.metadata["name"], setting.metadata["kind"]
+    value = os.environ.get(name)
+    if value is None:
+        return setting.default
+    if not value.strip():
+        # A compose file passes variables it was not given as empty ones.
+        return None if setting.metadata["may_be_empty"] else setting.default
+    try:
+        return getattr(Env(), kind)(name, validate=setting.metadata["check"])
+    except EnvError as error:
+        reason = str(error).partition("invalid: ")[2].strip("[]'\" ") or str(error)
+        raise ConfigError(f"{name}={value!r}: {reason}") from error

@@ -1,0 +1,55 @@
+"""Every Prometheus collector of Monica. A label never holds text, a path or anything a caller chose."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+request_duration = Histogram(
+    "monica_request_duration_seconds",
+    "Time to answer an HTTP request.",
+    ["endpoint", "status"],
+    buckets=SECONDS,
+)
+time_to_first_audio = Histogram(
+    "monica_time_to_first_audio_seconds",
+    "Time from a request for speech to its first byte of sound.",
+    buckets=SECONDS,
+)
+queue_wait = Histogram(
+    "monica_queue_wait_seconds",
+    "Time a take waited before the engine began it.",
+    ["lane"],
+    buckets=SECONDS,
+)
+stage_duration = Histogram(
+    "monica_stage_duration_seconds",
+    "Time spent in a stage of making sound: conditionals, t3, s3gen, watermark, espeak, encode.",
+    ["stage"],
+    buckets=SECONDS,
+)
+real_time_factor = Histogram(
+    "monica_real_time_factor",
+    "Synthesis seconds over audio seconds of a take; below 1 is faster than real time.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 50.0),
+)
+cache_lookups = Counter(
+    "monica_cache_lookups_total",
+    "Look-ups in a cache (takes, conditionals) by result (hit, miss, corrupt).",
+    ["cache", "result"],
+)
+cache_write_failures = Counter(
+    "monica_cache_write_failures_total", "Entries a cache could not keep.", ["cache"]
+)
+cache_bytes = Gauge("monica_cache_bytes", "Bytes on disk in the cache of takes.")
+takes = Counter(
+    "monica_takes_total",
+    "Takes by how they ended: ok, failed, deadline, abandoned, refused.",
+    ["outcome"],
+)
+queue_depth = Gauge("monica_queue_depth", "Takes that wait for the engine.", ["lane"])
+ready = Gauge("monica_ready", "1 when the engine is ready to speak, else 0.")
+model_load_seconds = Gauge(
+    "monica_model_load_seconds", "Seconds the last load took, conditionals and warm-up included."
+)
