@@ -22,7 +22,12 @@ PREFIX = "MONICA_"
 
 
 def _setting(
-    name: str, default: Any, kind: str, check: validate.OneOf | validate.Range | None = None, *, may_be_empty: bool = False
+    name: str,
+    default: Any,
+    kind: str,
+    check: validate.OneOf | validate.Range | None = None,
+    *,
+    may_be_empty: bool = False,
 ) -> Any:
     """Declare a field that the variable `name` sets; `kind` is the environs reader of its type."""
     metadata = {"name": name, "kind": kind, "check": check, "may_be_empty": may_be_empty}
@@ -36,9 +41,7 @@ class Settings:
     port: int = _setting("PORT", 8080, "int", validate.Range(1, 65535))
     host: str = _setting("HOST", "0.0.0.0", "str")
     log_level: str = _setting("LOG_LEVEL", "info", "str", validate.OneOf(["debug", "info", "warning", "error"]))
-    reference_audio: Path | None = _setting(
-        "REFERENCE_AUDIO", Path(DEFAULT_REFERENCE), "path", may_be_empty=True
-    )
+    reference_audio: Path | None = _setting("REFERENCE_AUDIO", Path(DEFAULT_REFERENCE), "path", may_be_empty=True)
     reference_duration_s: float = _setting("REFERENCE_DURATION_S", 120.0, "float", validate.Range(1, 3600))
     max_text_length: int = _setting("MAX_TEXT_LENGTH", 500, "int", validate.Range(1, 5000))
     engine: str = _setting("MONICA_ENGINE", "auto", "str", validate.OneOf(["auto", "chatterbox", "espeak"]))

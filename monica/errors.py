@@ -1,16 +1,16 @@
 """Monica's errors. Each carries the HTTP status and code it answers with; none of them knows Flask.
 
-    MonicaError                 500 internal
-    ├── InvalidText             400 text_empty, text_too_long
-    ├── InvalidRequest          422 json_invalid, request_invalid
-    ├── UnknownVoice            404 voice_unknown
-    ├── RequestTimeout          408 request_timeout
-    ├── NotReady                503 model_loading, model_failed, shutting_down
-    ├── Overloaded              503 overloaded
-    ├── DeadlineExceeded        504 deadline_exceeded
-    ├── SynthesisFailed         500 synthesis_failed
-    └── ModelUnavailable        the loader's: the weights cannot be had or read just now
-    ConfigError                 start-up only, never HTTP
+MonicaError                 500 internal
+├── InvalidText             400 text_empty, text_too_long
+├── InvalidRequest          422 json_invalid, request_invalid
+├── UnknownVoice            404 voice_unknown
+├── RequestTimeout          408 request_timeout
+├── NotReady                503 model_loading, model_failed, shutting_down
+├── Overloaded              503 overloaded
+├── DeadlineExceeded        504 deadline_exceeded
+├── SynthesisFailed         500 synthesis_failed
+└── ModelUnavailable        the loader's: the weights cannot be had or read just now
+ConfigError                 start-up only, never HTTP
 """
 
 from __future__ import annotations

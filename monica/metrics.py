@@ -39,9 +39,7 @@ cache_lookups = Counter(
     "Look-ups in a cache (takes, conditionals) by result (hit, miss, corrupt).",
     ["cache", "result"],
 )
-cache_write_failures = Counter(
-    "monica_cache_write_failures_total", "Entries a cache could not keep.", ["cache"]
-)
+cache_write_failures = Counter("monica_cache_write_failures_total", "Entries a cache could not keep.", ["cache"])
 cache_bytes = Gauge("monica_cache_bytes", "Bytes on disk in the cache of takes.")
 takes = Counter(
     "monica_takes_total",

@@ -1,0 +1,53 @@
+"""The HTTP side: blueprints, schemas and the one error handler. Only this package knows Flask."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import flask_smorest
+import flask_swagger_ui
+from flask import Blueprint, Flask
+
+from monica.announcer import Announcer
+from monica.api import access, errors
+from monica.api.health import health
+from monica.api.metrics import metrics
+from monica.api.schemas import ErrorSchema
+from monica.api.tts import tts
+
+MAX_BODY_BYTES = 64 * 1024
+
+
+class Api(flask_smorest.Api):
+    ERROR_SCHEMA = ErrorSchema
+
+    def _register_error_handlers(self) -> None:
+        """Leave errors to monica.api.errors: one handler, one shape."""
+
+
+def build(announcer: Announcer, version: str) -> Flask:
+    """Make the Flask application that speaks through `announcer`."""
+    app = Flask("monica", static_folder=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        PROVIDE_AUTOMATIC_OPTIONS=False,
+        API_TITLE="Monica",
+        API_VERSION=version,
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/",
+        OPENAPI_JSON_PATH="openapi.json",
+        OPENAPI_SWAGGER_UI_PATH="/docs",
+        OPENAPI_SWAGGER_UI_URL="/docs/assets/",
+        OPENAPI_SWAGGER_UI_CONFIG={"deepLinking": True, "tryItOutEnabled": True},
+    )
+    app.extensions["announcer"] = announcer
+    access.register(app)
+    errors.register(app)
+    api = Api(app)
+    for blueprint in (tts, health, metrics):
+        api.register_blueprint(blueprint)
+    # Swagger UI's files come in a wheel: the page needs nothing from another host.
+    assets = Path(os.fspath(flask_swagger_ui.__file__)).parent / "dist"
+    app.register_blueprint(Blueprint("docs", __name__, static_folder=assets, static_url_path="/docs/assets"))
+    return app

@@ -1,0 +1,41 @@
+"""Around every request: its id, its line in the log, its time in the metrics."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+
+from flask import Flask, Response, g, request
+
+from monica import metrics
+from monica.logs import request_id
+
+logger = logging.getLogger("monica.access")
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_QUIET = {"/health", "/health/live", "/metrics"}  # asked every few seconds, for ever
+
+
+def register(app: Flask) -> None:
+    @app.before_request
+    def begin() -> None:
+        g.began = time.perf_counter()
+        sent = request.headers.get("X-Request-Id", "")
+        request_id.set(sent if _SANE_ID.fullmatch(sent) else uuid.uuid4().hex)
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        took = time.perf_counter() - g.began
+        response.headers["X-Request-Id"] = request_id.get()
+        endpoint = request.url_rule.rule if request.url_rule else "none"
+        metrics.request_duration.labels(endpoint, response.status_code).observe(took)
+        level = logging.DEBUG if request.path in _QUIET and response.status_code < 400 else logging.INFO
+        # The path may hold anything; what it is logged as holds no line break.
+        logger.log(
+            level,
+            "%s %s %d %.3fs %s",
+            request.method, ascii(request.path)[1:-1], response.status_code, took, g.get("outcome", ""),
+        )  # fmt: skip
+        return response

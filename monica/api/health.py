@@ -1,0 +1,30 @@
+"""GET /health and /health/live: whether Monica speaks, and whether she is there at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flask_smorest
+from flask import current_app
+
+from monica.announcer import Announcer
+from monica.api.schemas import HealthSchema, LiveSchema
+
+health = flask_smorest.Blueprint("health", __name__, description="Health")
+
+
+@health.route("/health", methods=["GET"])
+@health.response(200, HealthSchema, description="Ready to speak.")
+@health.alt_response(503, schema=HealthSchema, description="Not ready; `reason` says why.")
+def ready() -> tuple[dict[str, Any], int]:
+    """Tell whether Monica is ready to speak. Never waits on the engine."""
+    announcer: Announcer = current_app.extensions["announcer"]
+    state = announcer.health()
+    return state, 200 if state["status"] == "ok" else 503
+
+
+@health.route("/health/live", methods=["GET"])
+@health.response(200, LiveSchema)
+def live() -> dict[str, str]:
+    """Answer as long as the process serves."""
+    return {"status": "ok"}

@@ -1,0 +1,155 @@
+"""What comes in and what goes out, as marshmallow schemas; the OpenAPI page is made from them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+import marshmallow as ma
+from flask import Request
+from webargs.flaskparser import FlaskParser
+
+from monica.announcer import SpeechRequest
+from monica.engine import MAX_SEED, SynthesisParams
+from monica.errors import InvalidRequest
+from monica.takes import Lane
+from monica.voices import DEFAULT_VOICE
+
+DEFAULTS = SynthesisParams()
+
+
+class Number(ma.fields.Float):
+    """A JSON number; marshmallow's own Float takes "0.5" and true as well."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Whole(ma.fields.Integer):
+    """A JSON number without a fraction."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class SpeechSchema(ma.Schema):
+    """The body of POST /blabla. An unknown field is an error, so that a typo is never silent."""
+
+    class Meta:
+        unknown = ma.RAISE
+
+    text = ma.fields.String(
+        required=True,
+        metadata={
+            "description": "The sentence to speak; any Unicode. It may have MAX_TEXT_LENGTH characters (500) "
+            "once control characters are gone and white space is folded.",
+            "example": "Pablo vient de se faire éliminer par Rusmir !",
+        },
+    )
+    voice = ma.fields.String(
+        load_default=DEFAULT_VOICE, metadata={"description": "Name of the voice.", "example": DEFAULT_VOICE}
+    )
+    seed = Whole(
+        strict=True,
+        load_default=None,
+        allow_none=False,
+        validate=ma.validate.Range(0, MAX_SEED),
+        metadata={"description": "The same seed gives the same take; without it any take will do."},
+    )
+    exaggeration = Number(
+        load_default=DEFAULTS.exaggeration,
+        validate=ma.validate.Range(0, 2),
+        metadata={"description": "How expressive the voice is."},
+    )
+    cfg_weight = Number(
+        load_default=DEFAULTS.cfg_weight,
+        validate=ma.validate.Range(0, 1),
+        metadata={"description": "How strongly the text and the voice guide the sampling."},
+    )
+    temperature = Number(
+        load_default=DEFAULTS.temperature,
+        validate=ma.validate.Range(0.05, 5),
+        metadata={"description": "How freely speech tokens are sampled."},
+    )
+    priority = ma.fields.Enum(
+        Lane,
+        by_value=True,
+        load_default=Lane.LIVE,
+        metadata={"description": "Live takes go before background ones."},
+    )
+
+    @ma.post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> SpeechRequest:
+        params = SynthesisParams(
+            exaggeration=data["exaggeration"],
+            cfg_weight=data["cfg_weight"],
+            temperature=data["temperature"],
+        )
+        return SpeechRequest(
+            text=data["text"], voice=data["voice"], seed=data["seed"], params=params, lane=data["priority"]
+        )
+
+
+class ErrorDetail(ma.Schema):
+    code = ma.fields.String(required=True, metadata={"example": "text_too_long"})
+    message = ma.fields.String(required=True, metadata={"example": "Text is 612 characters, at most 500."})
+    param = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "The field that is wrong, if one is."}
+    )
+
+
+class ErrorSchema(ma.Schema):
+    """The one shape of every error."""
+
+    error = ma.fields.Nested(ErrorDetail, required=True)
+
+
+class HealthSchema(ma.Schema):
+    status = ma.fields.String(required=True, validate=ma.validate.OneOf(["loading", "ok", "failed", "stopping"]))
+    device = ma.fields.String(required=True)
+    model_loaded = ma.fields.Boolean(required=True)
+    engine = ma.fields.String(required=True)
+    model = ma.fields.String(allow_none=True)
+    voice = ma.fields.String(required=True)
+    uptime_s = ma.fields.Float(required=True)
+    queue_depth = ma.fields.Integer(required=True)
+    last_success_s = ma.fields.Float(allow_none=True, metadata={"description": "Seconds since a take last ended well."})
+    failures_in_a_row = ma.fields.Integer(required=True)
+    reason = ma.fields.String(allow_none=True, metadata={"description": "Why it is not ready."})
+
+
+class LiveSchema(ma.Schema):
+    status = ma.fields.String(required=True, metadata={"example": "ok"})
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+class BodyParser(FlaskParser):
+    """Reads a request's JSON body; what is wrong with it is one of Monica's errors."""
+
+    def load_json(self, req: Request, schema: ma.Schema) -> Any:
+        if not req.is_json:
+            raise InvalidRequest("The Content-Type must be application/json.", code="json_invalid")
+        try:
+            body = json.loads(req.get_data(cache=True), parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise InvalidRequest("The body is not JSON.", code="json_invalid") from error
+        if not isinstance(body, dict):
+            raise InvalidRequest("The body must be a JSON object.", code="json_invalid")
+        return body
+
+    def handle_error(self, error: ma.ValidationError, *args: Any, **kwargs: Any) -> NoReturn:
+        field, message = _first(error.messages)
+        raise InvalidRequest(f"{field}: {message}", param=field) from error
+
+
+def _first(messages: Any) -> tuple[str, str]:
+    """Return the first wrong field and what is wrong with it, out of webargs' {"json": {field: [message]}}."""
+    field, found = next(iter(messages["json"].items()))
+    return str(field), str(found[0] if isinstance(found, list) else found)

@@ -1,0 +1,84 @@
+"""POST /blabla: a sentence in, a WAV out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import flask_smorest
+from flask import Response, current_app, g, request
+
+from monica import metrics
+from monica.announcer import Announcer, SpeechRequest
+from monica.api.schemas import BodyParser, ErrorSchema, SpeechSchema
+
+
+class Blueprint(flask_smorest.Blueprint):
+    ARGUMENTS_PARSER = BodyParser()
+
+
+tts = Blueprint("tts", __name__, description="Speech")
+
+_TEXT = {"schema": {"type": "string"}}
+_HEADERS = {
+    "Content-Disposition": _TEXT | {"description": 'inline; filename="monica.wav"'},
+    "X-Generation-Time": _TEXT | {"description": "Seconds this request took, as 2.34s."},
+    "X-Audio-Duration": _TEXT | {"description": "Seconds of sound, as 3.12s."},
+    "X-Monica-Cache": {
+        "schema": {"type": "string", "enum": ["hit", "miss", "joined"]},
+        "description": "joined: another request was already making it.",
+    },
+    "X-Monica-Engine": {"schema": {"type": "string", "enum": ["chatterbox", "espeak"]}},
+    "ETag": _TEXT | {"description": "The take's key; sent back as If-None-Match it gives 304."},
+}
+_RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+
+
+@tts.route("/blabla", methods=["POST"])
+@tts.arguments(SpeechSchema, description="Cache-Control: no-cache makes a new take, no-store keeps none.")
+@tts.response(
+    200,
+    {"type": "string", "contentMediaType": "audio/wav"},
+    content_type="audio/wav",
+    description="The sentence, mono 16-bit PCM.",
+    headers=_HEADERS,
+)
+@tts.alt_response(304, description="The take If-None-Match names is still the one.", success=True)
+@tts.alt_response(400, schema=ErrorSchema, description="text_empty, text_too_long")
+@tts.alt_response(404, schema=ErrorSchema, description="voice_unknown")
+@tts.alt_response(408, schema=ErrorSchema, description="request_timeout")
+@tts.alt_response(413, schema=ErrorSchema, description="body_too_large")
+@tts.alt_response(422, schema=ErrorSchema, description="json_invalid, request_invalid")
+@tts.alt_response(500, schema=ErrorSchema, description="synthesis_failed")
+@tts.alt_response(
+    503,
+    schema=ErrorSchema,
+    description="model_loading, model_failed, overloaded, shutting_down",
+    headers=_RETRY_AFTER,
+)
+@tts.alt_response(504, schema=ErrorSchema, description="deadline_exceeded")
+def blabla(speech: SpeechRequest) -> Response:
+    """Speak a sentence."""
+    announcer: Announcer = current_app.extensions["announcer"]
+    asked = request.cache_control
+    speech = replace(speech, fresh=asked.no_cache is not None, keep=not asked.no_store)
+    if request.if_none_match and not speech.fresh:
+        key = announcer.key_of(speech)
+        if request.if_none_match.contains_weak(key) and not request.if_none_match.star_tag:
+            return Response(status=304, headers={"ETag": f'"{key}"'})
+    said = announcer.announce(speech)
+    took = time.perf_counter() - g.began
+    metrics.time_to_first_audio.observe(took)
+    g.outcome = f"{said.cache} {said.duration_s:.2f}s of audio"
+    return Response(
+        said.wav,
+        mimetype="audio/wav",
+        headers={
+            "Content-Disposition": 'inline; filename="monica.wav"',
+            "X-Generation-Time": f"{took:.2f}s",
+            "X-Audio-Duration": f"{said.duration_s:.2f}s",
+            "X-Monica-Cache": said.cache,
+            "X-Monica-Engine": said.engine,
+            "ETag": f'"{said.key}"',
+        },
+    )

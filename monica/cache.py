@@ -1,0 +1,128 @@
+"""The two stores on disk: takes and conditionals. Bytes only, never a pickle; a bad entry is a miss."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from diskcache import Cache, Disk, Timeout
+from diskcache.core import MODE_BINARY, MODE_RAW
+
+from monica import metrics
+from monica.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+# What reading or writing can meet: a database that is locked, corrupt or read-only, a file that is gone,
+# a full disk, an entry that is not ours (TypeError, ValueError).
+_FAULTS = (sqlite3.Error, OSError, Timeout, TypeError, ValueError)
+
+
+class BytesDisk(Disk):  # type: ignore[misc]
+    """A diskcache Disk that never pickles nor unpickles: whoever can write to the folder must not run code."""
+
+    def put(self, key: Any) -> tuple[Any, bool]:
+        if not isinstance(key, str):
+            raise TypeError(f"a key is text, not {type(key).__name__}")
+        return key, True
+
+    def get(self, key: Any, raw: bool) -> Any:
+        if not raw:
+            raise TypeError("a pickled key is refused")
+        return key
+
+    def store(self, value: Any, read: bool, key: Any = None) -> Any:
+        if not isinstance(value, bytes) or read:
+            raise TypeError(f"a value is bytes, not {type(value).__name__}")
+        return super().store(value, read, key)
+
+    def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
+        if mode not in (MODE_RAW, MODE_BINARY) or read:
+            raise TypeError("an entry that is not bytes is refused")
+        return super().fetch(mode, filename, value, read)
+
+
+class Store:
+    """Bytes by key, each kept with its SHA-256. No method but the constructor ever raises for a bad disk."""
+
+    def __init__(self, name: str, directory: Path, *, megabytes: int | None = None) -> None:
+        """Open or create a store. megabytes: beyond it the least recently used entries go; None: none goes.
+
+        Raises ConfigError where the folder cannot be written or holds something else.
+        """
+        self._name = name
+        try:
+            self._cache = self._open(directory, megabytes)
+        except (sqlite3.Error, OSError, Timeout) as error:
+            raise ConfigError(
+                f"MONICA_CACHE_DIR={str(directory.parent)!r} cannot be used ({error}). "
+                "Choose a folder that can be written."
+            ) from error
+
+    def _open(self, directory: Path, megabytes: int | None) -> Cache:
+        def connect() -> Cache:
+            return Cache(
+                str(directory),
+                disk=BytesDisk,
+                timeout=5,
+                eviction_policy="least-recently-used" if megabytes else "none",
+                size_limit=(megabytes or 0) * 2**20,
+            )
+
+        try:
+            return connect()
+        except (sqlite3.OperationalError, OSError, Timeout):
+            raise  # read-only, no room, no permission: nothing that starting afresh would mend
+        except (sqlite3.DatabaseError, TypeError) as error:
+            aside = directory.with_name(f"{directory.name}.corrupt-{time.time():.0f}")
+            directory.rename(aside)
+            logger.error("cache of %s: corrupt (%s); set aside as %s, starting afresh", self._name, error, aside.name)
+            return connect()
+
+    def get(self, key: str, *, counted: bool = True) -> bytes | None:
+        """Return the bytes kept under `key`, or None; an entry that is corrupt is removed.
+
+        counted: whether the look-up shows in the metrics.
+        """
+        try:
+            value, digest = self._cache.get(key, tag=True)
+            if value is not None and hashlib.sha256(value).hexdigest() != digest:
+                raise ValueError("its checksum differs")
+        except _FAULTS as error:
+            logger.warning("cache of %s: entry %.12s cannot be used (%s); it is made again", self._name, key, error)
+            metrics.cache_lookups.labels(self._name, "corrupt").inc()
+            self.remove(key)
+            return None
+        if counted:
+            metrics.cache_lookups.labels(self._name, "miss" if value is None else "hit").inc()
+        return value  # type: ignore[no-any-return]
+
+    def put(self, key: str, value: bytes) -> bool:
+        """Keep bytes under `key`, atomically. Returns whether they are kept; a failure is logged."""
+        try:
+            kept = bool(self._cache.set(key, value, tag=hashlib.sha256(value).hexdigest()))
+        except _FAULTS as error:
+            logger.error("cache of %s: entry %.12s cannot be kept (%s)", self._name, key, error)
+            metrics.cache_write_failures.labels(self._name).inc()
+            return False
+        return kept
+
+    def remove(self, key: str) -> None:
+        try:
+            self._cache.delete(key)
+        except _FAULTS as error:
+            logger.warning("cache of %s: entry %.12s cannot be removed (%s)", self._name, key, error)
+
+    def volume(self) -> int:
+        """Bytes on disk; 0 where they cannot be counted."""
+        try:
+            return int(self._cache.volume())
+        except _FAULTS:
+            return 0
+
+    def close(self) -> None:
+        self._cache.close()

@@ -1,0 +1,125 @@
+"""The embedded engine: espeak-ng in process, no GPU, no download. Imports no torch, so its process stays small.
+
+Source: espeak-ng's speak_lib.h; the library and its data come in the espeakng-loader wheel.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_short, c_size_t, c_uint, c_void_p
+from typing import Any
+
+import espeakng_loader
+import numpy as np
+from numpy.typing import NDArray
+
+from monica import metrics
+from monica.config import Settings
+from monica.engine import Check, Reference, SynthesisParams
+from monica.errors import ConfigError, SynthesisFailed
+
+_OUTPUT_SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: samples come to the callback, espeak_Synth returns when done
+_INITIALIZE_DONT_EXIT = 0x8000  # or the library ends the whole process where its data is missing
+_CHARS_UTF8 = 1
+_POSITION_CHARACTER = 1
+_BUFFER_MS = 100
+_VOICES = {"no": "nb", "zh": "cmn"}  # where Monica's code is not espeak-ng's voice name
+
+# int callback(short *wav, int numsamples, espeak_EVENT *events); 1 ends the synthesis
+_SynthCallback = CFUNCTYPE(c_int, POINTER(c_short), c_int, c_void_p)
+
+
+class EspeakEngine:
+    """espeak-ng at its native rate.
+
+    The library keeps its state in globals, so there is one of it a process and a lock around every call.
+    """
+
+    name = "espeak"
+    device = "cpu"
+    clones = False
+
+    _lock = threading.Lock()
+    _library: ctypes.CDLL | None = None
+    _sample_rate = 0
+    _version = ""
+
+    def __init__(self, settings: Settings) -> None:
+        self._language = settings.language
+        self._chunks: list[NDArray[np.int16]] = []
+        self._check: Check = lambda: None
+        self._error: BaseException | None = None
+        self._callback = _SynthCallback(self._receive)  # kept: the library holds only a pointer to it
+
+    @property
+    def model(self) -> str:
+        return f"espeak-ng {self._version}"
+
+    @property
+    def sample_rate(self) -> int:
+        return self._sample_rate
+
+    @property
+    def fingerprint(self) -> str:
+        return f"espeak {self._version} {self._language}"
+
+    def load(self) -> None:
+        with self._lock:
+            library = self._initialize()
+            voice = _VOICES.get(self._language, self._language)
+            if library.espeak_SetVoiceByName(voice.encode()) != 0:
+                raise ConfigError(f"MONICA_LANGUAGE={self._language}: espeak-ng has no such voice.")
+
+    def make_conditionals(self, reference: Reference | None) -> bytes:
+        raise NotImplementedError("espeak-ng clones no voice")
+
+    def add_voice(self, name: str, conditionals: bytes) -> None:
+        raise NotImplementedError("espeak-ng clones no voice")
+
+    def synthesize(
+        self, text: str, *, voice: str, params: SynthesisParams, seed: int, check: Check
+    ) -> NDArray[np.float32]:
+        """Speak `text`. espeak-ng has one voice and no sampling: voice, params and seed change nothing."""
+        with self._lock, metrics.stage_duration.labels("espeak").time():
+            library = self._initialize()
+            self._chunks, self._check, self._error = [], check, None
+            library.espeak_SetSynthCallback(self._callback)
+            encoded = text.encode()
+            status = library.espeak_Synth(encoded, len(encoded) + 1, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None)
+            if self._error is not None:
+                raise self._error
+            if status != 0:
+                raise SynthesisFailed(f"espeak-ng failed with status {status}.")
+            samples = np.concatenate(self._chunks) if self._chunks else np.empty(0, np.int16)
+        return samples.astype(np.float32) / 32768.0
+
+    def _receive(self, wav: Any, count: int, _events: object) -> int:
+        # An exception cannot cross the C frames: it is kept, espeak-ng is told to stop, and it is raised after.
+        try:
+            self._check()
+            if wav and count:
+                self._chunks.append(np.ctypeslib.as_array(wav, (count,)).copy())
+        except BaseException as error:
+            self._error = error
+            return 1
+        return 0
+
+    @classmethod
+    def _initialize(cls) -> ctypes.CDLL:
+        if cls._library is None:
+            library = ctypes.CDLL(espeakng_loader.get_library_path())
+            library.espeak_Initialize.argtypes = [c_int, c_int, c_char_p, c_int]
+            library.espeak_SetVoiceByName.argtypes = [c_char_p]
+            library.espeak_SetSynthCallback.argtypes = [_SynthCallback]
+            library.espeak_Synth.argtypes = [
+                c_char_p, c_size_t, c_uint, c_int, c_uint, c_uint, POINTER(c_uint), c_void_p,
+            ]  # fmt: skip
+            data = espeakng_loader.get_data_path().encode()
+            rate = library.espeak_Initialize(_OUTPUT_SYNCHRONOUS, _BUFFER_MS, data, _INITIALIZE_DONT_EXIT)
+            if rate <= 0:
+                raise ConfigError("espeak-ng cannot start: its data is missing. Install espeakng-loader again.")
+            library.espeak_Info.restype = c_char_p
+            cls._version = library.espeak_Info(None).decode()
+            cls._sample_rate, cls._library = rate, library
+        return cls._library

@@ -1,0 +1,58 @@
+"""Which engine speaks here. Finds accelerators without importing torch, which a laptop may not have."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import logging
+import platform
+import sys
+
+from monica.config import Settings
+from monica.engine import Engine
+from monica.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+INSTALL_CHATTERBOX = "install it with: make install EXTRA=chatterbox"
+
+
+def accelerator() -> str | None:
+    """Return `cuda` or `mps` where there is one. Initialises CUDA: never call it before a fork."""
+    if sys.platform == "darwin":
+        return "mps" if platform.machine() == "arm64" else None
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return None
+    return "cuda" if count.value > 0 else None
+
+
+def chatterbox_installed() -> bool:
+    return importlib.util.find_spec("chatterbox") is not None and importlib.util.find_spec("torch") is not None
+
+
+def choose_engine(settings: Settings) -> Engine:
+    """Make the engine the settings ask for, not yet loaded, and say in the log which and why.
+
+    Raises ConfigError where Chatterbox is asked for, or its device is here, and it is not installed.
+    """
+    name, why = settings.engine, f"MONICA_ENGINE={settings.engine}"
+    if name == "auto":
+        found = accelerator() if settings.device in ("auto", "cuda", "mps") else None
+        name = "chatterbox" if found else "espeak"
+        why = f"auto: {found} is here" if found else "auto: neither CUDA nor MPS is here, or MONICA_DEVICE=cpu"
+    if name == "espeak":
+        logger.info("engine: espeak, the embedded voice; it is not Monica's cloned voice (%s)", why)
+        from monica.engine.espeak import EspeakEngine
+
+        return EspeakEngine(settings)
+    logger.info("engine: chatterbox (%s)", why)
+    if not chatterbox_installed():
+        raise ConfigError(f"Chatterbox is not installed ({why}); {INSTALL_CHATTERBOX}, or set MONICA_ENGINE=espeak.")
+    from monica.engine.chatterbox import ChatterboxEngine
+
+    return ChatterboxEngine(settings)

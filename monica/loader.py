@@ -1,0 +1,161 @@
+"""Loads the engine in the background and knows whether Monica is ready. A model that cannot be had is tried again."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+from monica import metrics
+from monica.cache import Store
+from monica.config import Settings
+from monica.engine import Engine, SynthesisParams
+from monica.engine.selection import choose_engine
+from monica.errors import ConfigError, ModelUnavailable, MonicaError, NotReady
+from monica.voices import DEFAULT_VOICE, read_reference
+
+logger = logging.getLogger(__name__)
+
+WARM_UP_TEXT = "Bonjour à tous, ici Monica."
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 300.0
+
+
+class Status(StrEnum):
+    LOADING = "loading"
+    OK = "ok"
+    FAILED = "failed"
+    STOPPING = "stopping"
+
+
+class Loader:
+    """The way from settings to an engine that is ready to speak.
+
+    engine: one to use instead of what the settings choose (tests).
+    """
+
+    def __init__(self, settings: Settings, conditionals: Store, engine: Engine | None = None) -> None:
+        self._settings = settings
+        self._conditionals = conditionals
+        self._given = engine
+        self._engine: Engine | None = None
+        self._stop = threading.Event()
+        self.voices: dict[str, str] = {}  # name -> digest
+        self.loaded = False
+        self.status = Status.LOADING
+        self.reason: str | None = "The model is being loaded."
+
+    @property
+    def chosen(self) -> Engine | None:
+        """The engine, loaded or not; None until it is chosen."""
+        return self._engine
+
+    def ready_engine(self) -> Engine:
+        """Return the engine. Raises NotReady with the reason until it is ready."""
+        if self._engine is not None and self.loaded:
+            return self._engine
+        if self.status is Status.FAILED:
+            raise NotReady(f"The model cannot be used: {self.reason}", code="model_failed", retry_after=15)
+        raise NotReady("The model is being loaded.", retry_after=5)
+
+    def start(self, on_config_error: Callable[[ConfigError], None]) -> None:
+        """Load in a thread of its own; `on_config_error` is called there where a setting must be changed."""
+
+        def run() -> None:
+            try:
+                self.load()
+            except ConfigError as error:
+                self.status, self.reason = Status.FAILED, str(error)
+                on_config_error(error)
+
+        threading.Thread(target=run, name="loader", daemon=True).start()
+
+    def load(self) -> None:
+        """Load, trying again with a growing pause while the model is unavailable. Raises ConfigError."""
+        pause = FIRST_PAUSE_S
+        while not self._stop.is_set():
+            try:
+                self.load_once()
+            except ConfigError:
+                raise
+            except MonicaError as error:
+                reason = str(error)
+                logger.error("the model is not available: %s; trying again in %.0f s", reason, pause)
+            except Exception as error:
+                # The guard of the loader thread: the server stays up and says why it cannot speak.
+                reason = f"{type(error).__name__} while loading."
+                logger.exception("the model cannot be loaded; trying again in %.0f s", pause)
+            else:
+                return
+            self.status, self.reason = Status.FAILED, reason
+            self._stop.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def load_once(self) -> None:
+        began = time.monotonic()
+        # Chosen once: what is found here does not change while the process lives.
+        self._engine = self._engine or self._given or choose_engine(self._settings)
+        engine = self._engine
+        path = self._settings.reference_audio if engine.clones else None
+        reference = read_reference(path, self._settings.reference_duration_s) if path else None
+
+        loading = time.monotonic()
+        engine.load()
+        logger.info("model: %s on %s, loaded in %.1f s", engine.model, engine.device, time.monotonic() - loading)
+
+        if engine.clones:
+            source = reference.digest if reference else "built-in"
+            if reference is None:
+                logger.info("reference audio: none; the model's built-in voice speaks")
+            digest = hashlib.sha256(f"{engine.fingerprint} {source}".encode()).hexdigest()
+            self._add_voice(engine, digest, lambda: engine.make_conditionals(reference))
+        else:
+            digest = engine.fingerprint
+        self.voices = {DEFAULT_VOICE: digest}
+
+        self._warm_up(engine)
+        took = time.monotonic() - began
+        metrics.model_load_seconds.set(took)
+        self.loaded = True
+        if not self._stop.is_set():
+            self.status, self.reason = Status.OK, None
+            metrics.ready.set(1)
+        logger.info("ready in %.1f s", took)
+
+    def _add_voice(self, engine: Engine, digest: str, make: Callable[[], bytes]) -> None:
+        began = time.monotonic()
+        kept = self._conditionals.get(digest)
+        if kept is not None:
+            try:
+                engine.add_voice(DEFAULT_VOICE, kept)
+            except ValueError as error:
+                logger.warning("conditionals: the kept ones cannot be used (%s); they are made again", error)
+            else:
+                logger.info("conditionals: read back from the cache in %.1f s", time.monotonic() - began)
+                return
+        made = make()
+        engine.add_voice(DEFAULT_VOICE, made)
+        self._conditionals.put(digest, made)
+        logger.info("conditionals: made in %.1f s", time.monotonic() - began)
+
+    def _warm_up(self, engine: Engine) -> None:
+        began = time.monotonic()
+        try:
+            samples = engine.synthesize(
+                WARM_UP_TEXT, voice=DEFAULT_VOICE, params=SynthesisParams(), seed=0, check=self._check_stop
+            )
+        except MonicaError as error:
+            raise ModelUnavailable(f"The warm-up failed: {error}") from error
+        took, seconds = time.monotonic() - began, len(samples) / engine.sample_rate
+        logger.info("warm-up: %.1f s of audio in %.1f s", seconds, took)
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise ModelUnavailable("Monica is shutting down.")
+
+    def stop(self) -> None:
+        self._stop.set()
+        self.status, self.reason = Status.STOPPING, "Monica is shutting down."
+        metrics.ready.set(0)

@@ -1,0 +1,67 @@
+"""The gunicorn worker: gthread, with an end that drains. After SIGTERM it still answers, until its takes have ended."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+import uuid
+from typing import Any, NoReturn
+
+import gunicorn.util
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.gthread import ThreadWorker
+
+from monica.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+BODY_TIMEOUT_S = 10.0
+
+
+class DrainingWorker(ThreadWorker):  # type: ignore[misc]
+    """A gthread worker whose SIGTERM first lets the announcer finish.
+
+    gthread closes its listener at once; a client that comes then is refused by the kernel, without a word.
+    While takes are under way this worker goes on accepting, so that newcomers hear `shutting_down`.
+    """
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        # In a thread: a signal handler must not wait, nor take a lock that its own thread may hold.
+        threading.Thread(target=self._drain, args=(sig, frame), name="drain", daemon=True).start()
+
+    def _drain(self, sig: int, frame: Any) -> None:
+        app = getattr(self, "wsgi", None)  # not there yet where the signal comes while starting
+        if app is not None:
+            app.extensions["announcer"].drain(self.cfg.graceful_timeout)
+        super().handle_exit(sig, frame)
+
+
+def bound_body_time(_worker: ThreadWorker, request: Any) -> None:
+    """gunicorn's pre_request hook: a client that stalls in the middle of its body frees its thread again."""
+    request.unreader.sock.settimeout(BODY_TIMEOUT_S)
+
+
+def write_error(sock: socket.socket, status: int, reason: str, _message: str) -> None:
+    """Answer what gunicorn itself refuses in Monica's error shape; gunicorn's own answer is HTML."""
+    code = "http_invalid" if status < 500 else "internal"
+    message = f"This is not a request Monica can read: {reason}."
+    body = json.dumps({"error": {"code": code, "message": message, "param": None}})
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nX-Request-Id: {uuid.uuid4().hex}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    gunicorn.util.write_nonblock(sock, (head + body).encode("latin-1"))
+
+
+gunicorn.util.write_error = write_error
+
+
+def halt(error: ConfigError) -> NoReturn:
+    """End the worker in a way that makes gunicorn stop instead of starting another one. From any thread."""
+    logger.critical("Monica cannot start: %s", error)
+    sys.stderr.flush()
+    os._exit(Arbiter.APP_LOAD_ERROR)
