@@ -40,6 +40,13 @@ class BytesDisk(Disk):  # type: ignore[misc]
             raise TypeError(f"a value is bytes, not {type(value).__name__}")
         return super().store(value, read, key)
 
+    def _write(self, full_path: str, *args: Any, **kwargs: Any) -> None:
+        try:
+            super()._write(full_path, *args, **kwargs)
+        except OSError:
+            Path(full_path).unlink(missing_ok=True)  # a full disk is not filled with halves of entries
+            raise
+
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
         if mode not in (MODE_RAW, MODE_BINARY) or read:
             raise TypeError("an entry that is not bytes is refused")
@@ -57,6 +64,7 @@ class Store:
         self._name = name
         try:
             self._cache = self._open(directory, megabytes)
+            self._cache.cull()  # the limit may have been lowered
         except (sqlite3.Error, OSError, Timeout) as error:
             raise ConfigError(
                 f"MONICA_CACHE_DIR={str(directory.parent)!r} cannot be used ({error}). "
@@ -71,6 +79,7 @@ class Store:
                 timeout=5,
                 eviction_policy="least-recently-used" if megabytes else "none",
                 size_limit=(megabytes or 0) * 2**20,
+                cull_limit=2,  # entries that may go for one that comes: more than one, or a full store stays over
             )
 
         try:

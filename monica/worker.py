@@ -13,21 +13,28 @@ from typing import Any, NoReturn
 
 import gunicorn.util
 from gunicorn.arbiter import Arbiter
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers import gthread
 
 from monica.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
+FIRST_BYTE_S = 0.05
 BODY_TIMEOUT_S = 10.0
 
 
-class DrainingWorker(ThreadWorker):  # type: ignore[misc]
+class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     """A gthread worker whose SIGTERM first lets the announcer finish.
 
     gthread closes its listener at once; a client that comes then is refused by the kernel, without a word.
     While takes are under way this worker goes on accepting, so that newcomers hear `shutting_down`.
     """
+
+    def handle(self, conn: gthread.TConn) -> object:
+        """Serve a connection. One that is silent goes back to the poller at once; gthread waits five seconds for it."""
+        if not conn.initialized and not conn.wait_for_data(FIRST_BYTE_S):
+            return gthread._DEFER
+        return super().handle(conn)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         # In a thread: a signal handler must not wait, nor take a lock that its own thread may hold.
@@ -40,7 +47,7 @@ class DrainingWorker(ThreadWorker):  # type: ignore[misc]
         super().handle_exit(sig, frame)
 
 
-def bound_body_time(_worker: ThreadWorker, request: Any) -> None:
+def bound_body_time(_worker: gthread.ThreadWorker, request: Any) -> None:
     """gunicorn's pre_request hook: a client that stalls in the middle of its body frees its thread again."""
     request.unreader.sock.settimeout(BODY_TIMEOUT_S)
 

@@ -31,7 +31,7 @@ def register(app: Flask) -> None:
         response.headers["X-Request-Id"] = request_id.get()
         endpoint = request.url_rule.rule if request.url_rule else "none"
         metrics.request_duration.labels(endpoint, response.status_code).observe(took)
-        level = logging.DEBUG if request.path in _QUIET and response.status_code < 400 else logging.INFO
+        level = logging.DEBUG if request.path in _QUIET else logging.INFO
         # The path may hold anything; what it is logged as holds no line break.
         logger.log(
             level,

@@ -11,8 +11,7 @@ from monica.errors import MonicaError
 
 logger = logging.getLogger(__name__)
 
-# What the framework itself raises, in the words of the contract. 400 is Werkzeug's word for a body it
-# could not read to its end.
+# What the framework itself raises, in the words of the contract.
 _FRAMEWORK = {
     400: ("request_invalid", "The request cannot be read."),
     404: ("not_found", "There is nothing at this path."),
@@ -43,12 +42,6 @@ def register(app: Flask) -> None:
         for name, value in error.get_headers():
             if name == "Allow":
                 response.headers[name] = value
-        return response
-
-    @app.errorhandler(TimeoutError)
-    def slow_body(_: TimeoutError) -> Response:
-        response = respond(408, "request_timeout", "The body did not arrive in time.")
-        response.headers["Connection"] = "close"
         return response
 
     @app.errorhandler(Exception)

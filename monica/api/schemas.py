@@ -7,11 +7,13 @@ from typing import Any, NoReturn
 
 import marshmallow as ma
 from flask import Request
+from gunicorn.http.errors import ParseException
 from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import BadRequest
 
 from monica.announcer import SpeechRequest
 from monica.engine import MAX_SEED, SynthesisParams
-from monica.errors import InvalidRequest
+from monica.errors import InvalidRequest, RequestTimeout
 from monica.takes import Lane
 from monica.voices import DEFAULT_VOICE
 
@@ -126,6 +128,18 @@ class LiveSchema(ma.Schema):
     status = ma.fields.String(required=True, metadata={"example": "ok"})
 
 
+def _read(req: Request) -> bytes:
+    """Read the body. Raises RequestTimeout where it stalls, InvalidRequest where it breaks off."""
+    try:
+        return req.get_data()
+    except (OSError, BadRequest, ParseException) as error:
+        # Werkzeug wraps what the socket raised where the body's length is known; chunked, it
+        # comes bare, as gunicorn's own errors do.
+        if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+            raise RequestTimeout("The body did not arrive in time.") from error
+        raise InvalidRequest("The body broke off before its end.", code="json_invalid") from error
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
@@ -137,7 +151,7 @@ class BodyParser(FlaskParser):
         if not req.is_json:
             raise InvalidRequest("The Content-Type must be application/json.", code="json_invalid")
         try:
-            body = json.loads(req.get_data(cache=True), parse_constant=_refuse_constant)
+            body = json.loads(_read(req), parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             raise InvalidRequest("The body is not JSON.", code="json_invalid") from error
         if not isinstance(body, dict):

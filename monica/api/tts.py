@@ -61,7 +61,7 @@ def blabla(speech: SpeechRequest) -> Response:
     """Speak a sentence."""
     announcer: Announcer = current_app.extensions["announcer"]
     asked = request.cache_control
-    speech = replace(speech, fresh=asked.no_cache is not None, keep=not asked.no_store)
+    speech = replace(speech, fresh="no-cache" in asked, keep="no-store" not in asked)
     if request.if_none_match and not speech.fresh:
         key = announcer.key_of(speech)
         if request.if_none_match.contains_weak(key) and not request.if_none_match.star_tag:

@@ -1,0 +1,38 @@
+# Every target finds uv, or brings it from the package index into .uv/; nothing else is needed but Python and a network.
+
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+
+# Chatterbox weighs gigabytes: it is installed where there is an accelerator to run it on.
+HAS_ACCELERATOR := $(shell command -v nvidia-smi 2>/dev/null || uname -sm | grep -x 'Darwin arm64')
+EXTRA ?= $(if $(HAS_ACCELERATOR),chatterbox)
+EXTRAS = $(if $(EXTRA),--extra $(EXTRA))
+DEV = --locked --extra chatterbox --group dev
+
+.PHONY: run install test lint format bench
+
+run: $(UV)
+	$(UV) run --locked --no-dev $(EXTRAS) gunicorn
+
+install: $(UV)
+	$(UV) sync --locked --no-dev $(EXTRAS)
+
+test: $(UV)
+	$(UV) run $(DEV) pytest
+
+lint: $(UV)
+	$(UV) run $(DEV) ruff check
+	$(UV) run $(DEV) ruff format --check
+	$(UV) run $(DEV) mypy
+
+format: $(UV)
+	$(UV) run $(DEV) ruff check --fix
+	$(UV) run $(DEV) ruff format
+
+bench: $(UV)
+	$(UV) run $(DEV) python -m benchmarks.http
+	$(UV) run $(DEV) python -m benchmarks.start
+	$(UV) run $(DEV) python -m benchmarks.load
+
+.uv/bin/uv:
+	python3 -m venv .uv || { echo "Monica needs Python's venv module (on Debian: apt install python3-venv)" >&2; exit 1; }
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv

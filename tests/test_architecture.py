@@ -1,0 +1,126 @@
+"""The rules that keep the code readable: imports run one way, and each library stays where it belongs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.server import ROOT
+
+# Upper layers import lower ones, or their own; never the other way.
+LAYERS = (
+    ("monica.worker", "monica.cli"),
+    ("monica.api", "monica.doctor"),
+    ("monica.announcer",),
+    ("monica.loader", "monica.scheduler"),
+    ("monica.takes", "monica.cache", "monica.text", "monica.voices", "monica.audio"),
+    ("monica.engine",),
+    ("monica.config", "monica.errors", "monica.metrics", "monica.logs"),
+)
+HOMES = {
+    "flask": ("monica.api",),
+    "flask_smorest": ("monica.api",),
+    "marshmallow": ("monica.api.schemas",),
+    "diskcache": ("monica.cache",),
+    "prometheus_client": ("monica.metrics", "monica.api.metrics"),
+    "gunicorn": ("monica.worker", "monica.api.schemas"),
+    "torch": ("monica.engine.chatterbox",),
+    "chatterbox": ("monica.engine.chatterbox",),
+    "perth": ("monica.engine.chatterbox",),
+    "soundfile": ("monica.audio", "monica.voices"),
+    "espeakng_loader": ("monica.engine.espeak",),
+    "environs": ("monica.config",),
+}
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in (ROOT / "monica").rglob("*.py")
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Name what a file imports when it runs; what stands under TYPE_CHECKING is for the type checker only."""
+    found = set()
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{a.name}" if node.module in ("monica", "monica.api") else node.module
+                      for a in node.names}  # fmt: skip
+    return found
+
+
+def layer(module: str) -> int | None:
+    for depth, names in enumerate(LAYERS):
+        if any(module == name or module.startswith(name + ".") for name in names):
+            return depth
+    return None
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {"monica"}))
+def test_imports_run_one_way(module: str) -> None:
+    depth = layer(module)
+    assert depth is not None, f"{module} has no place in LAYERS"
+    for imported in imports(MODULES[module]):
+        below = layer(imported)
+        assert below is None or below >= depth, f"{module} imports {imported}, which stands above it"
+
+
+@pytest.mark.parametrize("library", sorted(HOMES))
+def test_each_library_stays_where_it_belongs(library: str) -> None:
+    users = {m for m, path in MODULES.items() if any(i.split(".")[0] == library for i in imports(path))}
+    strangers = {m for m in users if not any(m == h or m.startswith(h + ".") for h in HOMES[library])}
+    assert strangers - {"monica"} == set()
+
+
+def test_the_service_imports_neither_torch_nor_its_weight() -> None:
+    script = "import sys, monica.api, monica.announcer, monica.cli, monica.doctor, monica.engine.espeak; " \
+             "print([m for m in ('torch', 'librosa', 'transformers', 'chatterbox') if m in sys.modules])"  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_files_are_short() -> None:
+    long = {m: n for m, path in MODULES.items() if (n := len(path.read_text().splitlines())) > 300}
+    assert long == {}
+
+
+def test_the_lock_has_wheels_for_every_platform() -> None:
+    """No package is built from source: neither on x86-64, nor on a DGX Spark, nor on a Mac."""
+    lock = tomllib.loads((ROOT / "uv.lock").read_text())
+    platforms = {"linux-x86": ("x86_64", "linux"), "linux-arm": ("aarch64", "linux"), "mac-arm": ("arm64", "macosx")}
+    # Bound by the lock's own markers to the platforms named here.
+    only_on = {
+        "nvidia-": ("linux-x86", "linux-arm"),
+        "triton": ("linux-x86", "linux-arm"),
+        "cuda-": ("linux-x86", "linux-arm"),
+    }
+    missing = []
+    for package in lock["package"]:
+        if package["name"] == "monica":
+            continue
+        names = [wheel["url"].rsplit("/", 1)[1] for wheel in package.get("wheels", [])]
+        for platform, (machine, system) in platforms.items():
+            wanted = next(
+                (on for prefix, on in only_on.items() if package["name"].startswith(prefix)), tuple(platforms)
+            )
+            fits = any(n.endswith("-any.whl") or (system in n and (machine in n or "universal2" in n)) for n in names)
+            if platform in wanted and not fits:
+                missing.append((package["name"], platform))
+    assert missing == []
+
+
+def test_nothing_secret_or_personal_is_tracked() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode != 0:
+        pytest.skip("not a git checkout")
+    suffixes = {Path(name).suffix.lower() for name in tracked.stdout.splitlines()}
+    assert not suffixes & {".wav", ".mp3", ".flac", ".ogg", ".m4a", ".pt", ".safetensors", ".pem", ".key"}

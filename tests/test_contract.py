@@ -1,0 +1,281 @@
+"""The HTTP contract, row by row, on the Flask application and through a real gunicorn."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import uuid
+from typing import Any
+
+import pytest
+import soundfile
+
+from tests.conftest import Answer, Call
+
+PABLO = "Pablo vient de se faire éliminer par Rusmir!"
+
+
+def say(call: Call, headers: dict[str, str] | None = None, **body: Any) -> Answer:
+    return call("POST", "/blabla", json={"text": PABLO} | body, headers=headers or {})
+
+
+def unique(text: str = PABLO) -> str:
+    return f"{text} {uuid.uuid4().hex[:8]}"
+
+
+def assert_error(answer: Answer, status: int, code: str, param: str | None = None) -> None:
+    assert answer.status == status, answer.body
+    assert set(answer.json) == {"error"}
+    error = answer.json["error"]
+    assert (error["code"], error["param"]) == (code, param)
+    assert error["message"]
+    assert "Traceback" not in error["message"]
+    assert "/" not in error["message"].replace("application/json", "")
+    assert re.fullmatch(r"[A-Za-z0-9._-]+", answer.headers["X-Request-Id"])
+
+
+def test_the_backends_call_gives_a_wav(call: Call) -> None:
+    answer = say(call, text=unique())
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "audio/wav"
+    assert int(answer.headers["Content-Length"]) == len(answer.body)
+    samples, rate = soundfile.read(io.BytesIO(answer.body), dtype="int16")
+    info = soundfile.info(io.BytesIO(answer.body))
+    assert (info.format, info.subtype, info.channels, rate) == ("WAV", "PCM_16", 1, 22050)
+    assert abs(samples).max() > 3000
+    assert answer.headers["Content-Disposition"] == 'inline; filename="monica.wav"'
+    assert re.fullmatch(r"\d+\.\d\ds", answer.headers["X-Generation-Time"])
+    assert answer.headers["X-Audio-Duration"] == f"{len(samples) / rate:.2f}s"
+    assert answer.headers["X-Monica-Cache"] == "miss"
+    assert answer.headers["X-Monica-Engine"] == "espeak"
+    assert re.fullmatch(r'"[0-9a-f]{64}"', answer.headers["ETag"])
+
+
+def test_the_size_in_the_header_is_the_size_of_the_sound(call: Call) -> None:
+    body = say(call).body
+    assert int.from_bytes(body[4:8], "little") == len(body) - 8
+    assert int.from_bytes(body[40:44], "little") == len(body) - 44
+
+
+def test_a_phrase_is_made_once(call: Call) -> None:
+    text = unique()
+    first, second = say(call, text=text), say(call, text=f"  {text}\n")
+    assert (first.headers["X-Monica-Cache"], second.headers["X-Monica-Cache"]) == ("miss", "hit")
+    assert first.body == second.body
+    assert first.headers["ETag"] == second.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    "other", [{"seed": 1}, {"exaggeration": 1.0}, {"cfg_weight": 0.1}, {"temperature": 1.5}, {"text": "Autre chose."}]
+)
+def test_what_changes_the_take_changes_its_key(call: Call, other: dict[str, Any]) -> None:
+    assert say(call).headers["ETag"] != say(call, **other).headers["ETag"]
+
+
+def test_priority_does_not_change_the_key(call: Call) -> None:
+    assert say(call).headers["ETag"] == say(call, priority="background").headers["ETag"]
+
+
+def test_no_cache_makes_a_new_take(call: Call) -> None:
+    text = unique()
+    say(call, text=text)
+    assert say(call, {"Cache-Control": "no-cache"}, text=text).headers["X-Monica-Cache"] == "miss"
+    assert say(call, text=text).headers["X-Monica-Cache"] == "hit"
+
+
+def test_no_store_keeps_nothing(call: Call) -> None:
+    text = unique()
+    assert say(call, {"Cache-Control": "no-store"}, text=text).headers["X-Monica-Cache"] == "miss"
+    assert say(call, text=text).headers["X-Monica-Cache"] == "miss"
+
+
+def test_if_none_match(call: Call) -> None:
+    etag = say(call).headers["ETag"]
+    same = say(call, {"If-None-Match": etag})
+    assert (same.status, same.body, same.headers["ETag"]) == (304, b"", etag)
+    assert say(call, {"If-None-Match": '"other"'}).status == 200
+    assert say(call, {"If-None-Match": etag}, text="Autre chose.").status == 200
+    assert say(call, {"If-None-Match": etag, "Cache-Control": "no-cache"}).status == 200
+
+
+def test_request_id_is_the_callers_if_sane(call: Call) -> None:
+    assert say(call, {"X-Request-Id": "tournoi-42.a_b"}).headers["X-Request-Id"] == "tournoi-42.a_b"
+    for insane in ("a b", "x" * 129, "<script>"):
+        assert re.fullmatch(r"[0-9a-f]{32}", say(call, {"X-Request-Id": insane}).headers["X-Request-Id"])
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t", "...", "🃏🃏", "\u0000", "\u200b", "!?", "\ud800"])
+def test_nothing_to_say(call: Call, text: str) -> None:
+    assert_error(say(call, text=text), 400, "text_empty", "text")
+
+
+def test_text_too_long(call: Call) -> None:
+    answer = say(call, text="é" * 612)
+    assert_error(answer, 400, "text_too_long", "text")
+    assert answer.json["error"]["message"] == "Text is 612 characters, at most 500."
+    assert say(call, text="a " * 249 + "fi").status == 200
+
+
+def test_length_is_counted_after_normalisation(call: Call) -> None:
+    # 500 letters once "e" + combining acute are one character, and the white space is folded.
+    assert say(call, text="e\u0301" * 250 + " " * 300 + "a" * 249).status == 200
+
+
+def test_emoji_by_the_thousand(call: Call) -> None:
+    body = json.dumps({"text": "🃏" * 10_000}, ensure_ascii=False).encode()
+    answer = call("POST", "/blabla", data=body, headers={"Content-Type": "application/json"})
+    assert_error(answer, 400, "text_empty", "text")
+
+
+@pytest.mark.parametrize("voice", ["nobody", "", "../monica", "Monica", "\ud800"])
+def test_unknown_voice(call: Call, voice: str) -> None:
+    assert_error(say(call, voice=voice), 404, "voice_unknown", "voice")
+    assert say(call, voice="monica").status == 200
+
+
+def test_unknown_path(call: Call) -> None:
+    assert_error(call("GET", "/nope"), 404, "not_found")
+    assert_error(call("POST", "/blabla/"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/blabla"), ("PUT", "/blabla"), ("DELETE", "/blabla"), ("OPTIONS", "/blabla"), ("POST", "/health")],
+)
+def test_another_method(call: Call, method: str, path: str) -> None:
+    answer = call(method, path)
+    assert_error(answer, 405, "method_not_allowed")
+    assert answer.headers["Allow"]
+
+
+@pytest.mark.parametrize("size", [64 * 1024 + 1, 1_000_000])
+def test_body_too_large(call: Call, size: int) -> None:
+    body = json.dumps({"text": "a" * size})
+    answer = call("POST", "/blabla", data=body, headers={"Content-Type": "application/json"})
+    assert_error(answer, 413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b'{"text": "Pab',
+        b"hello",
+        b"[]",
+        b'"text"',
+        b"null",
+        b"42",
+        b'{"text": "a", "seed": NaN}',
+        b'{"text": "a", "temperature": Infinity}',
+        b"\xff\xfe\x00",
+        b'{"text": "\xe9"}',
+        b"[" * 30_000,
+        b'{"text": ' * 5_000,
+        b'{"text": "a", "seed": ' + b"9" * 5_000 + b"}",
+    ],
+)
+def test_not_json_or_not_an_object(call: Call, body: bytes) -> None:
+    answer = call("POST", "/blabla", data=body, headers={"Content-Type": "application/json"})
+    assert_error(answer, 422, "json_invalid")
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_wrong_content_type(call: Call, content_type: str) -> None:
+    answer = call("POST", "/blabla", data=b'{"text": "Bonjour."}', headers={"Content-Type": content_type})
+    assert_error(answer, 422, "json_invalid")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("text", None),
+        ("text", 42),
+        ("text", ["a"]),
+        ("text", {"a": "b"}),
+        ("voice", 1),
+        ("voice", None),
+        ("seed", -1),
+        ("seed", 2**32),
+        ("seed", 1.5),
+        ("seed", "1"),
+        ("seed", True),
+        ("seed", None),
+        ("exaggeration", -0.1),
+        ("exaggeration", 2.1),
+        ("exaggeration", "0.5"),
+        ("exaggeration", True),
+        ("cfg_weight", -0.1),
+        ("cfg_weight", 1.1),
+        ("temperature", 0.04),
+        ("temperature", 5.1),
+        ("temperature", 1e999),
+        ("priority", "urgent"),
+        ("priority", 1),
+        ("txt", "typo"),
+        ("Text", "typo"),
+    ],
+)
+def test_invalid_field(call: Call, field: str, value: Any) -> None:
+    body = json.dumps({"text": PABLO} | {field: value}).replace("Infinity", "1e999")
+    answer = call("POST", "/blabla", data=body, headers={"Content-Type": "application/json"})
+    assert_error(answer, 422, "request_invalid", field)
+
+
+def test_text_is_required(call: Call) -> None:
+    assert_error(call("POST", "/blabla", json={"seed": 1}), 422, "request_invalid", "text")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"seed": 0},
+        {"seed": 2**32 - 1},
+        {"exaggeration": 0},
+        {"exaggeration": 2},
+        {"cfg_weight": 0, "temperature": 0.05},
+        {"cfg_weight": 1, "temperature": 5},
+        {"priority": "background"},
+        {"priority": "live", "voice": "monica"},
+    ],
+)
+def test_valid_ends_of_the_ranges(call: Call, params: dict[str, Any]) -> None:
+    assert say(call, **params).status == 200
+
+
+def test_health(call: Call) -> None:
+    answer = call("GET", "/health")
+    assert answer.status == 200
+    health = answer.json
+    assert (health["status"], health["device"], health["model_loaded"]) == ("ok", "cpu", True)
+    assert (health["engine"], health["voice"], health["reason"]) == ("espeak", "monica", None)
+    assert health["model"].startswith("espeak-ng")
+    assert health["uptime_s"] >= 0
+    assert (health["queue_depth"], health["failures_in_a_row"]) == (0, 0)
+    say(call, {"Cache-Control": "no-cache"})
+    assert 0 <= call("GET", "/health").json["last_success_s"] < 30
+
+
+def test_live(call: Call) -> None:
+    assert call("GET", "/health/live").json == {"status": "ok"}
+
+
+def test_metrics_page(call: Call) -> None:
+    answer = call("GET", "/metrics")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert b"monica_ready 1.0" in answer.body
+
+
+def test_openapi_and_docs(call: Call) -> None:
+    spec = call("GET", "/openapi.json").json
+    assert spec["openapi"].startswith("3.1")
+    assert {"/blabla", "/health", "/health/live", "/metrics"} <= set(spec["paths"])
+    page = call("GET", "/docs")
+    assert page.status == 200
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page.body.decode())
+    assert sources
+    for source in sources:  # nothing from another host, and everything there
+        assert source.startswith("/")
+        assert call("GET", source).status == 200

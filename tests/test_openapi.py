@@ -1,0 +1,33 @@
+"""Schemathesis over the OpenAPI document: every request it can think of gets an answer the document describes."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import schemathesis
+from flask import Flask
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from monica import create_app
+from monica.config import Settings
+from tests.conftest import started
+
+
+def _app() -> Flask:
+    folder = tempfile.mkdtemp(prefix="pytest-openapi-")
+    return create_app(announcer=started(Settings(engine="espeak", cache_dir=Path(folder))))
+
+
+schema = schemathesis.openapi.from_wsgi("/openapi.json", _app())
+
+
+@schema.parametrize()
+@hypothesis_settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_answer_is_documented(case: schemathesis.Case) -> None:
+    # Whether a text says anything is not for a schema to tell: a valid body may be refused, for that alone.
+    answer = case.call_and_validate(excluded_checks=[positive_data_acceptance])
+    if answer.status_code == 400:
+        assert answer.json()["error"]["code"] in ("text_empty", "text_too_long")
