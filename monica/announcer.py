@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from monica import metrics
@@ -116,15 +115,15 @@ class Announcer:
         if voice_digest is None:
             known = ", ".join(sorted(self._loader.voices))
             raise UnknownVoice(f"There is no such voice. Known: {known}.", param="voice")
-        identity = [
+        identity = (
             engine.fingerprint,
             voice_digest,
             text,
-            asdict(request.params),
+            request.params,
             request.seed,
             AUDIO_VERSION,
-        ]
-        return text, hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+        )
+        return text, hashlib.sha256(repr(identity).encode()).hexdigest()
 
     def _take(self, request: SpeechRequest, text: str, key: str, deadline: float) -> tuple[Take, str]:
         with self._lock:

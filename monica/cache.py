@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
+from cachetools import TTLCache
 from diskcache import Cache, Disk, Timeout
 from diskcache.core import MODE_BINARY, MODE_RAW
 
@@ -20,6 +22,12 @@ logger = logging.getLogger(__name__)
 # What reading or writing can meet: a database that is locked, corrupt or read-only, a file that is gone,
 # a full disk, an entry that is not ours (TypeError, ValueError).
 _FAULTS = (sqlite3.Error, OSError, Timeout, TypeError, ValueError)
+
+
+# A phrase that is asked for over and over is answered from memory for a few seconds at a time. Then the disk is
+# asked again, so that it knows what is in use, and so that what another process removed there is soon gone here.
+RECENT_BYTES = 64 * 2**20
+RECENT_SECONDS = 10
 
 
 class BytesDisk(Disk):  # type: ignore[misc]
@@ -62,6 +70,9 @@ class Store:
         Raises ConfigError where the folder cannot be written or holds something else.
         """
         self._name = name
+        self._recent: TTLCache[str, bytes] = TTLCache(RECENT_BYTES, RECENT_SECONDS, getsizeof=len)
+        # A look-up on disk writes too: when it was. Threads that meet in SQLite's lock sleep; here they do not.
+        self._lock = threading.Lock()
         try:
             self._cache = self._open(directory, megabytes)
             self._cache.cull()  # the limit may have been lowered
@@ -98,9 +109,13 @@ class Store:
         counted: whether the look-up shows in the metrics.
         """
         try:
-            value, digest = self._cache.get(key, tag=True)
-            if value is not None and hashlib.sha256(value).hexdigest() != digest:
-                raise ValueError("its checksum differs")
+            with self._lock:
+                value = self._recent.get(key)
+                if value is None:
+                    value, digest = self._cache.get(key, tag=True)
+                    if value is not None and hashlib.sha256(value).hexdigest() != digest:
+                        raise ValueError("its checksum differs")
+                    self._remember(key, value)
         except _FAULTS as error:
             logger.warning("cache of %s: entry %.12s cannot be used (%s); it is made again", self._name, key, error)
             metrics.cache_lookups.labels(self._name, "corrupt").inc()
@@ -110,6 +125,11 @@ class Store:
             metrics.cache_lookups.labels(self._name, "miss" if value is None else "hit").inc()
         return value  # type: ignore[no-any-return]
 
+    def _remember(self, key: str, value: bytes | None) -> None:
+        self._recent.pop(key, None)
+        if value is not None and len(value) <= RECENT_BYTES:
+            self._recent[key] = value
+
     def put(self, key: str, value: bytes) -> bool:
         """Keep bytes under `key`, atomically. Returns whether they are kept; a failure is logged."""
         try:
@@ -118,11 +138,15 @@ class Store:
             logger.error("cache of %s: entry %.12s cannot be kept (%s)", self._name, key, error)
             metrics.cache_write_failures.labels(self._name).inc()
             return False
+        with self._lock:
+            self._remember(key, value)
         return kept
 
     def remove(self, key: str) -> None:
         try:
-            self._cache.delete(key)
+            with self._lock:
+                self._remember(key, None)
+                self._cache.delete(key)
         except _FAULTS as error:
             logger.warning("cache of %s: entry %.12s cannot be removed (%s)", self._name, key, error)
 

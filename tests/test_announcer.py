@@ -263,7 +263,11 @@ def test_a_restart_keeps_the_takes(settings: Settings, toy: ToyEngine) -> None:
     assert (again.cache, again.wav) == ("hit", first.wav)
 
 
-def test_a_corrupt_take_is_made_again(announcer: Announcer, toy: ToyEngine, settings: Settings) -> None:
+def test_a_corrupt_take_is_made_again(
+    settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monica.cache.RECENT_SECONDS", 0)
+    announcer = started(settings, toy)
     first = announcer.announce(SpeechRequest("hello " * 60))
     path: Path
     (path,) = (settings.cache_dir / "takes").rglob("*.val")

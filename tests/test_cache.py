@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from diskcache import Cache
 
+from monica import cache
 from monica.cache import Store
 from monica.errors import ConfigError
 from tests.server import ROOT
@@ -18,7 +19,13 @@ LARGE = bytes(range(256)) * 1000  # beyond what SQLite keeps inline: a file of i
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def _always_from_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the seconds had passed during which a look-up is answered from memory."""
+    monkeypatch.setattr(cache, "RECENT_SECONDS", 0)
+
+
+@pytest.fixture
+def store(tmp_path: Path, _always_from_disk: None) -> Store:
     return Store("takes", tmp_path / "takes", megabytes=10)
 
 
@@ -37,6 +44,17 @@ def test_bytes_come_back(store: Store, value: bytes) -> None:
     assert store.get(KEY) is None
     assert store.put(KEY, value)
     assert store.get(KEY) == value
+    store.remove(KEY)
+    assert store.get(KEY) is None
+
+
+def test_recent_entries_come_from_memory_but_never_outlive_their_removal(tmp_path: Path) -> None:
+    store = Store("takes", tmp_path / "takes", megabytes=10)
+    store.put(KEY, LARGE)
+    _file(tmp_path).unlink()
+    assert store.get(KEY) == LARGE
+    store.put(KEY, b"another")
+    assert store.get(KEY) == b"another"
     store.remove(KEY)
     assert store.get(KEY) is None
 
@@ -109,6 +127,7 @@ def test_a_corrupt_database_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptu
     assert list(tmp_path.glob("takes.corrupt-*"))
 
 
+@pytest.mark.usefixtures("_always_from_disk")
 def test_the_least_recently_used_go(tmp_path: Path) -> None:
     store = Store("takes", tmp_path / "takes", megabytes=2)
     for n in range(12):
@@ -128,7 +147,7 @@ def test_conditionals_are_never_evicted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["/proc/monica", "/dev/null/monica"])
 def test_a_folder_that_cannot_be_used_is_a_config_error(folder: str) -> None:
-    with pytest.raises(ConfigError, match="MONICA_CACHE_DIR='/.*' cannot be used"):
+    with pytest.raises(ConfigError, match=r"MONICA_CACHE_DIR='/.*' cannot be used"):
         Store("takes", Path(folder) / "takes", megabytes=1)
 
 

@@ -99,7 +99,5 @@ def test_readme_and_settings_agree() -> None:
     for f in fields(Settings):
         name = f.metadata["name"]
         default = f.default
-        expected = (
-            words.get(name) or f"`{default:g}`" if isinstance(default, float) else words.get(name, f"`{default}`")
-        )
+        expected = words.get(name, f"`{default:g}`" if isinstance(default, float) else f"`{default}`")
         assert rows[name] == expected, name

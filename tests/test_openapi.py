@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import schemathesis
 from flask import Flask
@@ -26,7 +27,7 @@ schema = schemathesis.openapi.from_wsgi("/openapi.json", _app())
 
 @schema.parametrize()
 @hypothesis_settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_documented(case: schemathesis.Case) -> None:
+def test_every_answer_is_documented(case: schemathesis.Case[Any]) -> None:
     # Whether a text says anything is not for a schema to tell: a valid body may be refused, for that alone.
     answer = case.call_and_validate(excluded_checks=[positive_data_acceptance])
     if answer.status_code == 400:

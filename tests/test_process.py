@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import time
@@ -154,7 +153,7 @@ def test_a_full_disk_serves_the_sound_and_logs(tmp_path: Path, espeak: dict[str,
         (worker,) = psutil.Process(server.process.pid).children()
         if not hasattr(worker, "rlimit"):
             pytest.skip("limits of another process can only be set on Linux")
-        worker.rlimit(psutil.RLIMIT_FSIZE, (os.path.getsize(tmp_path / "cache/takes/cache.db"), -1))
+        worker.rlimit(psutil.RLIMIT_FSIZE, ((tmp_path / "cache/takes/cache.db").stat().st_size, -1))
         sentence = "Une phrase assez longue pour ne pas tenir dans la base de données elle-même."
         for _ in range(2):
             answer = server.say(sentence)

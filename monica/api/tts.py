@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import flask_smorest
 from flask import Response, current_app, g, request
@@ -32,10 +33,25 @@ _HEADERS = {
     "ETag": _TEXT | {"description": "The take's key; sent back as If-None-Match it gives 304."},
 }
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+_OTHER_RESPONSES: dict[str, Any] = {
+    status: {"description": codes, "content": {"application/json": {"schema": ErrorSchema}}}
+    for status, codes in {
+        "400": "text_empty, text_too_long",
+        "404": "voice_unknown",
+        "408": "request_timeout",
+        "413": "body_too_large",
+        "422": "json_invalid, request_invalid",
+        "500": "synthesis_failed",
+        "503": "model_loading, model_failed, overloaded, shutting_down",
+        "504": "deadline_exceeded",
+    }.items()
+}
+_OTHER_RESPONSES["503"]["headers"] = _RETRY_AFTER
+_OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is still the one."}
 
 
 @tts.route("/blabla", methods=["POST"])
-@tts.arguments(SpeechSchema, description="Cache-Control: no-cache makes a new take, no-store keeps none.")
+@tts.arguments(SpeechSchema(), description="Cache-Control: no-cache makes a new take, no-store keeps none.")
 @tts.response(
     200,
     {"type": "string", "contentMediaType": "audio/wav"},
@@ -43,20 +59,7 @@ _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "S
     description="The sentence, mono 16-bit PCM.",
     headers=_HEADERS,
 )
-@tts.alt_response(304, description="The take If-None-Match names is still the one.", success=True)
-@tts.alt_response(400, schema=ErrorSchema, description="text_empty, text_too_long")
-@tts.alt_response(404, schema=ErrorSchema, description="voice_unknown")
-@tts.alt_response(408, schema=ErrorSchema, description="request_timeout")
-@tts.alt_response(413, schema=ErrorSchema, description="body_too_large")
-@tts.alt_response(422, schema=ErrorSchema, description="json_invalid, request_invalid")
-@tts.alt_response(500, schema=ErrorSchema, description="synthesis_failed")
-@tts.alt_response(
-    503,
-    schema=ErrorSchema,
-    description="model_loading, model_failed, overloaded, shutting_down",
-    headers=_RETRY_AFTER,
-)
-@tts.alt_response(504, schema=ErrorSchema, description="deadline_exceeded")
+@tts.doc(responses=_OTHER_RESPONSES)
 def blabla(speech: SpeechRequest) -> Response:
     """Speak a sentence."""
     announcer: Announcer = current_app.extensions["announcer"]

@@ -80,7 +80,11 @@ class EspeakEngine:
     def synthesize(
         self, text: str, *, voice: str, params: SynthesisParams, seed: int, check: Check
     ) -> NDArray[np.float32]:
-        """Speak `text`. espeak-ng has one voice and no sampling: voice, params and seed change nothing."""
+        """Speak `text`.
+
+        espeak-ng has one voice and no sampling: voice, params and seed change nothing. Two takes of a text differ
+        by a few samples all the same: it carries the phase of its oscillators from one to the next.
+        """
         with self._lock, metrics.stage_duration.labels("espeak").time():
             library = self._initialize()
             self._chunks, self._check, self._error = [], check, None

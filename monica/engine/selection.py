@@ -35,6 +35,12 @@ def chatterbox_installed() -> bool:
     return importlib.util.find_spec("chatterbox") is not None and importlib.util.find_spec("torch") is not None
 
 
+def require_chatterbox(why: str) -> None:
+    """Raise ConfigError where Chatterbox is not installed. why: who needs it."""
+    if not chatterbox_installed():
+        raise ConfigError(f"Chatterbox is not installed ({why}); {INSTALL_CHATTERBOX}, or set MONICA_ENGINE=espeak.")
+
+
 def choose_engine(settings: Settings) -> Engine:
     """Make the engine the settings ask for, not yet loaded, and say in the log which and why.
 
@@ -51,8 +57,7 @@ def choose_engine(settings: Settings) -> Engine:
 
         return EspeakEngine(settings)
     logger.info("engine: chatterbox (%s)", why)
-    if not chatterbox_installed():
-        raise ConfigError(f"Chatterbox is not installed ({why}); {INSTALL_CHATTERBOX}, or set MONICA_ENGINE=espeak.")
+    require_chatterbox(why)
     from monica.engine.chatterbox import ChatterboxEngine
 
     return ChatterboxEngine(settings)

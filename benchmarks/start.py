@@ -1,0 +1,75 @@
+"""From the command to the first answer, to ready, and the memory then; beside a bare Flask under the same gunicorn.
+
+    python -m benchmarks.start
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from benchmarks.hardware import describe_cpu
+from benchmarks.http import BARE, ROOT, free_port
+
+
+def start(folder: Path, *arguments: str) -> tuple[float, float, float]:
+    """Return the seconds to the first HTTP answer and to a 200 of /health, and the resident MiB of all its processes."""
+    port = free_port()
+    environ = os.environ | {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(folder / "cache"), "PORT": str(port)}
+    environ |= {"HOST": "127.0.0.1", "LOG_LEVEL": "warning"}
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "gunicorn", *arguments, "-b", f"127.0.0.1:{port}"], env=environ)
+    answered = None
+    try:
+        while time.perf_counter() - began < 60:
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+                connection.request("GET", "/health")
+                status = connection.getresponse().status
+            except OSError:
+                time.sleep(0.01)
+                continue
+            answered = answered or time.perf_counter() - began
+            if status == 200:
+                ready = time.perf_counter() - began
+                master = psutil.Process(process.pid)
+                resident = sum(p.memory_info().rss for p in [master, *master.children()]) / 2**20
+                return answered, ready, resident
+        raise RuntimeError("not ready within a minute")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "sound.wav").write_bytes(b"")
+        (folder / "bare.py").write_text(BARE.format(sound=str(folder / "sound.wav")))
+        monica, bare = [], []
+        for _ in range(options.runs):
+            monica.append(start(folder, "-c", str(ROOT / "gunicorn.conf.py"), "--chdir", str(ROOT)))
+            bare.append(start(folder, "bare:app", "--chdir", name, "-k", "gthread", "--threads", "32"))
+    print(f"\nStart with the embedded engine, median of {options.runs}, on {describe_cpu()}\n")
+    print("| | Monica | bare Flask | ratio |")
+    print("| --- | --- | --- | --- |")
+    rows = ("HTTP answers", "s"), ("ready", "s"), ("resident, master and worker", "MiB")
+    for (row, unit), ours, theirs in zip(rows, zip(*monica, strict=True), zip(*bare, strict=True), strict=True):
+        a, b = statistics.median(ours), statistics.median(theirs)
+        print(f"| {row} | {a:.2f} {unit} | {b:.2f} {unit} | {a / b:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

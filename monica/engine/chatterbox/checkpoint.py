@@ -1,0 +1,140 @@
+"""The five files of a checkpoint: found, downloaded, digested. Files that are there are never asked of the hub."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from monica.config import Settings
+from monica.errors import ConfigError, ModelUnavailable
+
+REPOSITORY = "ResembleAI/chatterbox"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where the files of one checkpoint lie; all of one commit where they come from the hub."""
+
+    voice_encoder: Path
+    t3: Path
+    s3gen: Path
+    tokenizer: Path
+    conditionals: Path
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return astuple(self)
+
+
+def file_names(t3: str) -> tuple[str, ...]:
+    """Name the files in the order of Checkpoint's fields. t3: `v2` or `v3`."""
+    return (
+        "ve.pt",
+        f"t3_mtl23ls_{t3}.safetensors",
+        "s3gen.pt",
+        "grapheme_mtl_merged_expanded_v1.json",
+        "conds.pt",
+    )
+
+
+def locate(settings: Settings, *, cache_dir: Path | None = None, endpoint: str | None = None) -> Checkpoint:
+    """Find the checkpoint the settings ask for, and download it only where a file of it is missing.
+
+    cache_dir, endpoint: the hub library's own where None.
+    Raises ConfigError where the folder or revision is wrong, ModelUnavailable where the hub cannot be reached.
+    """
+    if settings.model_dir is not None:
+        return _in_folder(settings.model_dir, settings.t3)
+    cached = _in_cache(settings, cache_dir)
+    if cached is not None:
+        return cached
+    return download(settings, cache_dir=cache_dir, endpoint=endpoint)
+
+
+def download(settings: Settings, *, cache_dir: Path | None = None, endpoint: str | None = None) -> Checkpoint:
+    """Bring the newest files of the settings' revision into the hub cache, with the hub's progress bars.
+
+    A connection that breaks is taken up where it stopped; files that are already there are not fetched again.
+    Raises as `locate` does.
+    """
+    from huggingface_hub import errors, hf_hub_download  # here: a second of import, not needed with MODEL_DIR
+
+    revision = settings.model_revision
+    paths = []
+    for name in file_names(settings.t3):
+        logger.info("checkpoint: fetching %s of %s (%s)", name, REPOSITORY, revision)
+        try:
+            path = hf_hub_download(REPOSITORY, name, revision=revision, cache_dir=cache_dir, endpoint=endpoint)
+        except (errors.RevisionNotFoundError, errors.HFValidationError) as error:
+            raise ConfigError(
+                f"MONICA_MODEL_REVISION={settings.model_revision!r}: {REPOSITORY} has no such revision."
+            ) from error
+        except errors.RemoteEntryNotFoundError as error:
+            raise ConfigError(
+                f"{REPOSITORY} has no {name} at revision {settings.model_revision!r}: "
+                "set MONICA_T3 or MONICA_MODEL_REVISION to what it has."
+            ) from error
+        except (OSError, errors.HTTPError) as error:  # type: ignore[attr-defined]  # httpx's or httpx2's
+            raise ModelUnavailable(
+                f"{name} cannot be downloaded from the hub ({type(error).__name__}). "
+                "Check the network, or set MONICA_MODEL_DIR to a folder that has the checkpoint."
+            ) from error
+        paths.append(Path(path))
+        # A branch may move between two files: the others are taken from the first one's commit.
+        revision = paths[0].parent.name
+    return Checkpoint(*paths)
+
+
+def digest(checkpoint: Checkpoint) -> str:
+    """Sum up the contents of the files: hex SHA-256 over the SHA-256 of each.
+
+    Every byte counts, so that changed weights never meet takes of the old ones in a cache. For the hub's large
+    files its own sum, which is the blob's name, is taken over; anything else is read and summed.
+    """
+    with ThreadPoolExecutor(len(checkpoint.paths), thread_name_prefix="digest") as pool:
+        sums = pool.map(_sha256, checkpoint.paths)
+        listing = "".join(f"{sum_}\n" for sum_ in sums)
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def _in_folder(folder: Path, t3: str) -> Checkpoint:
+    if not folder.is_dir():
+        raise ConfigError(f"MONICA_MODEL_DIR={str(folder)!r} is not a folder: give one with a checkpoint's files.")
+    names = file_names(t3)
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise ConfigError(
+            f"MONICA_MODEL_DIR={str(folder)!r} lacks {', '.join(missing)}: "
+            f"put {'it' if len(missing) == 1 else 'them'} there from {REPOSITORY}, or leave the setting out."
+        )
+    return Checkpoint(*(folder / name for name in names))
+
+
+def _in_cache(settings: Settings, cache_dir: Path | None) -> Checkpoint | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = [
+        try_to_load_from_cache(REPOSITORY, name, cache_dir=cache_dir, revision=settings.model_revision)
+        for name in file_names(settings.t3)
+    ]
+    paths = [Path(path) for path in found if isinstance(path, str)]
+    return Checkpoint(*paths) if len(paths) == len(found) else None
+
+
+def _sha256(path: Path) -> str:
+    if path.is_symlink():
+        # One hop only: a blob may itself be a link into a store that is named by another hash.
+        blob = path.readlink()
+        if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name):
+            return blob.name
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelUnavailable(f"{path.name} cannot be read: {error.strerror}.") from error

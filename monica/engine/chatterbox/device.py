@@ -1,0 +1,87 @@
+"""The device the model runs on: chosen, checked, described. Nothing here runs before the loader asks."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+
+import torch
+
+from monica.errors import ConfigError
+
+GIB = 2**30
+
+
+def choose_device(setting: str) -> str:
+    """Turn `auto`, `cuda`, `mps` or `cpu` into one of the last three. Raises ConfigError where it is not there."""
+    if setting == "auto":
+        setting = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
+    if setting == "cuda" and (problem := cuda_problem()) is not None:
+        raise ConfigError(f"CUDA cannot be used: {problem}")
+    if setting == "mps" and not _has_mps():
+        raise ConfigError("MONICA_DEVICE='mps': this machine or this PyTorch has no Metal device.")
+    return setting
+
+
+def cuda_problem() -> str | None:
+    """Say why CUDA cannot be used, in one line for the operator; None where it can."""
+    if torch.version.cuda is None:
+        return "this PyTorch is built without it; install one that is (`uv sync --extra chatterbox`)."
+    if not torch.cuda.is_available():
+        return "no NVIDIA device or driver is found; see `nvidia-smi`."
+    major, minor = torch.cuda.get_device_capability()
+    built_for = torch.cuda.get_arch_list()
+    if not any(_runs_on(arch, major, minor) for arch in built_for):
+        return (
+            f"this PyTorch has no kernels for {torch.cuda.get_device_name()}, "
+            f"compute capability {major}.{minor}; it has {', '.join(built_for)}."
+        )
+    return None
+
+
+def describe_device(device: str) -> str:
+    """Name the device with its memory, for the log."""
+    if device == "cuda":
+        properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+        return (
+            f"cuda, {properties.name}, {properties.total_memory / GIB:.1f} GiB "
+            f"(compute capability {properties.major}.{properties.minor})"
+        )
+    if device == "mps":
+        return f"mps, {platform.machine()}, {torch.mps.recommended_max_memory() / GIB:.1f} GiB"
+    return f"cpu, {_cpu_name()}, {_memory() / GIB:.1f} GiB ({torch.get_num_threads()} threads)"
+
+
+def _has_mps() -> bool:
+    return torch.backends.mps.is_available()
+
+
+def _runs_on(arch: str, major: int, minor: int) -> bool:
+    """Whether code built for `arch` runs on a device: CUDA C++ Programming Guide, binary and PTX compatibility."""
+    match = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", arch)
+    if match is None:
+        return False
+    kind, built, suffix = match[1], (int(match[2]), int(match[3])), match[4]
+    if suffix == "a":  # of one device only
+        return built == (major, minor)
+    if kind == "compute" and not suffix:  # PTX: compiled on the spot for anything newer
+        return built <= (major, minor)
+    return built[0] == major and built[1] <= minor
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):  # Windows has no sysconf
+        return 0

@@ -1,0 +1,120 @@
+"""Chatterbox as an Engine: a voice by its name, a checkpoint by its settings. Imports no torch before `load`."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monica.config import Settings
+from monica.engine import Check, Reference, SynthesisParams
+from monica.engine.chatterbox import checkpoint
+from monica.engine.chatterbox.language import check_language
+from monica.errors import ConfigError, UnknownVoice
+
+if TYPE_CHECKING:
+    from monica.engine.chatterbox.conditionals import Conditionals
+    from monica.engine.chatterbox.model import Model
+
+PRECISION = "fp32"
+
+# What upstream's dependencies say of upstream's own code: nothing an operator can act on.
+UPSTREAM_WARNINGS = (
+    (UserWarning, "pkg_resources is deprecated"),
+    (FutureWarning, "`LoRACompatibleLinear` is deprecated"),
+    (FutureWarning, r"`?torch\.backends\.cuda\.sdp_kernel\(\)`? is deprecated"),
+)
+
+logger = logging.getLogger(__name__)
+
+
+class ChatterboxEngine:
+    """Chatterbox-Multilingual by Resemble AI, in this process. Source: github.com/resemble-ai/chatterbox."""
+
+    name = "chatterbox"
+    clones = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._model: Model | None = None
+        self._digest = ""
+        self._voices: dict[str, Conditionals] = {}
+        self.device = settings.device
+        """`auto`, where that is the setting, until `load` has looked: the master process must not touch CUDA."""
+
+    @property
+    def model(self) -> str:
+        return f"chatterbox-multilingual t3 {self._settings.t3}"
+
+    @property
+    def sample_rate(self) -> int:
+        return 24_000
+
+    @property
+    def fingerprint(self) -> str:
+        self._loaded()
+        return f"chatterbox {self._digest} t3-{self._settings.t3} {PRECISION} {self._settings.language}"
+
+    def load(self) -> None:
+        """Find the checkpoint and put it on the device.
+
+        Raises ConfigError where a setting must be changed, ModelUnavailable where trying again may help.
+        """
+        check_language(self._settings.language)
+        files = checkpoint.locate(self._settings)
+        for category, message in UPSTREAM_WARNINGS:
+            warnings.filterwarnings("ignore", message, category)
+        # Summed up beside the imports and the loading, which wait for disk and memory in turn.
+        with ThreadPoolExecutor(1, thread_name_prefix="digest") as pool:
+            summing = pool.submit(checkpoint.digest, files)
+            model = self._load_model(files)
+            self._digest = summing.result()
+        logger.info("checkpoint: %s, digest %s", files.t3.stem, self._digest[:12])
+        self._model = model
+
+    def make_conditionals(self, reference: Reference | None) -> bytes:
+        """Encode a voice once, for keeping: safetensors bytes. None: the checkpoint's built-in voice.
+
+        Raises ConfigError where no voice can be cloned from the recording.
+        """
+        return self._loaded().encode(reference).to_bytes()
+
+    def add_voice(self, name: str, conditionals: bytes) -> None:
+        """Make `name` speakable. Raises ValueError where the bytes are not conditionals of this engine."""
+        from monica.engine.chatterbox.conditionals import Conditionals
+
+        self._voices[name] = Conditionals.from_bytes(conditionals).to(self._loaded().device)
+
+    def synthesize(
+        self, text: str, *, voice: str, params: SynthesisParams, seed: int, check: Check
+    ) -> NDArray[np.float32]:
+        """Speak `text`.
+
+        Returns (N,) float32 mono at `sample_rate`, watermarked. Raises SynthesisFailed, InvalidText where it holds
+        nothing to say, UnknownVoice, or what `check` raises: between two decode steps and between two Euler steps.
+        """
+        conditionals = self._voices.get(voice)
+        if conditionals is None:
+            raise UnknownVoice(f"There is no voice called {voice!r}.", param="voice")
+        return self._loaded().speak(text, conditionals, params, seed, check)
+
+    def _load_model(self, files: checkpoint.Checkpoint) -> Model:
+        try:
+            from monica.engine.chatterbox.device import choose_device, describe_device
+            from monica.engine.chatterbox.model import Model
+        except ImportError as error:
+            raise ConfigError(
+                f"Chatterbox is not installed ({error}): `uv sync --extra chatterbox`, or MONICA_ENGINE=espeak."
+            ) from error
+        self.device = choose_device(self._settings.device)
+        logger.info("device: %s", describe_device(self.device))
+        return Model(files, device=self.device, language=self._settings.language)
+
+    def _loaded(self) -> Model:
+        if self._model is None:
+            raise RuntimeError("ChatterboxEngine.load has not run")
+        return self._model

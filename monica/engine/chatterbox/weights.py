@@ -1,0 +1,147 @@
+"""Upstream's modules, built on the meta device and filled from a checkpoint: no tensor is initialised twice.
+
+What a state dict does not hold (non-persistent buffers, plain tensor attributes) is computed here; a tensor that
+nobody filled is an error, never a silent zero.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from chatterbox.models.s3gen import S3GEN_SR, S3Gen
+from chatterbox.models.t3 import T3
+from chatterbox.models.t3.modules.t3_config import T3Config
+from chatterbox.models.voice_encoder import VoiceEncoder
+from s3tokenizer.model_v2 import precompute_freqs_cis
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from monica.errors import ConfigError, ModelUnavailable
+
+CHATTER = ("input frame rate", "Reference mel length")
+"""What upstream says through the root logger: how it was built, and of a prompt that it crops to 40 ms steps."""
+
+
+def build_t3(layers: int) -> Any:
+    """Build T3 with its first `layers` layers, on the meta device."""
+    with torch.device("meta"):
+        t3 = T3(T3Config.multilingual())
+    t3.tfmr.layers = t3.tfmr.layers[:layers]
+    t3.cfg.num_hidden_layers = layers
+    return t3
+
+
+def build_s3gen() -> Any:
+    """Build S3Gen on the meta device."""
+    with torch.device("meta"), hushed():
+        return S3Gen()
+
+
+def build_voice_encoder() -> Any:
+    """Build the voice encoder on the meta device."""
+    with torch.device("meta"):
+        return VoiceEncoder()
+
+
+def load_t3(path: Path) -> Any:
+    """Load T3, with as many layers as the file has, in float32 from a memory map."""
+    try:
+        state = load_file(path)
+    except Exception as error:  # a guard: what a damaged file raises is anybody's guess
+        raise _unreadable(path) from error
+    layers = {int(match[1]) for name in state if (match := re.match(r"tfmr\.layers\.(\d+)\.", name))}
+    t3 = build_t3(len(layers))
+    # Rotary frequencies are not kept in the file; made where the parameters are, not on the meta device.
+    t3.tfmr.rotary_emb = type(t3.tfmr.rotary_emb)(t3.cfg)
+    return _fill(t3, state, path)
+
+
+def load_s3gen(path: Path) -> Any:
+    """Load S3Gen in float32 from a memory map."""
+    s3gen = build_s3gen()
+    s3gen.register_buffer("trim_fade", trim_fade(), persistent=False)
+    s3gen.tokenizer.encoder.freqs_cis = precompute_freqs_cis(64, 2048)
+    for embed in (s3gen.flow.encoder.embed, s3gen.flow.encoder.up_embed):
+        table = embed.pos_enc
+        longest = table.pe.size(1) // 2 + 1
+        table.pe = None
+        table.extend_pe(torch.zeros(()).expand(1, longest))
+    return _fill(s3gen, read_pickle(path), path)
+
+
+def load_voice_encoder(path: Path) -> Any:
+    """Load the voice encoder in float32."""
+    return _fill(build_voice_encoder(), read_pickle(path), path)
+
+
+def read_pickle(path: Path) -> Any:
+    """Read what torch.save wrote, memory-mapped where its format allows it; tensors and containers only.
+
+    Raises ModelUnavailable where it cannot be read.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except Exception as error:  # a guard: what a damaged file raises is anybody's guess
+        raise _unreadable(path) from error
+
+
+def trim_fade() -> Tensor:
+    """Make S3Gen's fade-in: 20 ms of silence, then a raised cosine of 20 ms, against spill-over of the prompt."""
+    half = S3GEN_SR // 50
+    rise = (torch.cos(torch.linspace(torch.pi, 0, half)) + 1) / 2
+    return torch.cat([torch.zeros(half), rise])
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep upstream's chatter out of the log; other records of the root logger pass."""
+    root = logging.getLogger()
+
+    def wanted(record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith(CHATTER)
+
+    root.addFilter(wanted)
+    try:
+        yield
+    finally:
+        root.removeFilter(wanted)
+
+
+def unfilled(module: nn.Module) -> Iterator[str]:
+    """Name the tensors of a module, parameters, buffers and plain attributes, that are still without data."""
+    for prefix, part in module.named_modules():
+        own = {**vars(part), **part._parameters, **part._buffers}
+        for name, value in own.items():
+            if isinstance(value, Tensor) and value.is_meta:
+                yield f"{prefix}.{name}".lstrip(".")
+
+
+def _fill(module: nn.Module, state: object, path: Path) -> nn.Module:
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise _unreadable(path)
+    try:
+        module.load_state_dict({name: _float32(value) for name, value in state.items()}, assign=True)
+    except RuntimeError as error:
+        first = str(error).partition("\n\t")[2].partition("\n")[0][:200]
+        raise ModelUnavailable(f"{path.name} does not fit the model: {first}") from error
+    if missed := list(unfilled(module)):
+        raise ConfigError(
+            f"The installed chatterbox-tts has tensors Monica does not know ({', '.join(missed[:3])}): "
+            "install the locked version (`uv sync --extra chatterbox`)."
+        )
+    return module.requires_grad_(False).eval()
+
+
+def _float32(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _unreadable(path: Path) -> ModelUnavailable:
+    return ModelUnavailable(f"{path.name} cannot be read: it is damaged or incomplete. Download it again.")
