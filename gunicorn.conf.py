@@ -10,7 +10,7 @@ from gunicorn.workers.base import Worker
 from monica import __version__, logs
 from monica.config import Settings
 from monica.errors import ConfigError
-from monica.worker import DrainingWorker, bound_body_time, halt
+from monica.worker import DrainingWorker, Logger, bound_body_time, halt
 
 logger = logging.getLogger("monica")
 
@@ -31,6 +31,7 @@ graceful_timeout = math.ceil(settings.deadline_s) + 5
 # Importing torch can hold the interpreter for many seconds, during which no heartbeat is sent.
 timeout = 120
 control_socket_disable = True
+logger_class = Logger
 logconfig_dict = logs.config(settings.log_level)
 pre_request = bound_body_time
 

@@ -50,12 +50,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(folder: Path, *arguments: str) -> Iterator[int]:
-    """Run gunicorn and yield its port once /health is 200."""
+def serve(folder: Path, cwd: Path, *arguments: str) -> Iterator[int]:
+    """Run gunicorn in `cwd`, where it looks for its configuration, and yield its port once /health is 200."""
     port = free_port()
     environ = os.environ | {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(folder / "cache"), "PORT": str(port)}
-    environ |= {"HOST": "127.0.0.1", "LOG_LEVEL": "warning"}
-    process = subprocess.Popen([sys.executable, "-m", "gunicorn", *arguments, "-b", f"127.0.0.1:{port}"], env=environ)
+    environ |= {"HOST": "127.0.0.1"}
+    command = [sys.executable, "-m", "gunicorn", *arguments, "-b", f"127.0.0.1:{port}"]
+    log = (folder / f"log-{port}.txt").open("wb")
+    process = subprocess.Popen(command, cwd=cwd, env=environ, stdout=log, stderr=log)
     try:
         until = time.monotonic() + 30
         while time.monotonic() < until:
@@ -71,6 +73,7 @@ def serve(folder: Path, *arguments: str) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait()
+        log.close()
 
 
 def ask(connection: http.client.HTTPConnection) -> tuple[float, bytes]:
@@ -120,13 +123,13 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with serve(folder, "-c", str(ROOT / "gunicorn.conf.py"), "--chdir", str(ROOT)) as monica:
+        with serve(folder, ROOT) as monica:
             ask(http.client.HTTPConnection("127.0.0.1", monica, timeout=10))
             _, sound = ask(http.client.HTTPConnection("127.0.0.1", monica, timeout=10))
             (folder / "sound.wav").write_bytes(sound)
             (folder / "bare.py").write_text(BARE.format(sound=str(folder / "sound.wav")))
             bare_settings = ("-k", "gthread", "--threads", "32", "--keep-alive", "75", "--log-level", "warning")
-            with serve(folder, "bare:app", "--chdir", name, *bare_settings) as bare:
+            with serve(folder, folder, "bare:app", *bare_settings) as bare:
                 rounds = [
                     (
                         latency(monica, options.seconds / 2),

@@ -1,6 +1,6 @@
 """From the command to the first answer, to ready, and the memory then; beside a bare Flask under the same gunicorn.
 
-    python -m benchmarks.start
+python -m benchmarks.start
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from benchmarks.hardware import describe_cpu
 from benchmarks.http import BARE, ROOT, free_port
 
 
-def start(folder: Path, *arguments: str) -> tuple[float, float, float]:
+def start(folder: Path, cwd: Path, *arguments: str) -> tuple[float, float, float]:
     """Return the seconds to the first HTTP answer and to a 200 of /health, and the resident MiB of all its processes."""
     port = free_port()
     environ = os.environ | {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(folder / "cache"), "PORT": str(port)}
     environ |= {"HOST": "127.0.0.1", "LOG_LEVEL": "warning"}
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "gunicorn", *arguments, "-b", f"127.0.0.1:{port}"], env=environ)
+    command = [sys.executable, "-m", "gunicorn", *arguments, "-b", f"127.0.0.1:{port}"]
+    process = subprocess.Popen(command, cwd=cwd, env=environ)
     answered = None
     try:
         while time.perf_counter() - began < 60:
@@ -60,8 +61,8 @@ def main() -> None:
         (folder / "bare.py").write_text(BARE.format(sound=str(folder / "sound.wav")))
         monica, bare = [], []
         for _ in range(options.runs):
-            monica.append(start(folder, "-c", str(ROOT / "gunicorn.conf.py"), "--chdir", str(ROOT)))
-            bare.append(start(folder, "bare:app", "--chdir", name, "-k", "gthread", "--threads", "32"))
+            monica.append(start(folder, ROOT))
+            bare.append(start(folder, folder, "bare:app", "-k", "gthread", "--threads", "32", "--log-level", "warning"))
     print(f"\nStart with the embedded engine, median of {options.runs}, on {describe_cpu()}\n")
     print("| | Monica | bare Flask | ratio |")
     print("| --- | --- | --- | --- |")

@@ -12,6 +12,7 @@ import uuid
 from typing import Any, NoReturn
 
 import gunicorn.util
+from gunicorn import glogging
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers import gthread
 
@@ -45,6 +46,12 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
         if app is not None:
             app.extensions["announcer"].drain(self.cfg.graceful_timeout)
         super().handle_exit(sig, frame)
+
+
+class Logger(glogging.Logger):  # type: ignore[misc]
+    """gunicorn's own log without its access log, which is costly: the application tells of its requests itself."""
+
+    access_log_enabled = False
 
 
 def bound_body_time(_worker: gthread.ThreadWorker, request: Any) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import marshmallow as ma
 from flask import Request
 from gunicorn.http.errors import ParseException
-from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest
 
 from monica.announcer import SpeechRequest
@@ -128,10 +128,12 @@ class LiveSchema(ma.Schema):
     status = ma.fields.String(required=True, metadata={"example": "ok"})
 
 
-def _read(req: Request) -> bytes:
-    """Read the body. Raises RequestTimeout where it stalls, InvalidRequest where it breaks off."""
+def read_body(request: Request) -> bytes:
+    """Read a JSON body. Raises RequestTimeout where it stalls, InvalidRequest where it is none or breaks off."""
+    if not request.is_json:
+        raise InvalidRequest("The Content-Type must be application/json.", code="json_invalid")
     try:
-        return req.get_data()
+        return request.get_data()
     except (OSError, BadRequest, ParseException) as error:
         # Werkzeug wraps what the socket raised where the body's length is known; chunked, it
         # comes bare, as gunicorn's own errors do.
@@ -140,30 +142,26 @@ def _read(req: Request) -> bytes:
         raise InvalidRequest("The body broke off before its end.", code="json_invalid") from error
 
 
+@lru_cache(maxsize=256)  # a phrase that is asked for again has the same body
+def parse_speech(body: bytes) -> SpeechRequest:
+    """Make a request of a JSON body. Raises InvalidRequest with the first field that is wrong."""
+    try:
+        fields = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest("The body is not JSON.", code="json_invalid") from error
+    if not isinstance(fields, dict):
+        raise InvalidRequest("The body must be a JSON object.", code="json_invalid")
+    try:
+        request: SpeechRequest = _SPEECH.load(fields)
+    except ma.ValidationError as error:
+        field, found = next(iter(error.normalized_messages().items()))
+        message = found[0] if isinstance(found, list) else found
+        raise InvalidRequest(f"{field}: {message}", param=str(field)) from error
+    return request
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-class BodyParser(FlaskParser):
-    """Reads a request's JSON body; what is wrong with it is one of Monica's errors."""
-
-    def load_json(self, req: Request, schema: ma.Schema) -> Any:
-        if not req.is_json:
-            raise InvalidRequest("The Content-Type must be application/json.", code="json_invalid")
-        try:
-            body = json.loads(_read(req), parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise InvalidRequest("The body is not JSON.", code="json_invalid") from error
-        if not isinstance(body, dict):
-            raise InvalidRequest("The body must be a JSON object.", code="json_invalid")
-        return body
-
-    def handle_error(self, error: ma.ValidationError, *args: Any, **kwargs: Any) -> NoReturn:
-        field, message = _first(error.messages)
-        raise InvalidRequest(f"{field}: {message}", param=field) from error
-
-
-def _first(messages: Any) -> tuple[str, str]:
-    """Return the first wrong field and what is wrong with it, out of webargs' {"json": {field: [message]}}."""
-    field, found = next(iter(messages["json"].items()))
-    return str(field), str(found[0] if isinstance(found, list) else found)
+_SPEECH = SpeechSchema()

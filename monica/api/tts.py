@@ -10,15 +10,10 @@ import flask_smorest
 from flask import Response, current_app, g, request
 
 from monica import metrics
-from monica.announcer import Announcer, SpeechRequest
-from monica.api.schemas import BodyParser, ErrorSchema, SpeechSchema
+from monica.announcer import Announcer
+from monica.api.schemas import ErrorSchema, SpeechSchema, parse_speech, read_body
 
-
-class Blueprint(flask_smorest.Blueprint):
-    ARGUMENTS_PARSER = BodyParser()
-
-
-tts = Blueprint("tts", __name__, description="Speech")
+tts = flask_smorest.Blueprint("tts", __name__, description="Speech")
 
 _TEXT = {"schema": {"type": "string"}}
 _HEADERS = {
@@ -32,6 +27,7 @@ _HEADERS = {
     "X-Monica-Engine": {"schema": {"type": "string", "enum": ["chatterbox", "espeak"]}},
     "ETag": _TEXT | {"description": "The take's key; sent back as If-None-Match it gives 304."},
 }
+_BODY = {"required": True, "content": {"application/json": {"schema": SpeechSchema}}}
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 _OTHER_RESPONSES: dict[str, Any] = {
     status: {"description": codes, "content": {"application/json": {"schema": ErrorSchema}}}
@@ -51,7 +47,6 @@ _OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is 
 
 
 @tts.route("/blabla", methods=["POST"])
-@tts.arguments(SpeechSchema(), description="Cache-Control: no-cache makes a new take, no-store keeps none.")
 @tts.response(
     200,
     {"type": "string", "contentMediaType": "audio/wav"},
@@ -59,13 +54,15 @@ _OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is 
     description="The sentence, mono 16-bit PCM.",
     headers=_HEADERS,
 )
-@tts.doc(responses=_OTHER_RESPONSES)
-def blabla(speech: SpeechRequest) -> Response:
-    """Speak a sentence."""
+@tts.doc(requestBody=_BODY, responses=_OTHER_RESPONSES)
+def blabla() -> Response:
+    """Speak a sentence. `Cache-Control: no-cache` makes a new take, `no-store` keeps none."""
     announcer: Announcer = current_app.extensions["announcer"]
-    asked = request.cache_control
-    speech = replace(speech, fresh="no-cache" in asked, keep="no-store" not in asked)
-    if request.if_none_match and not speech.fresh:
+    speech = parse_speech(read_body(request))
+    if "Cache-Control" in request.headers:
+        asked = request.cache_control
+        speech = replace(speech, fresh="no-cache" in asked, keep="no-store" not in asked)
+    if "If-None-Match" in request.headers and not speech.fresh:
         key = announcer.key_of(speech)
         if request.if_none_match.contains_weak(key) and not request.if_none_match.star_tag:
             return Response(status=304, headers={"ETag": f'"{key}"'})

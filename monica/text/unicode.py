@@ -12,7 +12,8 @@ UNSPEAKABLE = {"Cc", "Cf", "Cs"}
 def tidy(text: str) -> str:
     """Put text in NFC, drop control characters and fold white space. Idempotent; never raises."""
     text = " ".join(text.split())  # first, or the line feed between two words would join them
-    text = "".join(c for c in text if unicodedata.category(c) not in UNSPEAKABLE)
+    if not text.isprintable():  # the common text has nothing to drop
+        text = "".join(c for c in text if unicodedata.category(c) not in UNSPEAKABLE)
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
