@@ -93,7 +93,7 @@ def test_an_unknown_variable_names_the_nearest(monkeypatch: pytest.MonkeyPatch, 
 def test_readme_and_settings_agree() -> None:
     readme = (Path(__file__).parent.parent / "README.md").read_text()
     table = readme.partition("## Settings")[2].partition("\n## ")[0]
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", table, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| (.*?) \|", table, re.MULTILINE))
     assert set(rows) == {f.metadata["name"] for f in fields(Settings)} | {"HF_HOME"}
     words = {"MONICA_CACHE_DIR": "the platform's cache folder", "MONICA_MODEL_DIR": "none"}
     for f in fields(Settings):
