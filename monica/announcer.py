@@ -1,31 +1,31 @@
-"""The use case: a text in, a WAV out, from the cache, from a take under way, or from a new one."""
+"""The use case: a text in, a WAV out. Texts become what is said, long ones sentences, sentences takes."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
-import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from monica import metrics
-from monica.audio import encode_wav, wav_duration
+from monica.audio import join_wavs, wav_duration
 from monica.cache import Store
 from monica.config import Settings
-from monica.engine import MAX_SEED, Engine, SynthesisParams
-from monica.errors import ConfigError, InvalidText, SynthesisFailed, UnknownVoice
+from monica.engine import Engine, SynthesisParams
+from monica.errors import ConfigError, InvalidText, UnknownVoice
 from monica.loader import Loader
-from monica.scheduler import Scheduler
-from monica.takes import Lane, Take
-from monica.text import has_words, tidy
+from monica.studio import Order, Studio
+from monica.takes import Lane
+from monica.text import Lexicon, LexiconFile, Normaliser, has_words, split_sentences, tidy
 from monica.voices import DEFAULT_VOICE
 
 logger = logging.getLogger(__name__)
 
 AUDIO_VERSION = 1  # of what happens to samples after the engine; part of the cache key
+SENTENCES_BEYOND = 250  # characters; a longer text is said sentence by sentence
+PAUSE_S = 0.35  # between two of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,128 +56,119 @@ class Announcement:
     duration_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """A text as it is said. sentences: what is a take of its own. rules: those that changed something, in order."""
+
+    text: str
+    sentences: tuple[str, ...]
+    rules: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"text": self.text, "sentences": list(self.sentences), "rules": list(self.rules)}
+
+
 class Announcer:
     """Speaks. One a process; every method may be called from any thread.
 
     engine: one to use instead of what the settings choose (tests).
-    Raises ConfigError where the cache folder cannot be used.
+    Raises ConfigError where the cache folder or the lexicon cannot be used.
     """
 
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
         self.settings = settings
-        self._takes_store = Store("takes", settings.cache_dir / "takes", megabytes=settings.cache_mb)
+        lexicon = LexiconFile(settings.lexicon) if settings.lexicon else Lexicon.default()
+        self._normaliser = Normaliser(language=settings.language, lexicon=lexicon)
+        self._takes = Store("takes", settings.cache_dir / "takes", megabytes=settings.cache_mb)
         self._conditionals = Store("conditionals", settings.cache_dir / "conditionals")
         self._loader = Loader(settings, self._conditionals, engine)
-        self._scheduler = Scheduler(self._perform, settings.queue_size)
-        self._under_way: dict[str, Take] = {}
-        self._lock = threading.Lock()
+        self._studio = Studio(self._loader, self._takes, settings.queue_size)
         self._began = time.monotonic()
-        metrics.cache_bytes.set(self._takes_store.volume())
 
     def start(self, on_config_error: Callable[[ConfigError], None]) -> None:
         """Start the engine thread and load the model in the background."""
-        self._scheduler.start()
+        self._studio.scheduler.start()
         self._loader.start(on_config_error)
 
     def start_and_wait(self) -> None:
         """Start, and return when ready. Raises ConfigError, or ModelUnavailable at the first failure."""
         self._loader.load_once()
-        self._scheduler.start()
+        self._studio.scheduler.start()
 
     def announce(self, request: SpeechRequest) -> Announcement:
-        """Speak a sentence. Raises what the table in monica.errors lists."""
+        """Speak a text. Raises what the table in monica.errors lists."""
         deadline = time.monotonic() + self.settings.deadline_s
-        text, key = self._identify(request)
+        spelling = self.spell(request.text)
+        sentences = spelling.sentences
+        key = self._key(request, spelling.text)
         engine = self._loader.ready_engine()
-        cache = "hit"
-        wav = None if request.fresh else self._takes_store.get(key)
-        if wav is None:
-            take, cache = self._take(request, text, key, deadline)
-            wav = take.wait(deadline)
+        kept = None if request.fresh or len(sentences) == 1 else self._takes.get(key)
+        if kept is not None:
+            wav, cache = kept, "hit"
+        else:
+            orders = [self._order(request, sentence) for sentence in sentences]
+            wav, cache = self._say(orders, deadline)
+            if request.keep and len(sentences) > 1:
+                self._studio.keep(key, wav)
         return Announcement(wav, key, cache, engine.name, wav_duration(wav))
 
     def key_of(self, request: SpeechRequest) -> str:
-        """Return what the take of a request is, or would be, kept under. Raises as `announce` does."""
-        return self._identify(request)[1]
+        """Return what the sound of a request is, or would be, kept under. Raises as `announce` does."""
+        return self._key(request, self.spell(request.text).text)
 
-    def _identify(self, request: SpeechRequest) -> tuple[str, str]:
-        text = tidy(request.text)
-        if not has_words(text):
-            raise InvalidText("The text has nothing to say.", param="text")
-        if len(text) > self.settings.max_text_length:
+    def spell(self, text: str) -> Spelling:
+        """Return a text as it is said. Raises InvalidText where it is too long or says nothing."""
+        length = len(tidy(text))
+        if length > self.settings.max_text_length:
             raise InvalidText(
-                f"Text is {len(text)} characters, at most {self.settings.max_text_length}.",
+                f"Text is {length} characters, at most {self.settings.max_text_length}.",
                 code="text_too_long",
                 param="text",
             )
+        spoken = self._normaliser.normalise(text)
+        if not has_words(spoken.text):
+            raise InvalidText("The text has nothing to say.", param="text")
+        said = spoken.text
+        sentences = split_sentences(said, SENTENCES_BEYOND) if len(said) > SENTENCES_BEYOND else [said]
+        return Spelling(said, tuple(sentences), spoken.rules)
+
+    def _key(self, request: SpeechRequest, said: str) -> str:
         engine = self._loader.ready_engine()
         voice_digest = self._loader.voices.get(request.voice)
         if voice_digest is None:
             known = ", ".join(sorted(self._loader.voices))
             raise UnknownVoice(f"There is no such voice. Known: {known}.", param="voice")
-        identity = (
-            engine.fingerprint,
-            voice_digest,
-            text,
-            request.params,
-            request.seed,
-            AUDIO_VERSION,
+        identity = (engine.fingerprint, voice_digest, said, request.params, request.seed, AUDIO_VERSION)
+        return hashlib.sha256(repr(identity).encode()).hexdigest()
+
+    def _order(self, request: SpeechRequest, said: str) -> Order:
+        return Order(
+            key=self._key(request, said),
+            text=said,
+            voice=request.voice,
+            params=request.params,
+            seed=request.seed,
+            lane=request.lane,
+            fresh=request.fresh,
+            keep=request.keep,
         )
-        return text, hashlib.sha256(repr(identity).encode()).hexdigest()
 
-    def _take(self, request: SpeechRequest, text: str, key: str, deadline: float) -> tuple[Take, str]:
-        with self._lock:
-            under_way = None if request.fresh else self._under_way.get(key)
-            if under_way is not None and under_way.join(deadline=deadline, keep=request.keep):
-                return under_way, "joined"
-            if not request.fresh:
-                # The take this request would have joined may have ended since the first look.
-                wav = self._takes_store.get(key, counted=False)
-                if wav is not None:
-                    return Take.finished(wav), "joined"
-            take = Take(
-                key=key,
-                text=text,
-                voice=request.voice,
-                params=request.params,
-                seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed,
-                lane=request.lane,
-                deadline=deadline,
-                keep=request.keep,
-            )
-            self._scheduler.submit(take)
-            self._under_way[key] = take
-        take.sound.add_done_callback(lambda _: self._forget(take))
-        return take, "miss"
-
-    def _forget(self, take: Take) -> None:
-        with self._lock:
-            if self._under_way.get(take.key) is take:
-                del self._under_way[take.key]
-
-    def _perform(self, take: Take) -> bytes:
-        """Make the WAV of a take; the engine thread's work."""
-        engine = self._loader.ready_engine()
-        began = time.monotonic()
-        samples = engine.synthesize(take.text, voice=take.voice, params=take.params, seed=take.seed, check=take.check)
-        if len(samples) == 0:
-            raise SynthesisFailed("The engine made no sound for this sentence.")
-        took, seconds = time.monotonic() - began, len(samples) / engine.sample_rate
-        metrics.real_time_factor.observe(took / seconds)
-        with metrics.stage_duration.labels("encode").time():
-            wav = encode_wav(samples, engine.sample_rate)
-        if take.keep:
-            self._takes_store.put(take.key, wav)
-            metrics.cache_bytes.set(self._takes_store.volume())
-        logger.info(
-            "take %.12s: %d characters, %.2f s of audio in %.2f s, seed %d",
-            take.key, len(take.text), seconds, took, take.seed,
-        )  # fmt: skip
-        return wav
+    def _say(self, orders: list[Order], deadline: float) -> tuple[bytes, str]:
+        """Make, or wait for, the takes of a text, all under way at once; returns their sound, joined, and whence."""
+        with ExitStack() as stack:
+            takes, caches = [], set()
+            for order in orders:
+                take, cache = self._studio.take(order, deadline)
+                stack.callback(take.leave)  # also where another one of them fails: nobody waits for it any more
+                takes.append(take)
+                caches.add(cache)
+            wavs = [take.wait(deadline) for take in takes]
+        newest = next(cache for cache in ("miss", "joined", "hit") if cache in caches)
+        return (wavs[0] if len(wavs) == 1 else join_wavs(wavs, PAUSE_S)), newest
 
     def health(self) -> dict[str, Any]:
         """Return the state of the service, for /health. Never waits on the engine."""
-        loader, scheduler = self._loader, self._scheduler
+        loader, scheduler = self._loader, self._studio.scheduler
         engine = loader.chosen
         now = time.monotonic()
         success = scheduler.last_success
@@ -198,10 +189,10 @@ class Announcer:
     def drain(self, timeout: float) -> None:
         """Refuse new takes, and wait until those submitted have ended, `timeout` seconds at most."""
         self._loader.stop()
-        self._scheduler.refuse()
-        if not self._scheduler.drain(timeout):
+        self._studio.scheduler.refuse()
+        if not self._studio.scheduler.drain(timeout):
             logger.warning("takes were still under way after %.0f s", timeout)
 
     def close(self) -> None:
-        self._takes_store.close()
+        self._takes.close()
         self._conditionals.close()

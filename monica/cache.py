@@ -123,7 +123,7 @@ class Store:
             return None
         if counted:
             metrics.cache_lookups.labels(self._name, "miss" if value is None else "hit").inc()
-        return value  # type: ignore[no-any-return]
+        return value
 
     def _remember(self, key: str, value: bytes | None) -> None:
         self._recent.pop(key, None)

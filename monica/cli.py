@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -52,12 +53,24 @@ def say(text: str, output: str, seed: int | None) -> None:
         announcer.close()
     try:
         if output == "-":
-            click.get_binary_stream("stdout").write(said.wav)
+            sys.stdout.buffer.write(said.wav)
         else:
             Path(output).write_bytes(said.wav)
     except OSError as error:
         _fail(f"{output} cannot be written: {error.strerror}")
     click.echo(f"{output}: {said.duration_s:.2f} s, {said.engine}", err=True)
+
+
+@main.command()
+@click.argument("text")
+def text(text: str) -> None:
+    """Show how TEXT is said: in words, sentence by sentence, and which rules saw to it."""
+    announcer = Announcer(Settings.from_env())
+    try:
+        spelling = announcer.spell(text)
+    finally:
+        announcer.close()
+    click.echo(json.dumps(spelling.as_dict(), ensure_ascii=False, indent=2))
 
 
 @main.command()

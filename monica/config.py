@@ -50,6 +50,7 @@ class Settings:
     model_revision: str = _setting("MONICA_MODEL_REVISION", "main", "str")
     t3: str = _setting("MONICA_T3", "v3", "str", validate.OneOf(["v2", "v3"]))
     language: str = _setting("MONICA_LANGUAGE", "fr", "str", validate.OneOf(LANGUAGES))
+    lexicon: Path | None = _setting("MONICA_LEXICON", None, "path")
     cache_dir: Path = _setting("MONICA_CACHE_DIR", user_cache_path("monica"), "path")
     cache_mb: int = _setting("MONICA_CACHE_MB", 2048, "int", validate.Range(1, 1_000_000))
     queue_size: int = _setting("MONICA_QUEUE_SIZE", 64, "int", validate.Range(1, 10_000))

@@ -66,7 +66,7 @@ class Take:
             return True
 
     def wait(self, deadline: float) -> bytes:
-        """Wait for the sound until `deadline`, then leave. Called once by each who made or joined the take.
+        """Wait for the sound until `deadline`.
 
         Raises DeadlineExceeded, or the error the take ended with.
         """
@@ -74,9 +74,11 @@ class Take:
             return self.sound.result(timeout=max(0.0, deadline - time.monotonic()))
         except FutureTimeoutError:
             raise DeadlineExceeded("The deadline passed before the sentence was made.") from None
-        finally:
-            with self._lock:
-                self._waiters -= 1
+
+    def leave(self) -> None:
+        """Wait no more. Called once by each who made or joined the take, whatever came of it."""
+        with self._lock:
+            self._waiters -= 1
 
     def check(self) -> None:
         """End the take where its deadline has passed or nobody waits for it: called between the engine's steps."""

@@ -268,11 +268,11 @@ def test_a_corrupt_take_is_made_again(
 ) -> None:
     monkeypatch.setattr("monica.cache.RECENT_SECONDS", 0)
     announcer = started(settings, toy)
-    first = announcer.announce(SpeechRequest("hello " * 60))
+    first = announcer.announce(SpeechRequest("hello " * 40))
     path: Path
     (path,) = (settings.cache_dir / "takes").rglob("*.val")
     path.write_bytes(path.read_bytes()[:100])
-    assert announcer.announce(SpeechRequest("hello " * 60)).cache == "miss"
-    assert announcer.announce(SpeechRequest("hello " * 60)).cache == "hit"
+    assert announcer.announce(SpeechRequest("hello " * 40)).cache == "miss"
+    assert announcer.announce(SpeechRequest("hello " * 40)).cache == "hit"
     assert len(toy.spoken) == 2
     assert first.duration_s > 0

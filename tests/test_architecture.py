@@ -17,6 +17,7 @@ LAYERS = (
     ("monica.worker", "monica.cli"),
     ("monica.api", "monica.doctor"),
     ("monica.announcer",),
+    ("monica.studio",),
     ("monica.loader", "monica.scheduler"),
     ("monica.takes", "monica.cache", "monica.text", "monica.voices", "monica.audio"),
     ("monica.engine",),
@@ -35,6 +36,8 @@ HOMES = {
     "soundfile": ("monica.audio", "monica.voices"),
     "espeakng_loader": ("monica.engine.espeak",),
     "environs": ("monica.config",),
+    "num2words": ("monica.text.numbers",),
+    "cachetools": ("monica.cache",),
 }
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -125,7 +125,7 @@ def test_length_is_counted_after_normalisation(call: Call) -> None:
 def test_emoji_by_the_thousand(call: Call) -> None:
     body = json.dumps({"text": "🃏" * 10_000}, ensure_ascii=False).encode()
     answer = call("POST", "/blabla", data=body, headers={"Content-Type": "application/json"})
-    assert_error(answer, 400, "text_empty", "text")
+    assert_error(answer, 400, "text_too_long", "text")
 
 
 @pytest.mark.parametrize("voice", ["nobody", "", "../monica", "Monica", "\ud800"])

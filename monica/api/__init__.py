@@ -14,6 +14,7 @@ from monica.api import access, errors
 from monica.api.health import health
 from monica.api.metrics import metrics
 from monica.api.schemas import ErrorSchema
+from monica.api.text import text
 from monica.api.tts import tts
 
 MAX_BODY_BYTES = 64 * 1024
@@ -45,7 +46,7 @@ def build(announcer: Announcer, version: str) -> Flask:
     access.register(app)
     errors.register(app)
     api = Api(app)
-    for blueprint in (tts, health, metrics):
+    for blueprint in (tts, text, health, metrics):
         api.register_blueprint(blueprint)
     # Swagger UI's files come in a wheel: the page needs nothing from another host.
     assets = Path(os.fspath(flask_swagger_ui.__file__)).parent / "dist"

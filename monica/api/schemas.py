@@ -96,6 +96,27 @@ class SpeechSchema(ma.Schema):
         )
 
 
+class TextSchema(ma.Schema):
+    """The body of POST /v1/text."""
+
+    class Meta:
+        unknown = ma.RAISE
+
+    text = ma.fields.String(
+        required=True, metadata={"description": "Any Unicode.", "example": "Blinds 100/200 à 20h30, Rusmir a A♠ K♦ !"}
+    )
+
+
+class SpelledSchema(ma.Schema):
+    """A text as it is said."""
+
+    text = ma.fields.String(required=True)
+    sentences = ma.fields.List(ma.fields.String(), required=True)
+    rules = ma.fields.List(
+        ma.fields.String(), required=True, metadata={"description": "The rules that changed something, in their order."}
+    )
+
+
 class ErrorDetail(ma.Schema):
     code = ma.fields.String(required=True, metadata={"example": "text_too_long"})
     message = ma.fields.String(required=True, metadata={"example": "Text is 612 characters, at most 500."})
@@ -145,6 +166,16 @@ def read_body(request: Request) -> bytes:
 @lru_cache(maxsize=256)  # a phrase that is asked for again has the same body
 def parse_speech(body: bytes) -> SpeechRequest:
     """Make a request of a JSON body. Raises InvalidRequest with the first field that is wrong."""
+    request: SpeechRequest = _load(_SPEECH, body)
+    return request
+
+
+def parse_text(body: bytes) -> str:
+    """Read the text of a JSON body. Raises InvalidRequest with the first field that is wrong."""
+    return str(_load(_TEXT, body)["text"])
+
+
+def _load(schema: ma.Schema, body: bytes) -> Any:
     try:
         fields = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -152,16 +183,15 @@ def parse_speech(body: bytes) -> SpeechRequest:
     if not isinstance(fields, dict):
         raise InvalidRequest("The body must be a JSON object.", code="json_invalid")
     try:
-        request: SpeechRequest = _SPEECH.load(fields)
+        return schema.load(fields)
     except ma.ValidationError as error:
-        field, found = next(iter(error.normalized_messages().items()))
+        field, found = next(iter(error.messages_dict.items()))
         message = found[0] if isinstance(found, list) else found
         raise InvalidRequest(f"{field}: {message}", param=str(field)) from error
-    return request
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-_SPEECH = SpeechSchema()
+_SPEECH, _TEXT = SpeechSchema(), TextSchema()

@@ -1,0 +1,65 @@
+"""How long the French rules take: `python -m benchmarks.text` prints it; nothing is asserted.
+
+The price of an announcement is the median of many runs of one sentence. The price of the worst is the time a
+character of a 5 000-character text takes, over the time a character of the same text cut to 120 takes: about
+1 where the rules are linear, and far above it where one is not.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+
+from monica.text import Normaliser, split_sentences
+
+SENTENCE = (
+    "La table 12 est cassée : les 21 joueurs rejoignent les tables 3 et 5, blinds 300/600, reprise à 20h30,"
+    " merci à tous !!!"
+)
+LENGTH = 5_000
+WORST = {
+    "announcements": SENTENCE + " ", "digits": "7", "grouped digits": "1 000 ", "dotted digits": "1.000.",
+    "commas between digits": "1,", "slashes": "1/", "hyphens": "1-", "colons": "1:", "letters": "a",
+    "capitals": "A", "capital words": "AB ", "dotted capitals": "A.", "brackets": "(", "marks": "!",
+    "spaced marks": "! ", "full stops": ".", "dashes": "-", "spaced dashes": "- ", "quotes": "'",
+    "suits": "♠", "cards": "A♠ ", "typed": "Ah", "ranks": "A-", "hands": "AK contre ", "e-mail": "a@",
+    "hosts": "a.fr", "links": "www.", "tags": "<b ", "entities": "&a", "romans": "Louis X", "signs": "+1",
+    "combining marks": "e\u0301\u0301", "emoji": "🎉", "pipes": "|", "spaces": "a  ", "line feeds": "a\n",
+    "Arabic digits": "٥", "powers": "1²", "abbreviations": "M. ",
+}  # fmt: skip
+
+
+def median_ms(normaliser: Normaliser, text: str, runs: int) -> float:
+    """Time a text, in milliseconds of processor, after one run to warm the tables."""
+    normaliser.normalise(text)
+    times = []
+    for _ in range(runs):
+        start = time.process_time_ns()
+        normaliser.normalise(text)
+        times.append((time.process_time_ns() - start) / 1e6)
+    return statistics.median(times)
+
+
+def main() -> None:
+    """Print the table."""
+    normaliser = Normaliser()
+    sentence = median_ms(normaliser, SENTENCE, 501)
+    print(f"{platform.machine()}, Python {platform.python_version()}, processor time")
+    print(f"{len(SENTENCE)}-character sentence, median of 501: {sentence:.3f} ms (target: under 1)")
+    print(f"\n{'of the worst kind':24}{'120 characters':>16}{'5 000':>12}{'a character':>14}")
+    ratios = []
+    for name, unit in WORST.items():
+        long = (unit * LENGTH)[:LENGTH]
+        short_ms, long_ms = median_ms(normaliser, long[:120], 31), median_ms(normaliser, long, 3)
+        ratios.append((long_ms / LENGTH) / (short_ms / 120))
+        print(f"{name:24}{short_ms:13.3f} ms{long_ms:9.2f} ms{ratios[-1]:13.2f}x")
+    print(f"\nworst ratio {max(ratios):.2f}x")
+    page = normaliser.normalise((SENTENCE + " ") * 41).text
+    start = time.process_time_ns()
+    pieces = split_sentences(page)
+    print(f"{len(page)} characters into {len(pieces)} pieces: {(time.process_time_ns() - start) / 1e6:.2f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""POST /v1/text: a text as Monica says it; nothing is spoken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flask_smorest
+from flask import current_app, request
+
+from monica.announcer import Announcer
+from monica.api.schemas import ErrorSchema, SpelledSchema, TextSchema, parse_text, read_body
+
+text = flask_smorest.Blueprint("text", __name__, description="Text")
+
+_RESPONSES = {
+    status: {"description": codes, "content": {"application/json": {"schema": ErrorSchema}}}
+    for status, codes in {
+        "400": "text_empty, text_too_long",
+        "408": "request_timeout",
+        "413": "body_too_large",
+        "422": "json_invalid, request_invalid",
+    }.items()
+}
+
+
+@text.route("/v1/text", methods=["POST"])
+@text.response(200, SpelledSchema)
+@text.doc(requestBody={"required": True, "content": {"application/json": {"schema": TextSchema}}}, responses=_RESPONSES)
+def spell() -> dict[str, Any]:
+    """Show how a text is said: in words, sentence by sentence, and which rules saw to it."""
+    announcer: Announcer = current_app.extensions["announcer"]
+    return announcer.spell(parse_text(read_body(request))).as_dict()

@@ -1,0 +1,108 @@
+"""Where takes are made: one of a key at a time, shared by all who ask for it, kept when it ends well."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+
+from monica import metrics
+from monica.audio import encode_wav
+from monica.cache import Store
+from monica.engine import MAX_SEED, SynthesisParams
+from monica.errors import SynthesisFailed
+from monica.loader import Loader
+from monica.scheduler import Scheduler
+from monica.takes import Lane, Take
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to make: `text` as it will be said, under `key`; everything that changes the sound is in the key.
+
+    seed: None draws one. fresh: make it anew, and let it replace the kept one. keep: whether it may be kept.
+    """
+
+    key: str
+    text: str
+    voice: str
+    params: SynthesisParams
+    seed: int | None
+    lane: Lane
+    fresh: bool
+    keep: bool
+
+
+class Studio:
+    """The takes under way, and the store of those that ended well."""
+
+    def __init__(self, loader: Loader, store: Store, queue_size: int) -> None:
+        self._loader = loader
+        self._store = store
+        self._under_way: dict[str, Take] = {}
+        self._lock = threading.Lock()
+        self.scheduler = Scheduler(self._make, queue_size)
+        metrics.cache_bytes.set(store.volume())
+
+    def take(self, order: Order, deadline: float) -> tuple[Take, str]:
+        """Return a take to wait on, which the caller then must leave, and `hit`, `joined` or `miss`.
+
+        deadline: monotonic seconds. Raises NotReady or Overloaded.
+        """
+        if not order.fresh and (kept := self._store.get(order.key)) is not None:
+            return Take.finished(kept), "hit"
+        with self._lock:
+            if not order.fresh:
+                under_way = self._under_way.get(order.key)
+                if under_way is not None and under_way.join(deadline=deadline, keep=order.keep):
+                    return under_way, "joined"
+                # The take this order would have joined may have ended since the first look.
+                if (kept := self._store.get(order.key, counted=False)) is not None:
+                    return Take.finished(kept), "joined"
+            take = Take(
+                key=order.key,
+                text=order.text,
+                voice=order.voice,
+                params=order.params,
+                seed=secrets.randbelow(MAX_SEED + 1) if order.seed is None else order.seed,
+                lane=order.lane,
+                deadline=deadline,
+                keep=order.keep,
+            )
+            self.scheduler.submit(take)
+            self._under_way[order.key] = take
+        take.sound.add_done_callback(lambda _: self._forget(take))
+        return take, "miss"
+
+    def keep(self, key: str, wav: bytes) -> None:
+        """Keep a sound that was put together from takes."""
+        self._store.put(key, wav)
+        metrics.cache_bytes.set(self._store.volume())
+
+    def _forget(self, take: Take) -> None:
+        with self._lock:
+            if self._under_way.get(take.key) is take:
+                del self._under_way[take.key]
+
+    def _make(self, take: Take) -> bytes:
+        """Make the WAV of a take; the engine thread's work."""
+        engine = self._loader.ready_engine()
+        began = time.monotonic()
+        samples = engine.synthesize(take.text, voice=take.voice, params=take.params, seed=take.seed, check=take.check)
+        if len(samples) == 0:
+            raise SynthesisFailed("The engine made no sound for this sentence.")
+        took, seconds = time.monotonic() - began, len(samples) / engine.sample_rate
+        metrics.real_time_factor.observe(took / seconds)
+        with metrics.stage_duration.labels("encode").time():
+            wav = encode_wav(samples, engine.sample_rate)
+        if take.keep:
+            self.keep(take.key, wav)
+        logger.info(
+            "take %.12s: %d characters, %.2f s of audio in %.2f s, seed %d",
+            take.key, len(take.text), seconds, took, take.seed,
+        )  # fmt: skip
+        return wav

@@ -1,0 +1,100 @@
+"""Marks a voice can breathe on: one mark at a time, no quotes, no brackets, no dash that means a pause."""
+
+from __future__ import annotations
+
+import re
+
+ENDS_OPEN = re.compile(r"[\w)\]%€$°♠♥♦♣]$")
+LIST_ITEM = re.compile(r"^(?:[-*•–—] |\d{1,2}[.)] (?=\D))")
+
+QUOTES = re.compile(r"[«»“”„‟\"‹›]|''")
+APOSTROPHES = re.compile("[’‘ʼ′`´‛]")
+OPENING_APOSTROPHE = re.compile(r"(?<!\w)'")
+
+DASH = re.compile("[-–—―‒=_*~#]")
+RULED_LINE = re.compile(r"[-=_*~#]{3,}")
+DASH_BETWEEN_HOURS = re.compile(r"(?<=\d[hH]) [-–—] (?=\d)|(?<=[hH]\d\d) [-–—] (?=\d)")
+DASH_IN_A_NUMBER = re.compile(r"(?<=\w)[‒–](?=\w)")
+PAUSE_DASH = re.compile(r" ?(?:[–—―‒]|--)[–—―‒-]{0,8} ?|(?:^| )-{1,2} ")
+
+SMILEY = re.compile(r"[:;](?<!\S.)-?[()DPp*|](?!\S)|<(?<!\w<)3(?!\d)")
+ELLIPSIS = re.compile(r"\.(?: ?\.){1,}|…(?: ?[.…])*")
+SHOUT = re.compile(r"[!?](?: ?[!?])+")
+SPACE_BEFORE = re.compile(r" (?=[,.;:!?…)\]]{1,4}(?:\s|$))")
+NO_SPACE_AFTER = re.compile(r"([,;!?…])(?=[^\W\d_])")
+NO_SPACE_AFTER_COLON = re.compile(r":(?<=[^\W\d_]:)(?=[^\W_])")
+NO_SPACE_AFTER_STOP = re.compile(r"\.(?<=[a-zà-öø-ÿ][a-zà-öø-ÿ]\.)(?=[A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ])")
+
+OPTIONAL_ENDING = re.compile(r"(?<=[^\W\d_])\((s|x|e|es|ne|nes|le|les)\)(s?)(?![^\W\d_])")
+BRACKETS = re.compile(r"[()\[\]{}]")
+
+RUN_OF_MARKS = re.compile(r"[,;:.!?…](?: ?[,;:.!?…])+")
+STRENGTH = "?!…:.;,"
+LEADING = " ,;:.!?…)]}|/\\"
+TRAILING = " ,;:([{|/\\-"
+
+
+def lines(text: str) -> str:
+    """Make a line end heard: as a full stop at a blank line, as a comma before a line that starts anew."""
+    if len(rows := text.splitlines()) < 2:
+        return text
+    spoken, blank = "", False
+    pieces: list[str] = []
+    for row in rows:
+        item = LIST_ITEM.match(row := row.strip())
+        row = row[item.end() :] if item and row[0] in "-*•–—" else row
+        if not row:
+            blank = True
+            continue
+        if pieces:
+            starts_anew = bool(item) or row[0].isupper() or row[0].isdigit()
+            mark = "." if blank else "," if starts_anew else ""
+            pieces.append((mark if ENDS_OPEN.search(spoken) else "") + " ")
+        pieces.append(row)
+        spoken, blank = row[-1:], False
+    return "".join(pieces)
+
+
+def quotes(text: str) -> str:
+    """Drop quotation marks and straighten apostrophes; an apostrophe that opens a word was a quote."""
+    text = QUOTES.sub(" ", APOSTROPHES.sub("'", text))
+    return " ".join((OPENING_APOSTROPHE.sub("", text) if "'" in text else text).split())
+
+
+def dashes(text: str) -> str:
+    """Read a dash between words as a pause, and write every other dash as a hyphen."""
+    if not DASH.search(text):
+        return text
+    text = RULED_LINE.sub(", ", text)
+    text = DASH_BETWEEN_HOURS.sub("-", text)
+    text = DASH_IN_A_NUMBER.sub("-", text)
+    return PAUSE_DASH.sub(", ", text)
+
+
+def marks(text: str) -> str:
+    """Keep one of repeated marks, and the space after a mark, never the one before it."""
+    text = SMILEY.sub(" ", text)
+    text = ELLIPSIS.sub("…", text)
+    text = SHOUT.sub(lambda m: "?" if "?" in m[0] else "!", text)
+    text = SPACE_BEFORE.sub("", text)
+    text = NO_SPACE_AFTER.sub(r"\1 ", text)
+    text = NO_SPACE_AFTER_COLON.sub(": ", text)
+    text = NO_SPACE_AFTER_STOP.sub(". ", text)
+    return " ".join(text.split())
+
+
+def brackets(text: str) -> str:
+    """Read brackets as pauses, and "joueur(s)" as the plural."""
+    text = OPTIONAL_ENDING.sub(lambda m: m[1] if m[1] in "sx" else m[2], text)
+    return BRACKETS.sub(",", text) if BRACKETS.search(text) else text
+
+
+def settle(text: str) -> str:
+    """Leave one mark where rules have piled up several, and none at the start."""
+    text = " ".join(text.split())
+    text = SPACE_BEFORE.sub("", text)
+    text = NO_SPACE_AFTER.sub(r"\1 ", text)
+    text = NO_SPACE_AFTER_COLON.sub(": ", text)
+    text = RUN_OF_MARKS.sub(lambda m: min(m[0].replace(" ", ""), key=STRENGTH.index), text)
+    start = text.lstrip(LEADING)
+    return (text if start[:1].isdigit() else start).rstrip(TRAILING)  # ".5" keeps its point

@@ -1,0 +1,36 @@
+"""Signs that have a name in a sentence; those that have none are dropped, so that none reaches the voice."""
+
+from __future__ import annotations
+
+import re
+
+ABOUT = re.compile(r"[~≈≃] ?(?=\d)")
+COMPARED = re.compile(r" ?(<=|>=|[<>≤≥≠]) ?(?=\d)")
+COMPARISONS = {
+    "<": " moins de ", "≤": " au plus ", "<=": " au plus ", ">": " plus de ", "≥": " au moins ",
+    ">=": " au moins ", "≠": " différent de ",
+}  # fmt: skip
+NAMED = re.compile(r" ?([&=≈@+]) ?")
+NAMES = {"&": " et ", "=": " égale ", "≈": " environ ", "@": " arobase ", "+": " plus "}
+EMPHASIS = re.compile(r"[*_`#^~¨<>≤≥≠¬¦§†‡°\\]")
+BAR = re.compile(r" ?\| ?")
+AND_OR = re.compile(r"(?<!\w)et ?/ ?ou(?!\w)", re.IGNORECASE)
+SLASH = re.compile(r" ?/[ /]*")
+DIVIDED = re.compile(r" ?÷ ?")
+
+
+def symbols(text: str) -> str:
+    """Name signs before and between numbers and words."""
+    text = ABOUT.sub("environ ", text)
+    text = COMPARED.sub(lambda m: COMPARISONS[m[1]], text)
+    text = DIVIDED.sub(" divisé par ", text)
+    text = NAMED.sub(lambda m: NAMES[m[1]], text)
+    text = BAR.sub(", ", text)
+    return EMPHASIS.sub(" ", text)
+
+
+def slashes(text: str) -> str:
+    """Read a slash that no other rule has explained as a pause."""
+    if "/" not in text:
+        return text
+    return SLASH.sub(", ", AND_OR.sub("et ou", text))

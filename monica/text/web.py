@@ -1,0 +1,75 @@
+"""Web and e-mail addresses said aloud (point, arobase, slash); mark-up, which nobody says, dropped."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from monica.text.words import spell
+
+TAG = re.compile(
+    r"</?(?:b|i|u|p|a|br|hr|em|strong|span|div|ul|ol|li|h[1-6]|speak|break|emphasis|prosody)"
+    r"(?: [\w:-]{1,20}=(?:\"[^<>\"]{0,80}\"|'[^<>']{0,80}'|[^\s<>\"']{1,80})){0,5} ?/?>",
+    re.IGNORECASE,
+)
+ENTITY = re.compile(r"&(?:#\d{1,6}|#x[0-9a-fA-F]{1,5}|[a-zA-Z]{2,8}\d{0,2});")
+
+# Top-level domains seen in France, and those of the trade: with any word after a dot, a missing space
+# between two sentences would be an address.
+TOP_LEVEL = "com|fr|org|net|eu|be|ch|io|tv|gg|re|lu|mc|info|poker|paris"
+SPELLED_TOP_LEVEL = {"fr", "eu", "be", "ch", "io", "tv", "gg", "re", "lu", "mc"}
+
+EMAIL = re.compile(r"(?<![\w.+@-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
+URL = re.compile(r"(?<![\w@./-])(?:https?://|www\.)[^\s<>\"«»,;]+", re.IGNORECASE)
+DOMAIN = re.compile(
+    rf"(?<![\w@./-])(?:[\w-]{{1,63}}\.){{1,4}}(?:{TOP_LEVEL})(?:/[^\s<>\"«»,;]{{0,200}})?(?![\w-]|\.\w)",
+    re.IGNORECASE,
+)
+ACCOUNT = re.compile(r"(?<![\w.])@(?=\w)")
+HASHTAG = re.compile(r"(?<![\w#&])#(?=[^\W\d])")
+
+NOT_SPOKEN = re.compile(r"^(?:https?://)?(?:www\.)?", re.IGNORECASE)
+QUERY = re.compile(r"[?#].*", re.DOTALL)
+END_OF_SENTENCE = re.compile(r"[.:!?…)\]}'*]{1,20}$")
+MARKS = {
+    ".": " point ", "/": " slash ", "@": " arobase ", "-": " tiret ", "_": " tiret bas ",
+    ":": " deux points ", "&": " et ", "=": " égale ", "+": " plus ", "%": " pour cent ", "~": " tilde ",
+}  # fmt: skip
+MARK = re.compile(r"[./@\-_:&=+%~]")
+
+
+def markup(text: str) -> str:
+    """Drop known tags and decode entities."""
+    if "<" not in text and "&" not in text:
+        return text
+    return ENTITY.sub(lambda m: html.unescape(m[0]), TAG.sub(" ", text))
+
+
+def web(text: str) -> str:
+    """Say addresses; of a link, the host and the path only."""
+    if "." in text or "://" in text:
+        text = EMAIL.sub(lambda m: _say(m[0]), text)
+        text = URL.sub(lambda m: _say(m[0]), text)
+        text = DOMAIN.sub(lambda m: _say(m[0]), text)
+    text = ACCOUNT.sub("arobase ", text)
+    return HASHTAG.sub("hashtag ", text)
+
+
+def _say(address: str) -> str:
+    ending = END_OF_SENTENCE.search(address)
+    mark = ending[0] if ending else ""
+    bare = address.removesuffix(mark) if mark else address
+    bare = QUERY.sub("", NOT_SPOKEN.sub("", bare)).rstrip("/-.")
+    if not any(c.isalnum() for c in bare):
+        return address
+    domain = bare.partition("/")[0].rpartition(".")
+    if domain[1] and domain[2].lower() in SPELLED_TOP_LEVEL:
+        host, path = domain[0], bare[len(bare.partition("/")[0]) :]
+        spoken = f"{_read(host)} point {spell(domain[2])}{_read(path)}"
+    else:
+        spoken = _read(bare)
+    return " ".join(spoken.split()) + mark
+
+
+def _read(part: str) -> str:
+    return MARK.sub(lambda m: MARKS[m[0]], part)

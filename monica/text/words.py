@@ -1,0 +1,96 @@
+"""Acronyms spelled by the names of their letters, and words in capitals calmed down to words.
+
+A voice that reads graphemes may say "TVA" as a word and "f r" as a noise; "té vé a" leaves it no choice.
+"""
+
+from __future__ import annotations
+
+import re
+
+LETTERS = {
+    "A": "a", "B": "bé", "C": "cé", "D": "dé", "E": "e", "F": "effe", "G": "gé", "H": "ache", "I": "i",
+    "J": "ji", "K": "ka", "L": "elle", "M": "aime", "N": "enne", "O": "o", "P": "pé", "Q": "ku",
+    "R": "erre", "S": "esse", "T": "té", "U": "u", "V": "vé", "W": "double-vé", "X": "ixe", "Y": "i-grec",
+    "Z": "zède",
+}  # fmt: skip
+UNACCENTED = str.maketrans("ÀÂÄÇÉÈÊËÎÏÔÖÙÛÜŸ", "AAACEEEEIIOOUUUY")
+
+UPPER = "A-ZÀ-ÖØ-ÞŒŸ"
+DOTTED = re.compile(r"(?<![\w.])(?:[A-Z]\.){2,8}(?!\w)")
+CAPITALS = re.compile(rf"(?<![\w.])[{UPPER}]{{2,40}}(?!\w)")
+RUN = re.compile(rf"(?<![\w.])[{UPPER}]{{1,40}}(?:[ '-][{UPPER}]{{1,40}}){{0,60}}(?!\w)")
+PART = re.compile(rf"[{UPPER}]+")
+
+# A French mouth could say these as words, and says their letters all the same.
+SPELLED = frozenset({
+    "ADN", "AG", "APT", "BO", "CO", "CEO", "EP", "EPT", "FAQ", "FPS", "IA", "ID", "IOS", "IP", "IPT",
+    "IT", "IUT", "KO", "OPA", "PDG", "PEL", "PKO", "PLO", "RER", "SAV", "UDI", "UE", "UFO", "UKIPT",
+    "URL", "USA", "VIP", "WSOPC", "WSOPE",
+})  # fmt: skip
+# Two letters that are words in French.
+SHORT_WORDS = frozenset({
+    "AI", "AS", "AH", "AU", "CA", "CE", "CI", "DE", "DU", "EH", "EN", "ES", "ET", "EU", "HE", "IL", "JE",
+    "JO", "LA", "LE", "LI", "LU", "MA", "ME", "MI", "NE", "NI", "NU", "OH", "ON", "OR", "OS", "OU", "PU",
+    "RE", "SA", "SE", "SI", "SU", "TA", "TE", "TU", "UN", "VA", "VU", "WU", "ÇA", "ÇÀ", "LÀ", "OÙ", "DÉ",
+    "FÉ", "NÉ", "DÛ", "MÛ", "ÈS",
+})  # fmt: skip
+VOWELS = "AEIOUYÀÁÂÃÄÅÆÈÉÊËÌÍÎÏÒÓÔÕÖØÙÚÛÜÝŒŸ"
+CONSONANTS = re.compile(f"[^{VOWELS}]+")
+# Clusters that can begin and end a word someone says; a short word with another is an acronym.
+ONSETS = frozenset({
+    "BL", "BR", "CH", "CHL", "CHR", "CL", "CN", "CR", "DH", "DJ", "DR", "FL", "FR", "GH", "GL", "GN",
+    "GR", "KH", "KL", "KN", "KR", "LL", "MB", "MC", "ND", "NG", "NK", "PH", "PHR", "PL", "PN", "PR", "PS",
+    "RH", "SC", "SCH", "SCR", "SH", "SK", "SL", "SM", "SN", "SP", "SPH", "SPL", "SPR", "SQ", "ST", "STR",
+    "SV", "SW", "TCH", "TH", "THR", "TR", "TS", "TW", "VL", "VR", "WH", "WR", "ZH",
+})  # fmt: skip
+CODAS = frozenset({
+    "CH", "CHS", "CK", "CKS", "CS", "CT", "DS", "FF", "FT", "GH", "GHT", "GS", "GT", "HN", "HR", "KS",
+    "LB", "LC", "LD", "LF", "LK", "LL", "LLS", "LM", "LP", "LS", "LT", "LTZ", "MB", "MM", "MP", "MPS",
+    "MS", "NC", "ND", "NDS", "NG", "NGS", "NK", "NKS", "NN", "NS", "NT", "NTS", "NX", "PH", "PS", "RB",
+    "RC", "RD", "RDS", "RF", "RG", "RK", "RL", "RM", "RN", "RP", "RR", "RS", "RT", "RTS", "SCH", "SH",
+    "SK", "SM", "SS", "ST", "TCH", "TH", "THS", "TS", "TT", "TZ", "WN", "WS", "ZZ",
+}) | set("BCDFGKLMNPRSTVWXZ")  # fmt: skip
+
+
+def spell(letters: str) -> str:
+    """Name the letters one by one: "TVA" is "té vé a"."""
+    return " ".join(LETTERS.get(letter, letter.lower()) for letter in letters.upper().translate(UNACCENTED))
+
+
+def acronyms(text: str) -> str:
+    """Spell dotted initials, and capitals that no French mouth can say as a word."""
+    text = DOTTED.sub(_spell_dotted, text)
+    return CAPITALS.sub(lambda m: spell(m[0]) if _is_spelled(m[0]) else m[0], text)
+
+
+def capitals(text: str) -> str:
+    """Calm words in capitals: "PAUL DUPONT" is a name, a longer run is a sentence."""
+    return RUN.sub(_calm, text)
+
+
+def _spell_dotted(match: re.Match[str]) -> str:
+    ends = match.end() == len(match.string)
+    return spell(match[0].replace(".", "")) + "." * ends
+
+
+def _is_spelled(word: str) -> bool:
+    clusters = CONSONANTS.findall(word)
+    if word in SPELLED or clusters == [word]:
+        return True
+    if len(word) == 2:
+        return word not in SHORT_WORDS
+    if len(word) > 4:
+        return False
+    first = clusters[0] if clusters and word.startswith(clusters[0]) else ""
+    last = clusters[-1] if clusters and word.endswith(clusters[-1]) else ""
+    return (len(first) > 1 and first not in ONSETS) or (last != "" and last not in CODAS)
+
+
+def _calm(match: re.Match[str]) -> str:
+    run = match[0]
+    words = PART.findall(run)
+    if max(map(len, words)) == 1:
+        return run
+    if run.count(" ") > 1:
+        return run[0] + run[1:].lower()
+    return PART.sub(lambda m: m[0].lower() if m.start() and run[m.start() - 1] == "'" else m[0].capitalize(), run)

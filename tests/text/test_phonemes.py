@@ -1,0 +1,71 @@
+"""espeak-ng reads a number and its words alike: what Monica writes is what French reads."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from monica.text import Lexicon, Normaliser
+
+ESPEAK = shutil.which("espeak-ng")
+NORMALISER = Normaliser()
+
+NUMBERS = [
+    *range(131), 180, 199, 200, 201, 280, 300, 500, 999, 1000, 1001, 1100, 1500, 1998, 2000, 2026, 2100,
+    10000, 12500, 21000, 80000, 99999, 100000, 200000, 215300, 1_000_000, 2_000_000,
+]  # fmt: skip
+TEXTS = [
+    *map(str, NUMBERS), "3,5", "0,05", "12,75", "3,14", "100 %", "1er", "Mme Dupont", "10 km",
+    "14 juillet 2026",
+]  # fmt: skip
+# What French players say, in espeak's phonemes.
+RESPELLED = {
+    "all-in": "ol'in", "river": "riv'Wr", "turn": "t'Wrn", "rebuy": "rib'aj", "bet": "b'Et", "check": "tS'Ek",
+    "raise": "r'Ez", "chip leader": "tS'ip lid'Wr", "bad beat": "b'ad b'it", "bounty": "baunt'i",
+    "big blind": "b'ig bla'ind", "add-on": "ad'On", "full": "f'ul", "buy-in": "b'aj'in",
+}  # fmt: skip
+ACRONYMS = ["TVA", "TV", "BPT", "WPT", "MTT", "UTG", "PSG", "GPS", "DJ", "ITM", "KO", "VIP"]
+
+
+@pytest.fixture(autouse=True)
+def espeak() -> None:
+    if ESPEAK is None:
+        if os.environ.get("MONICA_REQUIRE_SYSTEM") == "1":
+            pytest.fail("espeak-ng is required here and is not installed")
+        pytest.skip("espeak-ng is not installed")
+
+
+def phonemes(text: str) -> str:
+    assert ESPEAK is not None
+    result = subprocess.run([ESPEAK, "-x", "-q", "-v", "fr", text], capture_output=True, text=True, check=True)
+    return result.stdout.strip()
+
+
+def sounds(text: str) -> str:
+    """Give phonemes without stress, pauses and mute e, open and closed e alike.
+
+    espeak sounds the t of "quatre-vingt-deux" when it is written so, and not in 82: nobody else does.
+    """
+    bare = re.sub(r"[\s',_!:|;@\-^]", "", phonemes(text))
+    return re.sub(r"katrvE~t(?!rwa)", "katrvE~", bare).replace("E", "e")
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_number_sounds_as_espeak_reads_it(text: str) -> None:
+    said = NORMALISER.normalise(text).text
+    assert said != text or not any(c.isdigit() for c in text)
+    assert sounds(said) == sounds(text)
+
+
+@pytest.mark.parametrize("acronym", ACRONYMS)
+def test_an_acronym_sounds_like_its_letters(acronym: str) -> None:
+    assert sounds(NORMALISER.normalise(acronym).text) == sounds(" ".join(acronym))
+
+
+@pytest.mark.parametrize(("word", "sound"), RESPELLED.items())
+def test_a_respelled_word_sounds_as_french_players_say_it(word: str, sound: str) -> None:
+    assert phonemes(Lexicon.default().say(word)) == sound
