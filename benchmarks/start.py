@@ -22,7 +22,7 @@ from benchmarks.http import BARE, ROOT, free_port
 
 
 def start(folder: Path, cwd: Path, *arguments: str) -> tuple[float, float, float]:
-    """Return the seconds to the first HTTP answer and to a 200 of /health, and the resident MiB of all its processes."""
+    """Return the seconds to the first HTTP answer, those to a 200 of /health, and the resident MiB of it all."""
     port = free_port()
     environ = os.environ | {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(folder / "cache"), "PORT": str(port)}
     environ |= {"HOST": "127.0.0.1", "LOG_LEVEL": "warning"}

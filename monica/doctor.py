@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from monica.config import Settings
-from monica.engine import Engine, SynthesisParams
+from monica.engine import SynthesisParams
 from monica.engine.espeak import EspeakEngine
 from monica.engine.selection import choose_engine
 from monica.errors import ConfigError, MonicaError
@@ -36,7 +36,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding("engine", True, f"{engine.name} speaks here (MONICA_ENGINE={settings.engine})")
     if engine.clones:
-        yield from _chatterbox(settings, engine)
+        yield from _chatterbox(settings)
 
 
 def _cache(settings: Settings) -> Finding:
@@ -65,12 +65,16 @@ def _espeak(settings: Settings) -> Finding:
     return Finding("espeak", True, f"{engine.model} says « Bonjour » in {len(samples) / engine.sample_rate:.2f} s")
 
 
-def _chatterbox(settings: Settings, engine: Engine) -> Iterator[Finding]:
-    from monica.engine.chatterbox.checkpoint import digest, find
-    from monica.engine.chatterbox.device import describe_device
+def _chatterbox(settings: Settings) -> Iterator[Finding]:
+    from monica.engine.chatterbox.checkpoint import find
+    from monica.engine.chatterbox.device import choose_device, describe_device
+    from monica.engine.chatterbox.digest import SUMS, digest
     from monica.engine.chatterbox.watermark import Watermark
 
-    yield Finding("device", True, describe_device(engine.device))
+    try:
+        yield Finding("device", True, describe_device(choose_device(settings.device)))
+    except ConfigError as error:
+        yield Finding("device", False, str(error), "See docs/exploitation.md, or set MONICA_DEVICE.")
     try:
         checkpoint = find(settings)
     except ConfigError as error:
@@ -79,7 +83,11 @@ def _chatterbox(settings: Settings, engine: Engine) -> Iterator[Finding]:
         if checkpoint is None:
             yield Finding("checkpoint", False, "not downloaded yet", "Run: monica prefetch")
         else:
-            yield Finding("checkpoint", True, f"all five files, T3 {settings.t3}, digest {digest(checkpoint)[:12]}")
+            yield Finding(
+                "checkpoint",
+                True,
+                f"all five files, T3 {settings.t3}, digest {digest(checkpoint, settings.cache_dir / SUMS)[:12]}",
+            )
     if settings.reference_audio is None:
         yield Finding("reference audio", True, "none: the model's built-in voice speaks")
     else:

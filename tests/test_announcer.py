@@ -263,9 +263,7 @@ def test_a_restart_keeps_the_takes(settings: Settings, toy: ToyEngine) -> None:
     assert (again.cache, again.wav) == ("hit", first.wav)
 
 
-def test_a_corrupt_take_is_made_again(
-    settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_corrupt_take_is_made_again(settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monica.cache.RECENT_SECONDS", 0)
     announcer = started(settings, toy)
     first = announcer.announce(SpeechRequest("hello " * 40))

@@ -1,11 +1,8 @@
-"""The five files of a checkpoint: found, downloaded, digested. Files that are there are never asked of the hub."""
+"""The five files of a checkpoint: found, downloaded. Files that are there are never asked of the hub."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -49,12 +46,17 @@ def locate(settings: Settings, *, cache_dir: Path | None = None, endpoint: str |
     cache_dir, endpoint: the hub library's own where None.
     Raises ConfigError where the folder or revision is wrong, ModelUnavailable where the hub cannot be reached.
     """
+    return find(settings, cache_dir=cache_dir) or download(settings, cache_dir=cache_dir, endpoint=endpoint)
+
+
+def find(settings: Settings, *, cache_dir: Path | None = None) -> Checkpoint | None:
+    """Find the checkpoint on this machine; None where a file of it would have to be downloaded.
+
+    Raises ConfigError where MONICA_MODEL_DIR is set and lacks one.
+    """
     if settings.model_dir is not None:
         return _in_folder(settings.model_dir, settings.t3)
-    cached = _in_cache(settings, cache_dir)
-    if cached is not None:
-        return cached
-    return download(settings, cache_dir=cache_dir, endpoint=endpoint)
+    return _in_cache(settings, cache_dir)
 
 
 def download(settings: Settings, *, cache_dir: Path | None = None, endpoint: str | None = None) -> Checkpoint:
@@ -82,25 +84,13 @@ def download(settings: Settings, *, cache_dir: Path | None = None, endpoint: str
             ) from error
         except (OSError, errors.HTTPError) as error:  # type: ignore[attr-defined]  # httpx's or httpx2's
             raise ModelUnavailable(
-                f"{name} cannot be downloaded from the hub ({type(error).__name__}). "
+                f"{name} cannot be downloaded from the hub ({type(error.__cause__ or error).__name__}). "
                 "Check the network, or set MONICA_MODEL_DIR to a folder that has the checkpoint."
             ) from error
         paths.append(Path(path))
         # A branch may move between two files: the others are taken from the first one's commit.
         revision = paths[0].parent.name
     return Checkpoint(*paths)
-
-
-def digest(checkpoint: Checkpoint) -> str:
-    """Sum up the contents of the files: hex SHA-256 over the SHA-256 of each.
-
-    Every byte counts, so that changed weights never meet takes of the old ones in a cache. For the hub's large
-    files its own sum, which is the blob's name, is taken over; anything else is read and summed.
-    """
-    with ThreadPoolExecutor(len(checkpoint.paths), thread_name_prefix="digest") as pool:
-        sums = pool.map(_sha256, checkpoint.paths)
-        listing = "".join(f"{sum_}\n" for sum_ in sums)
-    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def _in_folder(folder: Path, t3: str) -> Checkpoint:
@@ -125,16 +115,3 @@ def _in_cache(settings: Settings, cache_dir: Path | None) -> Checkpoint | None:
     ]
     paths = [Path(path) for path in found if isinstance(path, str)]
     return Checkpoint(*paths) if len(paths) == len(found) else None
-
-
-def _sha256(path: Path) -> str:
-    if path.is_symlink():
-        # One hop only: a blob may itself be a link into a store that is named by another hash.
-        blob = path.readlink()
-        if blob.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", blob.name):
-            return blob.name
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ModelUnavailable(f"{path.name} cannot be read: {error.strerror}.") from error

@@ -28,7 +28,7 @@ def choose_device(setting: str) -> str:
 def cuda_problem() -> str | None:
     """Say why CUDA cannot be used, in one line for the operator; None where it can."""
     if torch.version.cuda is None:
-        return "this PyTorch is built without it; install one that is (`uv sync --extra chatterbox`)."
+        return "this PyTorch is built without it; install one that is (`make install EXTRA=chatterbox`)."
     if not torch.cuda.is_available():
         return "no NVIDIA device or driver is found; see `nvidia-smi`."
     major, minor = torch.cuda.get_device_capability()

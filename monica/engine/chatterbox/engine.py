@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from monica.config import Settings
 from monica.engine import Check, Reference, SynthesisParams
 from monica.engine.chatterbox import checkpoint
+from monica.engine.chatterbox.digest import SUMS, digest
 from monica.engine.chatterbox.language import check_language
 from monica.errors import ConfigError, UnknownVoice
 
@@ -48,7 +49,7 @@ class ChatterboxEngine:
 
     @property
     def model(self) -> str:
-        return f"chatterbox-multilingual t3 {self._settings.t3}"
+        return f"chatterbox-multilingual t3 {self._settings.t3} {self._digest[:12]}".rstrip()
 
     @property
     def sample_rate(self) -> int:
@@ -65,16 +66,14 @@ class ChatterboxEngine:
         Raises ConfigError where a setting must be changed, ModelUnavailable where trying again may help.
         """
         check_language(self._settings.language)
-        files = checkpoint.locate(self._settings)
         for category, message in UPSTREAM_WARNINGS:
             warnings.filterwarnings("ignore", message, category)
-        # Summed up beside the imports and the loading, which wait for disk and memory in turn.
-        with ThreadPoolExecutor(1, thread_name_prefix="digest") as pool:
-            summing = pool.submit(checkpoint.digest, files)
-            model = self._load_model(files)
-            self._digest = summing.result()
-        logger.info("checkpoint: %s, digest %s", files.t3.stem, self._digest[:12])
-        self._model = model
+        try:
+            self._load()
+        except ImportError as error:
+            raise ConfigError(
+                f"Chatterbox is not installed ({error}): `make install EXTRA=chatterbox`, or MONICA_ENGINE=espeak."
+            ) from error
 
     def make_conditionals(self, reference: Reference | None) -> bytes:
         """Encode a voice once, for keeping: safetensors bytes. None: the checkpoint's built-in voice.
@@ -102,17 +101,22 @@ class ChatterboxEngine:
             raise UnknownVoice(f"There is no voice called {voice!r}.", param="voice")
         return self._loaded().speak(text, conditionals, params, seed, check)
 
-    def _load_model(self, files: checkpoint.Checkpoint) -> Model:
-        try:
-            from monica.engine.chatterbox.device import choose_device, describe_device
-            from monica.engine.chatterbox.model import Model
-        except ImportError as error:
-            raise ConfigError(
-                f"Chatterbox is not installed ({error}): `uv sync --extra chatterbox`, or MONICA_ENGINE=espeak."
-            ) from error
+    def _load(self) -> None:
+        # What can be wrong is tried in the order of what it costs to find out.
+        from monica.engine.chatterbox.device import choose_device, describe_device
+
         self.device = choose_device(self._settings.device)
         logger.info("device: %s", describe_device(self.device))
-        return Model(files, device=self.device, language=self._settings.language)
+        files = checkpoint.locate(self._settings)
+        # Summed up beside the imports and the loading, which use one core.
+        with ThreadPoolExecutor(1, thread_name_prefix="digest") as pool:
+            summing = pool.submit(digest, files, self._settings.cache_dir / SUMS)
+            from monica.engine.chatterbox.model import Model
+
+            model = Model(files, device=self.device, language=self._settings.language)
+            self._digest = summing.result()
+        logger.info("checkpoint: %s, digest %s", files.t3.stem, self._digest[:12])
+        self._model = model
 
     def _loaded(self) -> Model:
         if self._model is None:

@@ -19,7 +19,7 @@ class Watermark:
         if perth.PerthImplicitWatermarker is None:
             raise ConfigError(
                 "The Perth watermark cannot be imported: install `setuptools<82`, which has the pkg_resources it "
-                "needs (`uv sync --extra chatterbox`)."
+                "needs (`make install EXTRA=chatterbox`)."
             )
         self._perth = perth.PerthImplicitWatermarker(run_name=None, perth_net=_network())
 
@@ -48,6 +48,6 @@ def _network() -> Any:
     except Exception as error:  # a guard: a damaged installation fails in many ways, all with one remedy
         raise ConfigError(
             "The weights of the Perth watermark cannot be loaded: reinstall resemble-perth "
-            "(`uv sync --extra chatterbox --reinstall-package resemble-perth`)."
+            "(`uv sync --reinstall-package resemble-perth`)."
         ) from error
     return network.requires_grad_(False).eval()

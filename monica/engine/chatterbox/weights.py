@@ -134,7 +134,7 @@ def _fill(module: nn.Module, state: object, path: Path) -> nn.Module:
     if missed := list(unfilled(module)):
         raise ConfigError(
             f"The installed chatterbox-tts has tensors Monica does not know ({', '.join(missed[:3])}): "
-            "install the locked version (`uv sync --extra chatterbox`)."
+            "install the locked version (`make install EXTRA=chatterbox`)."
         )
     return module.requires_grad_(False).eval()
 

@@ -1,0 +1,126 @@
+"""A small checkpoint, an engine on it, upstream on it, and a recording to clone."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import soundfile
+
+from monica.config import Settings
+from monica.engine import Reference, SynthesisParams
+from monica.engine.chatterbox import ChatterboxEngine
+from monica.engine.espeak import EspeakEngine
+
+if TYPE_CHECKING:
+    from monica.engine.chatterbox.model import Model
+
+HERE = Path(__file__).parent
+
+UPSTREAM_WARNINGS = (
+    # perth 1.0.1 imports pkg_resources, which setuptools 81 still has.
+    "ignore:pkg_resources is deprecated:UserWarning",
+    # diffusers of chatterbox-tts's S3Gen, which subclasses a layer that is going away.
+    "ignore:`LoRACompatibleLinear` is deprecated:FutureWarning",
+    # chatterbox-tts's Perceiver picks its attention kernel the old way, at every prefill.
+    r"ignore:`?torch\.backends\.cuda\.sdp_kernel\(\)`? is deprecated:FutureWarning",
+)
+
+with warnings.catch_warnings():
+    # Collecting the tests imports upstream before an item's own filters are there.
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
+    import chatterbox  # noqa: F401
+
+T3_LAYERS = 2
+TEXT = "Rusmir vient d'éliminer Pablo avec une paire d'as !"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            for warning in UPSTREAM_WARNINGS:
+                item.add_marker(pytest.mark.filterwarnings(warning))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Two gain little on takes this short, and lose much where the other core is busy."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def checkpoint_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from benchmarks.synthetic_checkpoint import write_checkpoint
+
+    directory = tmp_path_factory.mktemp("checkpoint")
+    write_checkpoint(directory, t3_layers=T3_LAYERS, prompt_s=0.4)
+    # The only name upstream's released package knows.
+    (directory / "t3_mtl23ls_v2.safetensors").symlink_to("t3_mtl23ls_v3.safetensors")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def settings(checkpoint_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    cache_dir = tmp_path_factory.mktemp("cache")
+    return dataclasses.replace(Settings(), model_dir=checkpoint_dir, device="cpu", cache_dir=cache_dir)
+
+
+@pytest.fixture(scope="session")
+def engine(settings: Settings) -> ChatterboxEngine:
+    engine = ChatterboxEngine(settings)
+    engine.load()
+    engine.add_voice("monica", engine.make_conditionals(None))
+    return engine
+
+
+@pytest.fixture
+def model(engine: ChatterboxEngine) -> Model:
+    assert engine._model is not None
+    return engine._model
+
+
+@pytest.fixture(scope="session")
+def upstream(checkpoint_dir: Path) -> Any:
+    """Upstream's own engine on the same checkpoint, its alignment analyzer off."""
+    from chatterbox.models.t3.llama_configs import LLAMA_CONFIGS
+    from chatterbox.mtl_tts import ChatterboxMultilingualTTS
+
+    with (
+        patch.dict(LLAMA_CONFIGS["Llama_520M"], num_hidden_layers=T3_LAYERS),
+        patch("chatterbox.models.tokenizers.tokenizer.hf_hub_download", side_effect=OSError("no network")),
+    ):
+        upstream = ChatterboxMultilingualTTS.from_local(checkpoint_dir, "cpu")
+    upstream.t3.hp.text_tokens_dict_size = 2453
+    return upstream
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve seconds and a bit of French, at espeak's 22 050 Hz."""
+    espeak = EspeakEngine(Settings())
+    espeak.load()
+    text = " ".join(["Bonsoir à tous, et bienvenue à la finale du tournoi. Les blindes montent à mille."] * 4)
+    samples = espeak.synthesize(text, voice="monica", params=SynthesisParams(), seed=0, check=lambda: None)
+    sample_rate = espeak.sample_rate
+    assert len(samples) > 12.4 * sample_rate
+    path = tmp_path_factory.mktemp("recording") / "reference.wav"
+    soundfile.write(path, samples[: int(12.4 * sample_rate)], sample_rate, subtype="FLOAT")
+    return path
+
+
+@pytest.fixture(scope="session")
+def reference(recording: Path) -> Reference:
+    samples, sample_rate = soundfile.read(recording, dtype="float32")
+    return Reference(np.ascontiguousarray(samples), sample_rate, digest="12")
+
+
+@pytest.fixture
+def short() -> SynthesisParams:
+    return SynthesisParams(max_tokens=4)

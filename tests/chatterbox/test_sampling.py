@@ -1,0 +1,115 @@
+"""The sampler: upstream's processors, and what upstream leaves out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from transformers.generation.logits_process import (
+    MinPLogitsWarper,
+    RepetitionPenaltyLogitsProcessor,
+    TopPLogitsWarper,
+)
+
+from monica.engine import SynthesisParams
+from monica.engine.chatterbox.sampling import (
+    BOS,
+    EOS,
+    FAILED,
+    SPEECH_TOKENS,
+    draw,
+    guide,
+    probabilities,
+)
+
+V = 8194
+SETTINGS = [
+    SynthesisParams(),
+    SynthesisParams(top_p=0.8),
+    SynthesisParams(min_p=0.0, top_p=0.3, temperature=1.0),
+    SynthesisParams(min_p=0.3, repetition_penalty=2.0, temperature=0.05),
+    SynthesisParams(min_p=0.0, top_p=1.0, temperature=5.0),
+]
+
+
+def logits(seed: int, *, invalid: float = -10_000.0) -> Tensor:
+    values = 3 * torch.randn(V, generator=torch.Generator().manual_seed(seed))
+    values[SPEECH_TOKENS:] += invalid
+    values[EOS] = 5.0
+    return values
+
+
+def seen(*ids: int) -> Tensor:
+    mask = torch.zeros(V, dtype=torch.bool)
+    mask[[BOS, *ids]] = True
+    return mask
+
+
+def upstream_probabilities(values: Tensor, ids: list[int], params: SynthesisParams) -> Tensor:
+    said = torch.tensor([[BOS, *ids]])
+    scores = RepetitionPenaltyLogitsProcessor(params.repetition_penalty)(said, values[None])
+    scores = scores / params.temperature
+    scores = MinPLogitsWarper(params.min_p)(said, scores)
+    scores = TopPLogitsWarper(params.top_p)(said, scores)
+    return torch.softmax(scores, dim=-1)[0]
+
+
+@pytest.mark.parametrize("params", SETTINGS)
+@pytest.mark.parametrize("seed", range(5))
+def test_probabilities_are_upstreams(params: SynthesisParams, seed: int) -> None:
+    values = logits(seed)
+    best = int(values.argmax())
+    expected = upstream_probabilities(values, [best, best, 17], params)
+    ours = probabilities(values, seen(best, 17), params)
+    assert torch.equal(ours > 0, expected > 0)
+    torch.testing.assert_close(ours, expected, atol=1e-7, rtol=1e-5)
+
+
+@pytest.mark.parametrize("params", SETTINGS)
+def test_ids_without_a_sound_do_not_change_which_sounds_are_kept(params: SynthesisParams) -> None:
+    values = logits(1, invalid=0.0)
+    expected = upstream_probabilities(values, [], params)
+    ours = probabilities(values, seen(), params)
+    sounds = torch.arange(V) < SPEECH_TOKENS
+    assert torch.equal(ours[sounds] > 0, expected[sounds] > 0)
+    assert ours[SPEECH_TOKENS].item() == 0
+    assert (ours[EOS + 1 :] == 0).all()
+
+
+@pytest.mark.parametrize("params", SETTINGS)
+@pytest.mark.parametrize("injected", [BOS, EOS + 1, 8193])
+def test_an_id_without_a_sound_is_never_drawn(params: SynthesisParams, injected: int) -> None:
+    values = logits(2)
+    values[injected] = 1000.0
+    probs = probabilities(values, seen(), params)
+    assert probs[injected] == 0
+    assert probs.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_one_draw_is_torch_multinomials() -> None:
+    probs = torch.softmax(logits(3), dim=-1)
+    ours, theirs = torch.Generator().manual_seed(5), torch.Generator().manual_seed(5)
+    for _ in range(200):
+        assert draw(probs, ours) == torch.multinomial(probs, 1, generator=theirs)
+
+
+def test_draws_follow_the_probabilities() -> None:
+    probs = torch.zeros(V)
+    probs[:3] = torch.tensor([0.5, 0.3, 0.2])
+    generator = torch.Generator().manual_seed(0)
+    counts = torch.bincount(torch.stack([draw(probs, generator) for _ in range(4000)]), minlength=3)
+    assert (counts / 4000).tolist() == pytest.approx([0.5, 0.3, 0.2], abs=0.03)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_no_number_is_told(value: float) -> None:
+    values = logits(4)
+    values[100] = value
+    probs = probabilities(values, seen(), SynthesisParams())
+    assert draw(probs, torch.Generator().manual_seed(0)) == FAILED
+
+
+def test_guidance() -> None:
+    rows = torch.stack([logits(5), logits(6)])
+    assert torch.equal(guide(rows, 0.5), rows[0] + 0.5 * (rows[0] - rows[1]))
+    assert torch.equal(guide(rows[:1], 0.0), rows[0])
