@@ -97,4 +97,4 @@ def prefetch() -> None:
     require_chatterbox("prefetch")
     from monica.engine.chatterbox.checkpoint import download
 
-    click.echo(f"The checkpoint is in {download(settings)}")
+    click.echo(f"The checkpoint is in {download(settings).t3.parent}")

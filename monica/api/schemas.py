@@ -131,6 +131,14 @@ class ErrorSchema(ma.Schema):
     error = ma.fields.Nested(ErrorDetail, required=True)
 
 
+def error_responses(codes: dict[str, str]) -> dict[str, Any]:
+    """Describe error answers for the OpenAPI document. codes: by status, the codes it comes with."""
+    return {
+        status: {"description": listed, "content": {"application/json": {"schema": ErrorSchema}}}
+        for status, listed in codes.items()
+    }
+
+
 class HealthSchema(ma.Schema):
     status = ma.fields.String(required=True, validate=ma.validate.OneOf(["loading", "ok", "failed", "stopping"]))
     device = ma.fields.String(required=True)

@@ -8,19 +8,18 @@ import flask_smorest
 from flask import current_app, request
 
 from monica.announcer import Announcer
-from monica.api.schemas import ErrorSchema, SpelledSchema, TextSchema, parse_text, read_body
+from monica.api.schemas import SpelledSchema, TextSchema, error_responses, parse_text, read_body
 
 text = flask_smorest.Blueprint("text", __name__, description="Text")
 
-_RESPONSES = {
-    status: {"description": codes, "content": {"application/json": {"schema": ErrorSchema}}}
-    for status, codes in {
+_RESPONSES = error_responses(
+    {
         "400": "text_empty, text_too_long",
         "408": "request_timeout",
         "413": "body_too_large",
         "422": "json_invalid, request_invalid",
-    }.items()
-}
+    }
+)
 
 
 @text.route("/v1/text", methods=["POST"])

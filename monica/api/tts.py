@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
 
 import flask_smorest
 from flask import Response, current_app, g, request
 
 from monica import metrics
 from monica.announcer import Announcer
-from monica.api.schemas import ErrorSchema, SpeechSchema, parse_speech, read_body
+from monica.api.schemas import SpeechSchema, error_responses, parse_speech, read_body
 
 tts = flask_smorest.Blueprint("tts", __name__, description="Speech")
 
@@ -29,9 +28,8 @@ _HEADERS = {
 }
 _BODY = {"required": True, "content": {"application/json": {"schema": SpeechSchema}}}
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
-_OTHER_RESPONSES: dict[str, Any] = {
-    status: {"description": codes, "content": {"application/json": {"schema": ErrorSchema}}}
-    for status, codes in {
+_OTHER_RESPONSES = error_responses(
+    {
         "400": "text_empty, text_too_long",
         "404": "voice_unknown",
         "408": "request_timeout",
@@ -40,8 +38,8 @@ _OTHER_RESPONSES: dict[str, Any] = {
         "500": "synthesis_failed",
         "503": "model_loading, model_failed, overloaded, shutting_down",
         "504": "deadline_exceeded",
-    }.items()
-}
+    }
+)
 _OTHER_RESPONSES["503"]["headers"] = _RETRY_AFTER
 _OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is still the one."}
 

@@ -18,6 +18,7 @@ from monica.engine.chatterbox.checkpoint import Checkpoint, download, file_names
 from monica.engine.chatterbox.digest import digest
 from monica.engine.chatterbox.model import Model
 from monica.errors import ConfigError, ModelUnavailable
+from tests.test_cli import monica
 
 from .hub import COMMIT, Hub, serve
 
@@ -83,6 +84,23 @@ def test_a_download_breaks_off_and_goes_on(hub: Hub, tmp_path: Path) -> None:
     assert ranges == [None, f"bytes={10 * MIB}-"]
     assert {name for _, name, _ in hub.requests} == set(NAMES), "the five files and nothing else"
     assert all(path.parent.name == COMMIT for path in files.paths)
+
+
+def test_prefetch_on_the_command_line(hub: Hub, tmp_path: Path) -> None:
+    hub.break_after[NAMES[1]] = 13 * MIB
+    settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hub"), "MONICA_CACHE_DIR": str(tmp_path / "cache")}
+    done = monica("prefetch", **settings)
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.decode().removeprefix("The checkpoint is in ").strip())
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {name: hub.files[name] for name in NAMES}
+    assert ("GET", NAMES[1], f"bytes={10 * MIB}-") in hub.requests
+    hub.requests.clear()
+    examined = monica("doctor", MONICA_ENGINE="chatterbox", MONICA_DEVICE="cpu", REFERENCE_AUDIO="", **settings)
+    assert b"ok   checkpoint: all five files" in examined.stdout
+    assert hub.requests == []
+    away = monica("prefetch", **(settings | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "empty")}))
+    assert away.returncode == 1
+    assert away.stderr.decode().splitlines()[-1].startswith("monica: ve.pt cannot be downloaded from the hub")
 
 
 def test_a_branch_that_moves_meanwhile_mixes_nothing(hub: Hub, tmp_path: Path) -> None:
