@@ -10,7 +10,7 @@ from gunicorn.workers.base import Worker
 from monica import __version__, logs
 from monica.config import Settings
 from monica.errors import ConfigError
-from monica.worker import DrainingWorker, Logger, bound_body_time, halt
+from monica.worker import DrainingWorker, Logger, halt
 
 logger = logging.getLogger("monica")
 
@@ -33,7 +33,6 @@ timeout = 120
 control_socket_disable = True
 logger_class = Logger
 logconfig_dict = logs.config(settings.log_level)
-pre_request = bound_body_time
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:

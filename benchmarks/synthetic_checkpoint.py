@@ -67,7 +67,7 @@ def write_checkpoint(
     """Write the five files into `directory`.
 
     prompt_s: length of the built-in voice's prompt, 10 at most. eos_bias: how soon takes end; at 0.0 hardly one
-    ends by itself, at 0.6 most end within two seconds.
+    ends by itself, at 0.6 with 2 layers, or 3.2 with 30, most end within two seconds.
     """
     directory.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(seed)
@@ -214,7 +214,9 @@ def main() -> None:
     parser.add_argument("--t3-layers", type=int, default=30)
     parser.add_argument("--t3", choices=["v2", "v3"], default="v3")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--eos-bias", type=float, default=EOS_BIAS, help="0.6 makes takes of a second or two")
+    parser.add_argument(
+        "--eos-bias", type=float, default=EOS_BIAS, help="for takes of a second or two: 0.6 with 2 layers, 3.2 with 30"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     began = time.perf_counter()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from monica.audio import join_wavs, wav_duration
@@ -77,8 +78,10 @@ class Announcer:
 
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
         self.settings = settings
-        lexicon = LexiconFile(settings.lexicon) if settings.lexicon else Lexicon.default()
-        self._normaliser = Normaliser(language=settings.language, lexicon=lexicon)
+        self._lexicon = LexiconFile(settings.lexicon) if settings.lexicon else Lexicon.default()
+        self._normaliser = Normaliser(language=settings.language, lexicon=self._lexicon)
+        # A phrase comes again and again, and half a millisecond is most of what a cached answer may take.
+        self._spell_once = lru_cache(maxsize=1024)(self._spell)
         self._takes = Store("takes", settings.cache_dir / "takes", megabytes=settings.cache_mb)
         self._conditionals = Store("conditionals", settings.cache_dir / "conditionals")
         self._loader = Loader(settings, self._conditionals, engine)
@@ -99,16 +102,15 @@ class Announcer:
         """Speak a text. Raises what the table in monica.errors lists."""
         deadline = time.monotonic() + self.settings.deadline_s
         spelling = self.spell(request.text)
-        sentences = spelling.sentences
         key = self._key(request, spelling.text)
         engine = self._loader.ready_engine()
-        kept = None if request.fresh or len(sentences) == 1 else self._takes.get(key)
+        kept = None if request.fresh else self._takes.get(key)
         if kept is not None:
             wav, cache = kept, "hit"
         else:
-            orders = [self._order(request, sentence) for sentence in sentences]
+            orders = [self._order(request, sentence) for sentence in spelling.sentences]
             wav, cache = self._say(orders, deadline)
-            if request.keep and len(sentences) > 1:
+            if request.keep and len(orders) > 1:
                 self._studio.keep(key, wav)
         return Announcement(wav, key, cache, engine.name, wav_duration(wav))
 
@@ -118,6 +120,9 @@ class Announcer:
 
     def spell(self, text: str) -> Spelling:
         """Return a text as it is said. Raises InvalidText where it is too long or says nothing."""
+        return self._spell_once(text, self._lexicon.current())
+
+    def _spell(self, text: str, _lexicon: Lexicon) -> Spelling:
         length = len(tidy(text))
         if length > self.settings.max_text_length:
             raise InvalidText(

@@ -42,6 +42,8 @@ class Scheduler:
             if self._stopping:
                 metrics.takes.labels("refused").inc()
                 raise NotReady("Monica is shutting down.", code="shutting_down", retry_after=5)
+            if self.depth() >= self._queue_size:
+                self._drop_abandoned()
             waiting = self.depth()
             if waiting >= self._queue_size:
                 metrics.takes.labels("refused").inc()
@@ -100,6 +102,13 @@ class Scheduler:
             self.failures_in_a_row, self.last_success = 0, time.monotonic()
             metrics.takes.labels("ok").inc()
             take.sound.set_result(wav)
+
+    def _drop_abandoned(self) -> None:
+        for lane, waiting in self._lanes.items():
+            gone = [take for take in waiting if take.abandoned]  # once: another may be left meanwhile
+            self._lanes[lane] = deque(take for take in waiting if take not in gone)
+            for take in gone:
+                self._end(take, "abandoned", DeadlineExceeded("Nobody waits for this sentence any more."))
 
     def _end(self, take: Take, outcome: str, error: MonicaError) -> None:
         if outcome == "failed":

@@ -44,7 +44,8 @@ class Studio:
         self._loader = loader
         self._store = store
         self._under_way: dict[str, Take] = {}
-        self._lock = threading.Lock()
+        # Re-entrant: submitting a take may end abandoned ones, and each is forgotten here where it ends.
+        self._lock = threading.RLock()
         self.scheduler = Scheduler(self._make, queue_size)
         metrics.cache_bytes.set(store.volume())
 
@@ -53,16 +54,14 @@ class Studio:
 
         deadline: monotonic seconds. Raises NotReady or Overloaded.
         """
-        if not order.fresh and (kept := self._store.get(order.key)) is not None:
-            return Take.finished(kept), "hit"
         with self._lock:
             if not order.fresh:
                 under_way = self._under_way.get(order.key)
                 if under_way is not None and under_way.join(deadline=deadline, keep=order.keep):
                     return under_way, "joined"
-                # The take this order would have joined may have ended since the first look.
+                # Looked up here, under the lock: a take that has just ended is either under way or kept.
                 if (kept := self._store.get(order.key, counted=False)) is not None:
-                    return Take.finished(kept), "joined"
+                    return Take.finished(kept), "hit"
             take = Take(
                 key=order.key,
                 text=order.text,

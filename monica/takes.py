@@ -25,7 +25,7 @@ class Abandoned(Exception):
     """Nobody waits for the take any more."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Take:
     """What to say and how, who waits for it and until when.
 
@@ -80,9 +80,14 @@ class Take:
         with self._lock:
             self._waiters -= 1
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self._waiters == 0
+
     def check(self) -> None:
         """End the take where its deadline has passed or nobody waits for it: called between the engine's steps."""
         if time.monotonic() > self.deadline:
             raise DeadlineExceeded("The deadline passed while the sentence was being made.")
-        if self._waiters == 0:
+        if self.abandoned:
             raise Abandoned

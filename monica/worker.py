@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+import struct
 import sys
 import threading
 import uuid
@@ -21,7 +22,8 @@ from monica.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 FIRST_BYTE_S = 0.05
-BODY_TIMEOUT_S = 10.0
+STALL_S = 10
+_STALL = struct.pack("ll", STALL_S, 0)  # struct timeval
 
 
 class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
@@ -33,8 +35,12 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
 
     def handle(self, conn: gthread.TConn) -> object:
         """Serve a connection. One that is silent goes back to the poller at once; gthread waits five seconds for it."""
-        if not conn.initialized and not conn.wait_for_data(FIRST_BYTE_S):
-            return gthread._DEFER
+        if not conn.initialized:
+            if not conn.wait_for_data(FIRST_BYTE_S):
+                return gthread._DEFER
+            # A client that stalls in the middle of its request frees its thread again. Not settimeout:
+            # that makes the socket non-blocking, and the answer leaves it in pieces.
+            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _STALL)
         return super().handle(conn)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
@@ -53,10 +59,11 @@ class Logger(glogging.Logger):  # type: ignore[misc]
 
     access_log_enabled = False
 
-
-def bound_body_time(_worker: gthread.ThreadWorker, request: Any) -> None:
-    """gunicorn's pre_request hook: a client that stalls in the middle of its body frees its thread again."""
-    request.unreader.sock.settimeout(BODY_TIMEOUT_S)
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        if isinstance(sys.exc_info()[1], BlockingIOError):  # what a receive timeout that has passed looks like
+            self.debug("A client stalled in the middle of its request.")
+        else:
+            super().exception(msg, *args, **kwargs)
 
 
 def write_error(sock: socket.socket, status: int, reason: str, _message: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
 import time
-import uuid
 
 from flask import Flask, Response, g, request
 
@@ -23,7 +23,7 @@ def register(app: Flask) -> None:
     def begin() -> None:
         g.began = time.perf_counter()
         sent = request.headers.get("X-Request-Id", "")
-        request_id.set(sent if _SANE_ID.fullmatch(sent) else uuid.uuid4().hex)
+        request_id.set(sent if _SANE_ID.fullmatch(sent) else secrets.token_hex(16))
 
     @app.after_request
     def end(response: Response) -> Response:

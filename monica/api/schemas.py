@@ -164,9 +164,9 @@ def read_body(request: Request) -> bytes:
     try:
         return request.get_data()
     except (OSError, BadRequest, ParseException) as error:
-        # Werkzeug wraps what the socket raised where the body's length is known; chunked, it
-        # comes bare, as gunicorn's own errors do.
-        if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+        # A socket whose receive timeout has passed says that it would block. Werkzeug wraps what
+        # was raised where the body's length is known; chunked, it comes bare, as gunicorn's own errors do.
+        if isinstance(error, BlockingIOError) or isinstance(error.__context__, BlockingIOError):
             raise RequestTimeout("The body did not arrive in time.") from error
         raise InvalidRequest("The body broke off before its end.", code="json_invalid") from error
 

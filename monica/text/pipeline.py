@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from monica.text import (
     blinds,
@@ -130,15 +129,10 @@ class Normaliser:
         """Choose the rules: all of them for French, characters and punctuation for another language."""
         self._french = language == "fr"
         self._lexicon = lexicon if lexicon is not None else Lexicon.default()
-        # A phrase comes again and again, and half a millisecond is most of what a cached answer may take.
-        self._remembered = lru_cache(maxsize=1024)(self._say)
 
     def normalise(self, text: str) -> Spoken:
         """Say text in words. Never raises, and never takes the last word out of a text that has some."""
-        return self._remembered(text, self._lexicon.current())
-
-    def _say(self, text: str, lexicon: Lexicon) -> Spoken:
-        rules = self._rules(lexicon)
+        rules = self._rules(self._lexicon.current())
         fired: dict[str, None] = {}
         said = text
         for _ in range(ROUNDS):
