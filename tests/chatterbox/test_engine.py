@@ -44,7 +44,7 @@ def speak(engine: ChatterboxEngine, short: SynthesisParams) -> Speak:
 def test_it_is_an_engine(engine: ChatterboxEngine, settings: Settings) -> None:
     as_engine: Engine = engine
     assert (as_engine.name, as_engine.device, as_engine.clones) == ("chatterbox", "cpu", True)
-    assert as_engine.model == "chatterbox-multilingual t3 v3"
+    assert as_engine.model == f"chatterbox-multilingual t3 v3 {engine._digest[:12]}"
     assert as_engine.sample_rate == 24_000
     for part in ("chatterbox", "v3", "fp32", "fr", engine._digest):
         assert part in as_engine.fingerprint
@@ -196,7 +196,7 @@ def test_a_device_that_is_not_there_is_told(settings: Settings, monkeypatch: pyt
 
 def test_a_missing_package_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "monica.engine.chatterbox.model", None)
-    with pytest.raises(ConfigError, match="uv sync --extra chatterbox"):
+    with pytest.raises(ConfigError, match="make install EXTRA=chatterbox"):
         ChatterboxEngine(settings).load()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ import subprocess
 import pytest
 
 from monica.text import Lexicon, Normaliser
+from tests.system import program
 
 ESPEAK = shutil.which("espeak-ng")
 NORMALISER = Normaliser()
@@ -33,10 +33,7 @@ ACRONYMS = ["TVA", "TV", "BPT", "WPT", "MTT", "UTG", "PSG", "GPS", "DJ", "ITM", 
 
 @pytest.fixture(autouse=True)
 def espeak() -> None:
-    if ESPEAK is None:
-        if os.environ.get("MONICA_REQUIRE_SYSTEM") == "1":
-            pytest.fail("espeak-ng is required here and is not installed")
-        pytest.skip("espeak-ng is not installed")
+    program("espeak-ng")
 
 
 def phonemes(text: str) -> str:
