@@ -6,7 +6,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -160,16 +159,13 @@ class Announcer:
 
     def _say(self, orders: list[Order], deadline: float) -> tuple[bytes, str]:
         """Make, or wait for, the takes of a text, all under way at once; returns their sound, joined, and whence."""
-        with ExitStack() as stack:
-            takes, caches = [], set()
-            for order in orders:
-                take, cache = self._studio.take(order, deadline)
-                stack.callback(take.leave)  # also where another one of them fails: nobody waits for it any more
-                takes.append(take)
-                caches.add(cache)
+        takes, cache = self._studio.takes(orders, deadline)
+        try:
             wavs = [take.wait(deadline) for take in takes]
-        newest = next(cache for cache in ("miss", "joined", "hit") if cache in caches)
-        return (wavs[0] if len(wavs) == 1 else join_wavs(wavs, PAUSE_S)), newest
+        finally:
+            for take in takes:
+                take.leave()
+        return (wavs[0] if len(wavs) == 1 else join_wavs(wavs, PAUSE_S)), cache
 
     def health(self) -> dict[str, Any]:
         """Return the state of the service, for /health. Never waits on the engine."""

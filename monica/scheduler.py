@@ -36,20 +36,23 @@ class Scheduler:
     def start(self) -> None:
         threading.Thread(target=self._run, name="engine", daemon=True).start()
 
-    def submit(self, take: Take) -> None:
-        """Queue a take. Raises Overloaded where too many wait, NotReady while shutting down."""
+    def submit(self, takes: list[Take]) -> None:
+        """Queue takes, all or none. Raises Overloaded where too many wait, NotReady while shutting down."""
+        if not takes:
+            return
         with self._changed:
             if self._stopping:
-                metrics.takes.labels("refused").inc()
+                metrics.takes.labels("refused").inc(len(takes))
                 raise NotReady("Monica is shutting down.", code="shutting_down", retry_after=5)
-            if self.depth() >= self._queue_size:
+            if self.depth() + len(takes) > self._queue_size:
                 self._drop_abandoned()
             waiting = self.depth()
-            if waiting >= self._queue_size:
-                metrics.takes.labels("refused").inc()
+            if waiting + len(takes) > self._queue_size:
+                metrics.takes.labels("refused").inc(len(takes))
                 # The queue moves on by one place a take: that is when trying again makes sense.
                 raise Overloaded(f"{waiting} sentences already wait.", retry_after=max(1, round(self._take_seconds)))
-            self._lanes[take.lane].append(take)
+            for take in takes:
+                self._lanes[take.lane].append(take)
             self._count()
             self._changed.notify_all()
 

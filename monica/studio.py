@@ -7,12 +7,13 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from monica import metrics
 from monica.audio import encode_wav
 from monica.cache import Store
 from monica.engine import MAX_SEED, SynthesisParams
-from monica.errors import SynthesisFailed
+from monica.errors import MonicaError, SynthesisFailed
 from monica.loader import Loader
 from monica.scheduler import Scheduler
 from monica.takes import Lane, Take
@@ -49,40 +50,61 @@ class Studio:
         self.scheduler = Scheduler(self._make, queue_size)
         metrics.cache_bytes.set(store.volume())
 
-    def take(self, order: Order, deadline: float) -> tuple[Take, str]:
-        """Return a take to wait on, which the caller then must leave, and `hit`, `joined` or `miss`.
+    def takes(self, orders: list[Order], deadline: float) -> tuple[list[Take], str]:
+        """Return takes to wait on, all of them or none, and the newest of whence they are: miss, joined, hit.
 
-        deadline: monotonic seconds. Raises NotReady or Overloaded.
+        The caller leaves each of them. deadline: monotonic seconds. Raises NotReady or Overloaded.
         """
+        takes, new, caches = [], [], set()
         with self._lock:
-            if not order.fresh:
-                under_way = self._under_way.get(order.key)
-                if under_way is not None and under_way.join(deadline=deadline, keep=order.keep):
-                    return under_way, "joined"
-                # Looked up here, under the lock: a take that has just ended is either under way or kept.
-                if (kept := self._store.get(order.key, counted=False)) is not None:
-                    return Take.finished(kept), "hit"
-            take = Take(
-                key=order.key,
-                text=order.text,
-                voice=order.voice,
-                params=order.params,
-                seed=secrets.randbelow(MAX_SEED + 1) if order.seed is None else order.seed,
-                lane=order.lane,
-                deadline=deadline,
-                keep=order.keep,
-            )
-            self.scheduler.submit(take)
-            self._under_way[order.key] = take
-        take.sound.add_done_callback(lambda _: self._forget(take))
-        return take, "miss"
+            for order in orders:
+                take, cache = self._find(order, deadline)
+                if take is None:
+                    take, cache = self._new(order, deadline), "miss"
+                    new.append(take)
+                    self._under_way[order.key] = take
+                takes.append(take)
+                caches.add(cache)
+            try:
+                self.scheduler.submit(new)
+            except MonicaError:
+                for take in new:
+                    self._forget(take)
+                for take in takes:
+                    take.leave()
+                raise
+        for take in new:
+            take.sound.add_done_callback(partial(self._forget, take))
+        return takes, next(cache for cache in ("miss", "joined", "hit") if cache in caches)
+
+    def _find(self, order: Order, deadline: float) -> tuple[Take | None, str]:
+        if order.fresh:
+            return None, "miss"
+        under_way = self._under_way.get(order.key)
+        if under_way is not None and under_way.join(deadline=deadline, keep=order.keep):
+            return under_way, "joined"
+        # Looked up here, under the lock: a take that has just ended is either under way or kept.
+        kept = self._store.get(order.key, counted=False)
+        return (None, "miss") if kept is None else (Take.finished(kept), "hit")
+
+    def _new(self, order: Order, deadline: float) -> Take:
+        return Take(
+            key=order.key,
+            text=order.text,
+            voice=order.voice,
+            params=order.params,
+            seed=secrets.randbelow(MAX_SEED + 1) if order.seed is None else order.seed,
+            lane=order.lane,
+            deadline=deadline,
+            keep=order.keep,
+        )
 
     def keep(self, key: str, wav: bytes) -> None:
         """Keep a sound that was put together from takes."""
         self._store.put(key, wav)
         metrics.cache_bytes.set(self._store.volume())
 
-    def _forget(self, take: Take) -> None:
+    def _forget(self, take: Take, _sound: object = None) -> None:
         with self._lock:
             if self._under_way.get(take.key) is take:
                 del self._under_way[take.key]
