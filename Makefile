@@ -31,6 +31,7 @@ format: $(UV)
 bench: $(UV)
 	$(UV) run $(DEV) python -m benchmarks.http
 	$(UV) run $(DEV) python -m benchmarks.start
+	$(UV) run $(DEV) python -m benchmarks.text
 	$(UV) run $(DEV) python -m benchmarks.load
 
 .uv/bin/uv:
