@@ -11,10 +11,10 @@ DEV = --locked --extra chatterbox --group dev
 .PHONY: run install test lint format bench
 
 run: $(UV)
-	$(UV) run --locked --no-dev $(EXTRAS) gunicorn
+	$(UV) run --locked $(EXTRAS) gunicorn
 
 install: $(UV)
-	$(UV) sync --locked --no-dev $(EXTRAS)
+	$(UV) sync --locked $(EXTRAS)
 
 test: $(UV)
 	$(UV) run $(DEV) pytest

@@ -32,9 +32,12 @@ def examine(settings: Settings) -> Iterator[Finding]:
     try:
         engine = choose_engine(settings)
     except ConfigError as error:
-        yield Finding("engine", False, str(error), "See the README's section on installing.")
+        yield Finding("engine", False, str(error), "Do one of the two, then look again.")
         return
-    yield Finding("engine", True, f"{engine.name} speaks here (MONICA_ENGINE={settings.engine})")
+    why = f"MONICA_ENGINE={settings.engine}"
+    if settings.engine == "auto" and not engine.clones:
+        why += "; no CUDA or MPS device was found or asked for: where there is an NVIDIA GPU, see nvidia-smi"
+    yield Finding("engine", True, f"{engine.name} speaks here ({why})")
     if engine.clones:
         yield from _chatterbox(settings)
 

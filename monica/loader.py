@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from typing import cast
 
 from monica import metrics
 from monica.cache import Store
 from monica.config import Settings
-from monica.engine import Engine, SynthesisParams
+from monica.engine import CloningEngine, Engine, Reference, SynthesisParams
 from monica.engine.selection import choose_engine
 from monica.errors import ConfigError, ModelUnavailable, MonicaError, NotReady
 from monica.voices import DEFAULT_VOICE, read_reference
@@ -81,6 +82,8 @@ class Loader:
             except ConfigError:
                 raise
             except MonicaError as error:
+                if self._stop.is_set():
+                    return
                 reason = str(error)
                 logger.error("the model is not available: %s; trying again in %.0f s", reason, pause)
             except Exception as error:
@@ -98,19 +101,20 @@ class Loader:
         # Chosen once: what is found here does not change while the process lives.
         self._engine = self._engine or self._given or choose_engine(self._settings)
         engine = self._engine
-        path = self._settings.reference_audio if engine.clones else None
+        cloning = cast(CloningEngine, engine) if engine.clones else None
+        path = self._settings.reference_audio if cloning else None
         reference = read_reference(path, self._settings.reference_duration_s) if path else None
 
         loading = time.monotonic()
         engine.load()
         logger.info("model: %s on %s, loaded in %.1f s", engine.model, engine.device, time.monotonic() - loading)
 
-        if engine.clones:
+        if cloning:
             source = reference.digest if reference else "built-in"
             if reference is None:
                 logger.info("reference audio: none; the model's built-in voice speaks")
             digest = hashlib.sha256(f"{engine.fingerprint} {source}".encode()).hexdigest()
-            self._add_voice(engine, digest, lambda: engine.make_conditionals(reference))
+            self._add_voice(cloning, digest, reference)
         else:
             digest = engine.fingerprint
         self.voices = {DEFAULT_VOICE: digest}
@@ -124,7 +128,7 @@ class Loader:
             metrics.ready.set(1)
         logger.info("ready in %.1f s", took)
 
-    def _add_voice(self, engine: Engine, digest: str, make: Callable[[], bytes]) -> None:
+    def _add_voice(self, engine: CloningEngine, digest: str, reference: Reference | None) -> None:
         began = time.monotonic()
         kept = self._conditionals.get(digest)
         if kept is not None:
@@ -135,7 +139,7 @@ class Loader:
             else:
                 logger.info("conditionals: read back from the cache in %.1f s", time.monotonic() - began)
                 return
-        made = make()
+        made = engine.make_conditionals(reference)
         engine.add_voice(DEFAULT_VOICE, made)
         self._conditionals.put(digest, made)
         logger.info("conditionals: made in %.1f s", time.monotonic() - began)

@@ -112,6 +112,7 @@ class Scheduler:
             self._lanes[lane] = deque(take for take in waiting if take not in gone)
             for take in gone:
                 self._end(take, "abandoned", DeadlineExceeded("Nobody waits for this sentence any more."))
+        self._count()
 
     def _end(self, take: Take, outcome: str, error: MonicaError) -> None:
         if outcome == "failed":

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from monica.engine import Check, Reference, SynthesisParams
+from monica.engine import Check, SynthesisParams
 from monica.loader import WARM_UP_TEXT
 
 
@@ -34,12 +34,6 @@ class ToyEngine:
     def load(self) -> None:
         if self.fail_load_with:
             raise self.fail_load_with.pop(0)
-
-    def make_conditionals(self, reference: Reference | None) -> bytes:
-        raise AssertionError("the toy clones no voice")
-
-    def add_voice(self, name: str, conditionals: bytes) -> None:
-        raise AssertionError("the toy clones no voice")
 
     def synthesize(
         self, text: str, *, voice: str, params: SynthesisParams, seed: int, check: Check

@@ -81,3 +81,10 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+
+def run_to_failure(folder: Path, settings: dict[str, str]) -> str:
+    """Start a Monica that cannot start, and return its log."""
+    with Server(folder, settings) as server:
+        assert server.wait_exit(30) != 0
+        return server.log()

@@ -255,6 +255,25 @@ def test_loading_then_failing_then_ready(settings: Settings, toy: ToyEngine, mon
     assert announcer.announce(SpeechRequest("ready")).cache == "miss"
 
 
+def test_a_shutdown_while_loading_is_no_failure(
+    settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    announcer = Announcer(settings, toy)
+
+    def load() -> None:
+        announcer.drain(1)
+        raise ModelUnavailable("Monica is shutting down.")
+
+    monkeypatch.setattr(toy, "load", load)
+    announcer.start(on_config_error=lambda error: pytest.fail(str(error)))
+    until = time.monotonic() + 5
+    while any(thread.name == "loader" for thread in threading.enumerate()):
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    assert announcer.health()["status"] == "stopping"
+    assert "trying again" not in caplog.text
+
+
 def test_a_restart_keeps_the_takes(settings: Settings, toy: ToyEngine) -> None:
     announcer = started(settings, toy)
     first = announcer.announce(SpeechRequest("hello"))

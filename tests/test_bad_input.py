@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.server import Server
 
@@ -75,6 +76,7 @@ def test_a_client_that_hangs_up_in_the_middle(server: Server) -> None:
         connection.sendall(sent)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
         connection.close()  # a reset, not a polite end
+    assert requests.get(f"{server.url}/health", timeout=10).json()["failures_in_a_row"] == 0
 
 
 def test_a_client_that_hangs_up_before_the_answer(server: Server) -> None:
@@ -84,6 +86,10 @@ def test_a_client_that_hangs_up_before_the_answer(server: Server) -> None:
         connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
         connection.close()
+    until = time.monotonic() + 20
+    while requests.get(f"{server.url}/health", timeout=10).json()["queue_depth"] > 0:
+        assert time.monotonic() < until
+    assert requests.get(f"{server.url}/health", timeout=10).json()["failures_in_a_row"] == 0
 
 
 def test_a_slow_body_is_read(server: Server) -> None:

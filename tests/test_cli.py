@@ -1,24 +1,12 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import soundfile
 
-from tests.server import ROOT, clean_environment
-
-
-def monica(*arguments: str, **settings: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-c", "from monica.cli import main; main()", *arguments],
-        cwd=ROOT,
-        env=clean_environment(**settings),
-        capture_output=True,
-        timeout=120,
-    )
+from tests.command import monica
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import requests
 
-from tests.server import Server, free_port
+from tests.server import Server, free_port, run_to_failure
 
 FRESH = {"Cache-Control": "no-cache"}
 LONG = "Pablo vient de se faire éliminer par Rusmir à la table numéro quatre. " * 70
@@ -22,12 +22,6 @@ LONG = "Pablo vient de se faire éliminer par Rusmir à la table numéro quatre.
 @pytest.fixture
 def espeak(tmp_path: Path) -> dict[str, str]:
     return {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "cache")}
-
-
-def run_to_failure(folder: Path, settings: dict[str, str]) -> str:
-    with Server(folder, settings) as server:
-        assert server.wait_exit(30) != 0
-        return server.log()
 
 
 def test_the_start_up_log_tells_the_story(tmp_path: Path, espeak: dict[str, str]) -> None:

@@ -15,10 +15,10 @@ import soundfile
 from monica.announcer import PAUSE_S, Announcer, SpeechRequest
 from monica.config import Settings
 from monica.errors import ConfigError, DeadlineExceeded, Overloaded
+from tests.command import monica
 from tests.conftest import Call, started
 from tests.engines import ToyEngine
-from tests.test_cli import monica
-from tests.test_process import run_to_failure
+from tests.server import run_to_failure
 
 BLINDS = "Blinds 100/200 à 20h30, Rusmir a A♠ !"
 SAID = "Blaïnedes cent, deux cents à vingt heures trente, Rusmir a as de pique!"

@@ -53,7 +53,7 @@ class Engine(Protocol):
     device: str
     """`cuda`, `mps` or `cpu`."""
     clones: bool
-    """Whether its voice is cloned from a reference recording."""
+    """Whether its voice is cloned from a reference recording: then it is a CloningEngine."""
 
     @property
     def model(self) -> str:
@@ -73,12 +73,6 @@ class Engine(Protocol):
         Raises ConfigError where a setting must be changed, ModelUnavailable where trying again may help.
         """
 
-    def make_conditionals(self, reference: Reference | None) -> bytes:
-        """Encode a voice once, for keeping: safetensors bytes. None: the checkpoint's built-in voice."""
-
-    def add_voice(self, name: str, conditionals: bytes) -> None:
-        """Make `name` speakable. Raises ValueError where the bytes are not conditionals of this engine."""
-
     def synthesize(
         self, text: str, *, voice: str, params: SynthesisParams, seed: int, check: Check
     ) -> NDArray[np.float32]:
@@ -86,3 +80,13 @@ class Engine(Protocol):
 
         Returns (N,) float32 mono at `sample_rate`. Raises SynthesisFailed, or what `check` raises.
         """
+
+
+class CloningEngine(Engine, Protocol):
+    """An engine that speaks in voices it was given."""
+
+    def make_conditionals(self, reference: Reference | None) -> bytes:
+        """Encode a voice once, for keeping: safetensors bytes. None: the checkpoint's built-in voice."""
+
+    def add_voice(self, name: str, conditionals: bytes) -> None:
+        """Make `name` speakable. Raises ValueError where the bytes are not conditionals of this engine."""

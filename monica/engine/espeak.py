@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from monica import metrics
 from monica.config import Settings
-from monica.engine import Check, Reference, SynthesisParams
+from monica.engine import Check, SynthesisParams
 from monica.errors import ConfigError, SynthesisFailed
 
 _OUTPUT_SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: samples come to the callback, espeak_Synth returns when done
@@ -70,12 +70,6 @@ class EspeakEngine:
             voice = _VOICES.get(self._language, self._language)
             if library.espeak_SetVoiceByName(voice.encode()) != 0:
                 raise ConfigError(f"MONICA_LANGUAGE={self._language}: espeak-ng has no such voice.")
-
-    def make_conditionals(self, reference: Reference | None) -> bytes:
-        raise NotImplementedError("espeak-ng clones no voice")
-
-    def add_voice(self, name: str, conditionals: bytes) -> None:
-        raise NotImplementedError("espeak-ng clones no voice")
 
     def synthesize(
         self, text: str, *, voice: str, params: SynthesisParams, seed: int, check: Check

@@ -18,7 +18,7 @@ from monica.engine.chatterbox.checkpoint import Checkpoint, download, file_names
 from monica.engine.chatterbox.digest import digest
 from monica.engine.chatterbox.model import Model
 from monica.errors import ConfigError, ModelUnavailable
-from tests.test_cli import monica
+from tests.command import monica
 
 from .hub import COMMIT, Hub, serve
 
