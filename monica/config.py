@@ -46,6 +46,7 @@ class Settings:
     max_text_length: int = _setting("MAX_TEXT_LENGTH", 500, "int", validate.Range(1, 5000))
     engine: str = _setting("MONICA_ENGINE", "auto", "str", validate.OneOf(["auto", "chatterbox", "espeak"]))
     device: str = _setting("MONICA_DEVICE", "auto", "str", validate.OneOf(["auto", "cuda", "mps", "cpu"]))
+    precision: str = _setting("MONICA_PRECISION", "auto", "str", validate.OneOf(["auto", "fp32", "bf16", "int8"]))
     model_dir: Path | None = _setting("MONICA_MODEL_DIR", None, "path")
     model_revision: str = _setting("MONICA_MODEL_REVISION", "main", "str")
     t3: str = _setting("MONICA_T3", "v3", "str", validate.OneOf(["v2", "v3"]))

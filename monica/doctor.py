@@ -70,12 +70,14 @@ def _espeak(settings: Settings) -> Finding:
 
 def _chatterbox(settings: Settings) -> Iterator[Finding]:
     from monica.engine.chatterbox.checkpoint import find
-    from monica.engine.chatterbox.device import choose_device, describe_device
+    from monica.engine.chatterbox.device import choose_device, choose_precision, describe_device
     from monica.engine.chatterbox.digest import SUMS, digest
     from monica.engine.chatterbox.watermark import Watermark
 
     try:
-        yield Finding("device", True, describe_device(choose_device(settings.device)))
+        device = choose_device(settings.device)
+        precision = choose_precision(settings.precision, device)
+        yield Finding("device", True, f"{describe_device(device)}, in {precision}")
     except ConfigError as error:
         yield Finding("device", False, str(error), "See docs/exploitation.md, or set MONICA_DEVICE.")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -18,7 +19,12 @@ from monica.engine.chatterbox import ChatterboxEngine
 from monica.engine.espeak import EspeakEngine
 
 if TYPE_CHECKING:
+    from monica.engine.chatterbox.conditionals import Conditionals
     from monica.engine.chatterbox.model import Model
+    from monica.engine.chatterbox.t3 import T3
+    from monica.engine.chatterbox.tokenizer import TextTokenizer
+
+    MakeT3 = Callable[..., T3]
 
 HERE = Path(__file__).parent
 
@@ -84,6 +90,41 @@ def engine(settings: Settings) -> ChatterboxEngine:
 def model(engine: ChatterboxEngine) -> Model:
     assert engine._model is not None
     return engine._model
+
+
+@pytest.fixture(scope="session")
+def make_t3(checkpoint_dir: Path) -> MakeT3:
+    """Make a T3 of the small checkpoint; the arguments are T3's, and the dtype of its exact parts."""
+    from monica.engine.chatterbox.t3 import T3
+    from monica.engine.chatterbox.weights import load_t3
+
+    def make(dtype: Any = None, **other: Any) -> T3:
+        front, layers = load_t3(checkpoint_dir / "t3_mtl23ls_v3.safetensors")
+        if dtype is not None:
+            front = front.to(dtype)
+            layers = [{name: tensor.to(dtype) for name, tensor in layer.items()} for layer in layers]
+        return T3(front, layers, **other)
+
+    return make
+
+
+@pytest.fixture
+def t3(make_t3: MakeT3) -> T3:
+    return make_t3()
+
+
+@pytest.fixture(scope="session")
+def voice(checkpoint_dir: Path) -> Conditionals:
+    from monica.engine.chatterbox.conditionals import read_builtin
+
+    return read_builtin(checkpoint_dir / "conds.pt")
+
+
+@pytest.fixture(scope="session")
+def tokenizer(checkpoint_dir: Path) -> TextTokenizer:
+    from monica.engine.chatterbox.tokenizer import TextTokenizer
+
+    return TextTokenizer(checkpoint_dir / "grapheme_mtl_merged_expanded_v1.json", "fr")
 
 
 @pytest.fixture(scope="session")

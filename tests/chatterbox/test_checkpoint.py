@@ -218,7 +218,7 @@ def test_a_damaged_file_is_told_by_its_name(
     (tmp_path / name).write_bytes(content)
     files = locate(dataclasses.replace(settings, model_dir=tmp_path))
     with pytest.raises(ModelUnavailable) as raised:
-        Model(files, device="cpu", language="fr")
+        Model(files, device="cpu", precision="fp32", language="fr")
     assert name in raised.value.message
     assert str(tmp_path) not in raised.value.message
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from monica.engine.chatterbox import device
-from monica.engine.chatterbox.device import choose_device, cuda_problem, describe_device
+from monica.engine.chatterbox.device import choose_device, choose_precision, cuda_problem, describe_device, free_memory
 from monica.errors import ConfigError
 
 
@@ -86,3 +86,35 @@ def test_what_runs_on_a_gb10(gb10: pytest.MonkeyPatch, arch: str, runs: bool) ->
 def test_the_cpu_is_described() -> None:
     assert describe_device("cpu").startswith("cpu, ")
     assert device._memory() > 2**30
+
+
+@pytest.mark.parametrize("has_bf16", [True, False])
+def test_auto_takes_bf16_where_the_gpu_has_it(gb10: pytest.MonkeyPatch, has_bf16: bool) -> None:
+    gb10.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bf16)
+    assert choose_precision("auto", "cuda") == ("bf16" if has_bf16 else "fp32")
+    assert choose_precision("fp32", "cuda") == "fp32"
+    if not has_bf16:
+        with pytest.raises(ConfigError, match="MONICA_PRECISION='bf16': NVIDIA GB10 has none"):
+            choose_precision("bf16", "cuda")
+
+
+def test_auto_is_exact_off_cuda() -> None:
+    assert {choose_precision("auto", device) for device in ("cpu", "mps")} == {"fp32"}
+    assert [choose_precision(precision, "cpu") for precision in ("fp32", "bf16", "int8")] == ["fp32", "bf16", "int8"]
+
+
+@pytest.mark.parametrize("other", ["cuda", "mps"])
+def test_int8_is_for_the_cpu(gb10: pytest.MonkeyPatch, other: str) -> None:
+    gb10.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    with pytest.raises(ConfigError, match=f"the device is {other}"):
+        choose_precision("int8", other)
+
+
+def test_memory_is_told_in_bytes(gb10: pytest.MonkeyPatch) -> None:
+    gb10.setattr(torch.cuda, "mem_get_info", lambda: (100 * 2**30, 120 * 2**30))
+    gb10.setattr(torch.cuda, "get_device_properties", lambda: SimpleNamespace(is_integrated=False))
+    assert free_memory("cuda") == 100 * 2**30
+    gb10.setattr(torch.cuda, "get_device_properties", lambda: SimpleNamespace(is_integrated=True))
+    gb10.setattr(torch.cuda, "mem_get_info", lambda: (0, 120 * 2**30))  # all of it page cache
+    assert free_memory("cuda") > 2**28
+    assert free_memory("cpu") > 2**28

@@ -44,7 +44,7 @@ def speak(engine: ChatterboxEngine, short: SynthesisParams) -> Speak:
 def test_it_is_an_engine(engine: ChatterboxEngine, settings: Settings) -> None:
     as_engine: Engine = engine
     assert (as_engine.name, as_engine.device, as_engine.clones) == ("chatterbox", "cpu", True)
-    assert as_engine.model == f"chatterbox-multilingual t3 v3 {engine._digest[:12]}"
+    assert as_engine.model == f"chatterbox-multilingual t3 v3 fp32 {engine._digest[:12]}"
     assert as_engine.sample_rate == 24_000
     for part in ("chatterbox", "v3", "fp32", "fr", engine._digest):
         assert part in as_engine.fingerprint
@@ -130,12 +130,18 @@ def test_a_deadline_ends_a_take_and_the_next_is_fine(speak: Speak) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["t3.speech_head.weight", "t3.tfmr.norm.weight", "s3gen.flow.encoder_proj.weight", "s3gen.mel2wav.conv_post.bias"],
+    [
+        "t3.front.speech_head.weight",
+        "t3.front.cond_enc.spkr_enc.bias",
+        "s3gen.flow.encoder_proj.weight",
+        "s3gen.mel2wav.conv_post.bias",
+    ],
 )
 def test_weights_that_are_no_numbers_fail_the_take(model: Model, speak: Speak, name: str) -> None:
     before = speak()
     part, _, path = name.partition(".")
-    weight = getattr(model, part).get_parameter(path)
+    module = getattr(model, part)
+    weight = module.front.get_parameter(path.partition(".")[2]) if part == "t3" else module.get_parameter(path)
     kept = weight.flatten()[0].clone()
     try:
         with torch.no_grad():
@@ -168,12 +174,60 @@ def test_a_restart_reads_the_conditionals_and_needs_no_network(
     again = ChatterboxEngine(settings)
     with caplog.at_level(logging.INFO):
         again.load()
-    assert [record.message.partition(":")[0] for record in caplog.records] == ["device", "checkpoint"]
+    assert [record.message.partition(":")[0] for record in caplog.records] == ["device", "precision", "checkpoint"]
     assert f"t3_mtl23ls_v3, digest {again._digest[:12]}" in caplog.text
     again.add_voice("monica", kept)
     take = again.synthesize(TEXT, voice="monica", params=short, seed=0, check=lambda: None)
     np.testing.assert_array_equal(take, speak())
     assert again.fingerprint == engine.fingerprint
+
+
+@pytest.mark.parametrize("stage", ["t3", "decoder", "watermark"])
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
+def test_out_of_memory_fails_the_take_and_not_the_next(
+    model: Model, speak: Speak, monkeypatch: pytest.MonkeyPatch, stage: str, error: Exception
+) -> None:
+    before = speak()
+
+    def exhausted(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        if stage == "t3":
+            patch.setattr(model.t3, "_advance", exhausted)
+        else:
+            patch.setattr(type(getattr(model, stage)), {"decoder": "decode", "watermark": "apply"}[stage], exhausted)
+        with pytest.raises(SynthesisFailed, match="not enough memory on the cpu"):
+            speak()
+    assert model.t3.decoding == []
+    np.testing.assert_array_equal(speak(), before)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_a_precision_is_another_engine(
+    settings: Settings, engine: ChatterboxEngine, short: SynthesisParams, precision: str, caplog: Any
+) -> None:
+    other = ChatterboxEngine(replace(settings, precision=precision))
+    with caplog.at_level(logging.INFO):
+        other.load()
+    other.add_voice("monica", other.make_conditionals(None))
+    take = other.synthesize(TEXT, voice="monica", params=short, seed=0, check=lambda: None)
+    assert take.shape == (960 * 4,)
+    assert 0.01 < np.abs(take).max() <= 1
+    assert other.fingerprint != engine.fingerprint
+    assert f"precision: {precision}" in caplog.text
+    assert "self-test: T3 agrees with float32 to" in caplog.text
+
+
+def test_a_machine_that_computes_wrong_numbers_does_not_go_on_air(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from monica.engine.chatterbox.llama import Llama
+
+    step = Llama.step
+    monkeypatch.setattr(Llama, "step", lambda *arguments: -step(*arguments))
+    with pytest.raises(ConfigError, match="wrong numbers on cpu in bf16"):
+        ChatterboxEngine(replace(settings, precision="bf16")).load()
 
 
 @pytest.mark.parametrize("language", ["zh", "ja", "he", "ru"])

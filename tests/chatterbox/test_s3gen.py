@@ -2,64 +2,256 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from chatterbox.models.s3gen import decoder as upstream_decoder
 from torch import Tensor
 
-from monica.engine.chatterbox.model import Model
+from monica.engine import Check
+from monica.engine.chatterbox import s3gen
+from monica.engine.chatterbox.conditionals import Conditionals
+from monica.engine.chatterbox.estimator import Estimator
+from monica.engine.chatterbox.graphs import Replay
+from monica.engine.chatterbox.s3gen import Decoder
+from monica.engine.chatterbox.weights import load_s3gen
 from monica.errors import DeadlineExceeded
 
 TOKENS = torch.tensor([4299, 0, 6560, 17, 3210, 999])
+
+
+class FakeGraphs:
+    """Graphs that take what is captured for its replay, as CUDA's would be by the one who calls them."""
+
+    available = True
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def capture(self, name: str, function: Replay) -> Replay:
+        self.names.append(name)
+        function()
+        return function
 
 
 def no_check() -> None:
     pass
 
 
-def decode(model: Model, seed: int = 0) -> Tensor:
-    return model.decoder.decode(TOKENS, model.builtin, seed=seed, check=no_check)
+def speak(
+    decoder: Decoder, voice: Conditionals, tokens: Tensor = TOKENS, *, seed: int = 7, check: Check = no_check
+) -> Tensor:
+    return decoder.decode(tokens, voice, generator=torch.Generator().manual_seed(seed), check=check)
 
 
-def test_samples_are_upstreams(model: Model, upstream: Any) -> None:
+def load_shallow(checkpoint_dir: Path) -> Any:
+    """Load S3Gen with two of the twelve blocks in the middle of its estimator."""
+    module = load_s3gen(checkpoint_dir / "s3gen.pt")
+    module.flow.decoder.estimator.mid_blocks = module.flow.decoder.estimator.mid_blocks[:2]
+    return module
+
+
+@pytest.fixture(scope="module")
+def decoder(checkpoint_dir: Path) -> Decoder:
+    return Decoder(load_shallow(checkpoint_dir))
+
+
+@pytest.fixture(scope="module")
+def bucketed(checkpoint_dir: Path) -> Decoder:
+    graphs: Any = FakeGraphs()
+    return Decoder(load_shallow(checkpoint_dir), graphs=graphs)
+
+
+@pytest.fixture
+def small_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That no take here fills: the checkpoint's voice has 20 frames, a token has two."""
+    monkeypatch.setattr(s3gen, "BUCKETS", range(9, 37, 9))
+
+
+@pytest.fixture
+def two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3gen, "EULER_STEPS", 2)
+
+
+def test_samples_are_upstreams(checkpoint_dir: Path, voice: Conditionals, upstream: Any) -> None:
     with torch.random.fork_rng([]):
         torch.manual_seed(7)
         expected, _ = upstream.s3gen.inference(speech_tokens=TOKENS, ref_dict=dict(upstream.conds.gen))
-    ours = decode(model, seed=7)
+    ours = speak(Decoder(load_s3gen(checkpoint_dir / "s3gen.pt")), voice)
     assert ours.shape == (960 * len(TOKENS),)
     torch.testing.assert_close(ours, expected[0], atol=1e-5, rtol=0)
     assert ours.abs().max() > 0.01
 
 
-def test_a_seed_gives_a_take_and_the_global_generator_stays(model: Model) -> None:
+@dataclass
+class Take:
+    """What was seen of a take on its way."""
+
+    mu: list[Tensor] = field(default_factory=list)  # (1, T, 80)
+    x: list[Tensor] = field(default_factory=list)  # (1, T, 80), before each step
+    mel: list[Tensor] = field(default_factory=list)  # (1, 80, 2 N)
+    wav: Tensor = field(default_factory=lambda: torch.empty(0))  # (960 N,)
+
+
+@pytest.fixture(params=[torch.float64, torch.float32], ids=["float64", "float32"])
+def dtype(request: pytest.FixtureRequest) -> Iterator[torch.dtype]:
+    """Of the module, and the default: upstream makes some tensors without asking for a type."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(request.param)
+    yield request.param
+    torch.set_default_dtype(before)
+
+
+@torch.inference_mode()
+def test_every_stage_is_upstreams(
+    checkpoint_dir: Path, voice: Conditionals, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
+) -> None:
+    # Upstream's refuses float64.
+    monkeypatch.setattr(upstream_decoder, "mask_to_bias", lambda mask, dtype: (1 - mask.to(dtype)) * -1e10)
+    module = load_shallow(checkpoint_dir)
+    module.flow, module.mel2wav, module.trim_fade = (
+        part.to(dtype) for part in (module.flow, module.mel2wav, module.trim_fade)
+    )
+    module.mel2wav.stft_window = module.mel2wav.stft_window.to(dtype)
+
+    theirs, ours = Take(), Take()
+    with monkeypatch.context() as patched, torch.random.fork_rng([]):
+        estimate, flow, vocode = (
+            module.flow.decoder.estimator.forward, module.flow.decoder.forward, module.mel2wav.inference
+        )  # fmt: skip
+
+        def estimated(**inputs: Any) -> Any:
+            theirs.x.append(inputs["x"][:1].transpose(1, 2).clone())
+            return estimate(**inputs)
+
+        def flowed(**inputs: Any) -> Any:
+            theirs.mu.append(inputs["mu"].transpose(1, 2))
+            return flow(**inputs)
+
+        def vocoded(speech_feat: Tensor, cache_source: Tensor) -> Any:
+            theirs.mel.append(speech_feat)
+            return vocode(speech_feat=speech_feat, cache_source=cache_source)
+
+        patched.setattr(module.flow.decoder.estimator, "forward", estimated)
+        patched.setattr(module.flow.decoder, "forward", flowed)
+        patched.setattr(module.mel2wav, "inference", vocoded)
+        torch.manual_seed(7)
+        reference = {
+            "prompt_token": voice.s3gen_tokens,
+            "prompt_token_len": torch.tensor([voice.s3gen_tokens.size(1)]),
+            "prompt_feat": voice.s3gen_mel.to(dtype),
+            "prompt_feat_len": None,
+            "embedding": voice.x_vector.to(dtype),
+        }
+        mel, _ = module.flow.inference(
+            token=TOKENS[None], token_len=torch.tensor([len(TOKENS)]), finalize=True, **reference
+        )
+        wav, _ = module.mel2wav.inference(speech_feat=mel, cache_source=torch.zeros(1, 1, 0))
+        wav[:, : len(module.trim_fade)] *= module.trim_fade
+        theirs.wav = wav[0]
+
+    decoder = Decoder(module)
+    call, given, vocode = Estimator.__call__, Estimator.given, decoder._hift.decode
+
+    def called(self: Estimator, x: Tensor, *others: Any) -> Tensor:
+        ours.x.append(x.clone())
+        return call(self, x, *others)
+
+    def gave(self: Estimator, mu: Tensor, *others: Any) -> Tensor:
+        ours.mu.append(mu)
+        return given(self, mu, *others)
+
+    def sounded(mel: Tensor, source: Tensor) -> Any:
+        ours.mel.append(mel)
+        return vocode(mel, source)
+
+    monkeypatch.setattr(Estimator, "__call__", called)
+    monkeypatch.setattr(Estimator, "given", gave)
+    monkeypatch.setattr(decoder._hift, "decode", sounded)
+    ours.wav = speak(decoder, voice)
+
+    within = 1e-9 if dtype == torch.float64 else 1e-5
+    assert len(ours.x) == len(theirs.x) == 10
+    for mine, expected in zip(
+        [*ours.mu, *ours.x, *ours.mel, ours.wav], [*theirs.mu, *theirs.x, *theirs.mel, theirs.wav], strict=True
+    ):
+        assert mine.dtype == dtype
+        torch.testing.assert_close(mine, expected, atol=within, rtol=0)
+    assert (ours.x[-1] - ours.x[0]).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("count", [1, 2, 6])
+def test_a_bucket_says_the_same(
+    decoder: Decoder, bucketed: Decoder, voice: Conditionals, two_steps: None, small_buckets: None, count: int
+) -> None:
+    for seed in (7, 8):
+        expected = speak(decoder, voice, TOKENS[:count], seed=seed)
+        torch.testing.assert_close(speak(bucketed, voice, TOKENS[:count], seed=seed), expected, atol=1e-5, rtol=0)
+
+
+def test_buckets_are_captured_once_and_the_largest_first(
+    checkpoint_dir: Path,
+    decoder: Decoder,
+    voice: Conditionals,
+    two_steps: None,
+    small_buckets: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graphs: Any = FakeGraphs()
+    bucketed = Decoder(load_shallow(checkpoint_dir), graphs=graphs)
+    bucketed.warm_up()
+    assert graphs.names == [f"an Euler step of {frames} frames" for frames in (36, 27, 18, 9)]
+    speak(bucketed, voice)
+    # A take longer than any bucket, and memory for graphs used up by somebody else: at their own length.
+    long = TOKENS.repeat(2)
+    torch.testing.assert_close(speak(bucketed, voice, long), speak(decoder, voice, long), atol=1e-5, rtol=0)
+    monkeypatch.setattr(s3gen, "BUCKETS", range(9, 46, 9))
+    graphs.available = False
+    torch.testing.assert_close(speak(bucketed, voice, long), speak(decoder, voice, long), atol=1e-5, rtol=0)
+    assert len(graphs.names) == 4
+
+
+def test_a_seed_gives_a_take_and_the_global_generator_stays(
+    decoder: Decoder, voice: Conditionals, two_steps: None
+) -> None:
     torch.manual_seed(123)
     state = torch.get_rng_state()
-    first = decode(model)
+    first = speak(decoder, voice)
     assert torch.equal(torch.get_rng_state(), state)
     torch.rand(1000)
-    assert torch.equal(decode(model), first)
-    assert not torch.equal(decode(model, seed=1), first)
+    assert torch.equal(speak(decoder, voice), first)
+    assert not torch.equal(speak(decoder, voice, seed=1), first)
 
 
-def test_the_ids_of_the_prompt_stay_whole(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, Any] = {}
-    flow = model.s3gen.flow
-    inference = flow.inference
-
-    def spied(**inputs: Any) -> Any:
-        seen.update(inputs)
-        return inference(**inputs)
-
-    monkeypatch.setattr(flow, "inference", spied)
-    before = {name: getattr(model.builtin, name).clone() for name in model.builtin.__slots__}
-    decode(model)
-    assert all(seen[name].dtype == torch.int64 for name in ("token", "prompt_token", "prompt_token_len"))
-    assert all(torch.equal(getattr(model.builtin, name), kept) for name, kept in before.items())
+def test_one_generator_gives_another_take_each_time(decoder: Decoder, voice: Conditionals, two_steps: None) -> None:
+    generator = torch.Generator().manual_seed(7)
+    first, second = (decoder.decode(TOKENS, voice, generator=generator, check=no_check) for _ in range(2))
+    assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize("call", [1, 2, 6])
-def test_check_ends_a_take_before_and_between_euler_steps(model: Model, call: int) -> None:
+@pytest.mark.parametrize("tokens", [[0], [6560], [17, 6560]])
+def test_short_takes(decoder: Decoder, voice: Conditionals, tokens: list[int], two_steps: None) -> None:
+    before = {name: getattr(voice, name).clone() for name in voice.__slots__}
+    samples = speak(decoder, voice, torch.tensor(tokens))
+    assert samples.shape == (960 * len(tokens),)
+    assert samples.dtype == torch.float32
+    assert samples.isfinite().all()
+    assert not samples[:480].any()  # the fade's silence
+    assert samples[480:].any()
+    assert all(torch.equal(getattr(voice, name), kept) for name, kept in before.items())
+
+
+@pytest.mark.parametrize("which", ["decoder", "bucketed"])
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_check_ends_a_take_before_and_between_euler_steps(
+    request: pytest.FixtureRequest, voice: Conditionals, two_steps: None, small_buckets: None, which: str, call: int
+) -> None:
+    decoder: Decoder = request.getfixturevalue(which)
+    expected = speak(decoder, voice)
     calls = 0
 
     def late() -> None:
@@ -68,16 +260,41 @@ def test_check_ends_a_take_before_and_between_euler_steps(model: Model, call: in
         if calls == call:
             raise DeadlineExceeded("late")
 
-    torch.manual_seed(123)
-    state = torch.get_rng_state()
     with pytest.raises(DeadlineExceeded):
-        model.decoder.decode(TOKENS, model.builtin, seed=0, check=late)
+        speak(decoder, voice, seed=1, check=late)
     assert calls == call
-    assert torch.equal(torch.get_rng_state(), state)
-    assert model.s3gen.flow.decoder.estimator.check is None
+    assert torch.equal(speak(decoder, voice), expected)
 
 
-def test_check_is_asked_before_each_of_ten_steps(model: Model) -> None:
-    calls = []
-    model.decoder.decode(TOKENS, model.builtin, seed=0, check=lambda: calls.append(1))
-    assert len(calls) == 1 + 10
+def test_check_is_asked_before_each_of_ten_steps(
+    decoder: Decoder, voice: Conditionals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    call = Estimator.__call__
+
+    def called(self: Estimator, *inputs: Any) -> Tensor:
+        seen.append("step")
+        return call(self, *inputs)
+
+    monkeypatch.setattr(Estimator, "__call__", called)
+    speak(decoder, voice, check=lambda: seen.append("check"))
+    assert seen == ["check", *["check", "step"] * 10]
+
+
+@pytest.mark.parametrize(("precision", "alike"), [("bf16", 0.999), ("int8", 0.98)])
+def test_a_rounded_take_is_close(
+    checkpoint_dir: Path, decoder: Decoder, voice: Conditionals, two_steps: None, precision: str, alike: float
+) -> None:
+    rounded = Decoder(load_shallow(checkpoint_dir), precision=precision)
+    exact, samples = speak(decoder, voice), speak(rounded, voice)
+    assert samples.dtype == torch.float32
+    assert not torch.equal(samples, exact)
+    assert torch.cosine_similarity(samples, exact, dim=0) > alike
+
+
+def test_what_is_rounded_is_not_kept_twice_and_references_are_still_read(checkpoint_dir: Path) -> None:
+    module = load_s3gen(checkpoint_dir / "s3gen.pt")
+    Decoder(module)
+    assert not any("estimator" in name for name, _ in module.named_parameters())
+    encoded = module.embed_ref(torch.randn(24000).clamp(-1, 1) / 10, 24000)
+    assert encoded["prompt_feat"].shape == (1, 50, 80)

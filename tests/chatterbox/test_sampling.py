@@ -17,10 +17,11 @@ from monica.engine.chatterbox.sampling import (
     EOS,
     FAILED,
     SPEECH_TOKENS,
+    Knobs,
     draw,
     guide,
-    probabilities,
 )
+from monica.engine.chatterbox.sampling import probabilities as all_probabilities
 
 V = 8194
 SETTINGS = [
@@ -43,6 +44,21 @@ def seen(*ids: int) -> Tensor:
     mask = torch.zeros(V, dtype=torch.bool)
     mask[[BOS, *ids]] = True
     return mask
+
+
+def knobs(*params: SynthesisParams) -> Knobs:
+    knobs = Knobs.of(len(params), torch.device("cpu"))
+    for slot, each in enumerate(params):
+        knobs.set(slot, each)
+    return knobs
+
+
+def probabilities(values: Tensor, said: Tensor, params: SynthesisParams) -> Tensor:
+    return all_probabilities(values[None], said[None], knobs(params))[0]
+
+
+def race(generator: torch.Generator) -> Tensor:
+    return torch.empty(1, V).exponential_(1, generator=generator)
 
 
 def upstream_probabilities(values: Tensor, ids: list[int], params: SynthesisParams) -> Tensor:
@@ -86,30 +102,48 @@ def test_an_id_without_a_sound_is_never_drawn(params: SynthesisParams, injected:
     assert probs.sum() == pytest.approx(1, abs=1e-5)
 
 
+def test_slots_do_not_mix() -> None:
+    """Each slot with parameters and a past of its own: as it would be alone."""
+    values = torch.stack([logits(seed) for seed in range(len(SETTINGS))])
+    said = torch.stack([seen(seed, 2 * seed) for seed in range(len(SETTINGS))])
+    together = all_probabilities(values, said, knobs(*SETTINGS))
+    for slot, params in enumerate(SETTINGS):
+        torch.testing.assert_close(together[slot], probabilities(values[slot], said[slot], params))
+
+
 def test_one_draw_is_torch_multinomials() -> None:
     probs = torch.softmax(logits(3), dim=-1)
     ours, theirs = torch.Generator().manual_seed(5), torch.Generator().manual_seed(5)
     for _ in range(200):
-        assert draw(probs, ours) == torch.multinomial(probs, 1, generator=theirs)
+        assert draw(probs[None], race(ours)) == torch.multinomial(probs, 1, generator=theirs)
 
 
 def test_draws_follow_the_probabilities() -> None:
-    probs = torch.zeros(V)
-    probs[:3] = torch.tensor([0.5, 0.3, 0.2])
+    probs = torch.zeros(1, V)
+    probs[0, :3] = torch.tensor([0.5, 0.3, 0.2])
     generator = torch.Generator().manual_seed(0)
-    counts = torch.bincount(torch.stack([draw(probs, generator) for _ in range(4000)]), minlength=3)
+    counts = torch.bincount(torch.cat([draw(probs, race(generator)) for _ in range(4000)]), minlength=3)
     assert (counts / 4000).tolist() == pytest.approx([0.5, 0.3, 0.2], abs=0.03)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_what_is_no_number_is_told(value: float) -> None:
-    values = logits(4)
-    values[100] = value
-    probs = probabilities(values, seen(), SynthesisParams())
-    assert draw(probs, torch.Generator().manual_seed(0)) == FAILED
+def test_what_is_no_number_is_told_and_is_its_slots_alone(value: float) -> None:
+    values = torch.stack([logits(4), logits(4)])
+    values[0, 100] = value
+    probs = all_probabilities(values, torch.stack([seen(), seen()]), knobs(SynthesisParams(), SynthesisParams()))
+    drawn = draw(probs, torch.ones(2, V))
+    assert drawn[0] == FAILED
+    assert drawn[1] == int(logits(4).argmax())
 
 
 def test_guidance() -> None:
     rows = torch.stack([logits(5), logits(6)])
-    assert torch.equal(guide(rows, 0.5), rows[0] + 0.5 * (rows[0] - rows[1]))
-    assert torch.equal(guide(rows[:1], 0.0), rows[0])
+    weights = knobs(SynthesisParams(cfg_weight=0.5), SynthesisParams(cfg_weight=0.0)).cfg_weight
+    guided = guide(torch.stack([rows, rows]), weights)
+    assert torch.equal(guided[0], rows[0] + 0.5 * (rows[0] - rows[1]))
+    assert torch.equal(guided[1], rows[0])
+
+
+def test_without_guidance_the_other_row_is_not_looked_at() -> None:
+    rows = torch.stack([logits(5), torch.full((V,), torch.nan)])
+    assert torch.equal(guide(rows[None], torch.zeros(1, 1))[0], rows[0])

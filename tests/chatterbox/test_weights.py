@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from monica.engine.chatterbox.model import Model
-from monica.engine.chatterbox.weights import load_s3gen, unfilled
+from monica.engine.chatterbox.weights import load_s3gen, load_t3, load_voice_encoder, unfilled
+from monica.errors import ModelUnavailable
 
 from .conftest import T3_LAYERS
 
@@ -26,13 +29,19 @@ def tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("part", ["t3", "s3gen", "voice_encoder"])
-def test_every_tensor_is_upstreams(model: Model, upstream: Any, checkpoint_dir: Path, part: str) -> None:
-    # S3Gen anew: the model's own has its estimator wrapped.
-    ours = load_s3gen(checkpoint_dir / "s3gen.pt") if part == "s3gen" else getattr(model, part)
-    theirs = upstream.ve if part == "voice_encoder" else getattr(upstream, part)
+def test_every_tensor_is_upstreams(upstream: Any, checkpoint_dir: Path, part: str) -> None:
+    parts: dict[str, tuple[Callable[[Path], Any], str, Any]] = {
+        "t3": (lambda path: load_t3(path)[0], "t3_mtl23ls_v3.safetensors", upstream.t3),
+        "s3gen": (load_s3gen, "s3gen.pt", upstream.s3gen),
+        "voice_encoder": (load_voice_encoder, "ve.pt", upstream.ve),
+    }
+    load, file, theirs = parts[part]
+    ours = load(checkpoint_dir / file)
     expected, found = tensors(theirs), tensors(ours)
-    # Upstream's T3 leaves itself there a second time after a take.
-    expected = {name: value for name, value in expected.items() if not name.startswith("patched_model")}
+    # Upstream's T3 leaves itself there a second time after a take. Its layers are compared below.
+    expected = {
+        name: value for name, value in expected.items() if not name.startswith(("patched_model", "tfmr.layers"))
+    }
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         assert found[name].dtype == value.dtype, name
@@ -41,8 +50,29 @@ def test_every_tensor_is_upstreams(model: Model, upstream: Any, checkpoint_dir: 
     assert not ours.training
 
 
-def test_t3_has_the_layers_of_its_file(model: Model) -> None:
-    assert len(model.t3.tfmr.layers) == model.t3.cfg.num_hidden_layers == T3_LAYERS
+def test_t3s_layers_are_upstreams(upstream: Any, checkpoint_dir: Path) -> None:
+    _, layers = load_t3(checkpoint_dir / "t3_mtl23ls_v3.safetensors")
+    assert len(layers) == T3_LAYERS
+    for ours, theirs in zip(layers, upstream.t3.tfmr.layers, strict=True):
+        expected = theirs.state_dict()
+        assert ours.keys() == expected.keys()
+        assert all(torch.equal(ours[name], tensor) for name, tensor in expected.items())
+
+
+@pytest.mark.parametrize(
+    ("drop", "message"),
+    [
+        (r"tfmr\.layers\.\d+\.", "lacks layers"),
+        (r"tfmr\.layers\.0\.", "lacks layers"),
+        (r"tfmr\.layers\.1\.mlp\.up_proj", "layer 1 is not"),
+        (r"tfmr\.norm", "norm"),
+    ],
+)
+def test_a_t3_with_parts_missing_is_told(checkpoint_dir: Path, tmp_path: Path, drop: str, message: str) -> None:
+    state = load_file(checkpoint_dir / "t3_mtl23ls_v3.safetensors")
+    save_file({name: tensor for name, tensor in state.items() if not re.match(drop, name)}, tmp_path / "t3.safetensors")
+    with pytest.raises(ModelUnavailable, match=rf"t3\.safetensors does not fit the model: .*{message}"):
+        load_t3(tmp_path / "t3.safetensors")
 
 
 def test_a_tensor_nobody_filled_is_found(checkpoint_dir: Path) -> None:

@@ -25,6 +25,27 @@ def choose_device(setting: str) -> str:
     return setting
 
 
+def choose_precision(setting: str, device: str) -> str:
+    """Turn `auto`, `fp32`, `bf16` or `int8` into one of the last three. Raises ConfigError where it cannot be had."""
+    has_bf16 = device != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+    if setting == "auto":
+        setting = "bf16" if device == "cuda" and has_bf16 else "fp32"
+    if setting == "int8" and device != "cpu":
+        raise ConfigError(f"MONICA_PRECISION='int8' is for the CPU, and the device is {device}: take bf16, or fp32.")
+    if setting == "bf16" and not has_bf16:
+        raise ConfigError(f"MONICA_PRECISION='bf16': {torch.cuda.get_device_name()} has none; take fp32.")
+    return setting
+
+
+def free_memory(device: str) -> int:
+    """Return the bytes that a device has left; of a machine's, those it has."""
+    if device == "cuda":
+        free = torch.cuda.mem_get_info()[0]
+        # Where GPU and CPU share their memory, as on a DGX Spark, CUDA takes the page cache for used.
+        return max(free, _available()) if torch.cuda.get_device_properties().is_integrated else free
+    return torch.mps.recommended_max_memory() if device == "mps" else _memory()
+
+
 def cuda_problem() -> str | None:
     """Say why CUDA cannot be used, in one line for the operator; None where it can."""
     if torch.version.cuda is None:
@@ -78,6 +99,12 @@ def _cpu_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _available() -> int:
+    meminfo = Path("/proc/meminfo")
+    match = re.search(r"^MemAvailable:\s+(\d+) kB", meminfo.read_text(), re.MULTILINE) if meminfo.is_file() else None
+    return 1024 * int(match[1]) if match else 0
 
 
 def _memory() -> int:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from monica.engine.chatterbox.conditionals import Conditionals
     from monica.engine.chatterbox.model import Model
 
-PRECISION = "fp32"
-
 # What upstream's dependencies say of upstream's own code: nothing an operator can act on.
 UPSTREAM_WARNINGS = (
     (UserWarning, "pkg_resources is deprecated"),
@@ -43,13 +41,14 @@ class ChatterboxEngine:
         self._settings = settings
         self._model: Model | None = None
         self._digest = ""
+        self._precision = ""
         self._voices: dict[str, Conditionals] = {}
         self.device = settings.device
         """`auto`, where that is the setting, until `load` has looked: the master process must not touch CUDA."""
 
     @property
     def model(self) -> str:
-        return f"chatterbox-multilingual t3 {self._settings.t3} {self._digest[:12]}".rstrip()
+        return f"chatterbox-multilingual t3 {self._settings.t3} {self._precision} {self._digest[:12]}".rstrip()
 
     @property
     def sample_rate(self) -> int:
@@ -58,7 +57,7 @@ class ChatterboxEngine:
     @property
     def fingerprint(self) -> str:
         self._loaded()
-        return f"chatterbox {self._digest} t3-{self._settings.t3} {PRECISION} {self._settings.language}"
+        return f"chatterbox {self._digest} t3-{self._settings.t3} {self._precision} {self._settings.language}"
 
     def load(self) -> None:
         """Find the checkpoint and put it on the device.
@@ -103,17 +102,18 @@ class ChatterboxEngine:
 
     def _load(self) -> None:
         # What can be wrong is tried in the order of what it costs to find out.
-        from monica.engine.chatterbox.device import choose_device, describe_device
+        from monica.engine.chatterbox.device import choose_device, choose_precision, describe_device
 
         self.device = choose_device(self._settings.device)
         logger.info("device: %s", describe_device(self.device))
+        self._precision = choose_precision(self._settings.precision, self.device)
         files = checkpoint.locate(self._settings)
         # Summed up beside the imports and the loading, which use one core.
         with ThreadPoolExecutor(1, thread_name_prefix="digest") as pool:
             summing = pool.submit(digest, files, self._settings.cache_dir / SUMS)
             from monica.engine.chatterbox.model import Model
 
-            model = Model(files, device=self.device, language=self._settings.language)
+            model = Model(files, device=self.device, precision=self._precision, language=self._settings.language)
             self._digest = summing.result()
         logger.info("checkpoint: %s, digest %s", files.t3.stem, self._digest[:12])
         self._model = model

@@ -2,35 +2,64 @@
 
 from __future__ import annotations
 
+import logging
+import time
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from monica.engine import Check, Reference, SynthesisParams
-from monica.engine.chatterbox import conditionals, s3gen, t3, weights
+from monica.engine.chatterbox import conditionals, s3gen, selftest, weights
 from monica.engine.chatterbox.checkpoint import Checkpoint
 from monica.engine.chatterbox.conditionals import Conditionals
+from monica.engine.chatterbox.device import GIB, free_memory
+from monica.engine.chatterbox.graphs import Graphs
+from monica.engine.chatterbox.t3 import T3, affordable_slots
 from monica.engine.chatterbox.tokenizer import TextTokenizer
 from monica.engine.chatterbox.watermark import Watermark
 from monica.errors import SynthesisFailed
 from monica.metrics import stage_duration
 
-SAMPLE_RATE = 24_000
+CACHE_SHARE = 1 / 4
+"""Of the memory that is left once the weights are there: for T3's key-value cache."""
+GRAPHS_SHARE = 1 / 8
+"""Of the same: for CUDA graphs."""
+
+logger = logging.getLogger(__name__)
 
 
 class Model:
-    """The modules of a checkpoint on a device. Raises ConfigError and ModelUnavailable."""
+    """The modules of a checkpoint on a device, in a precision. Raises ConfigError and ModelUnavailable."""
 
-    def __init__(self, checkpoint: Checkpoint, *, device: str, language: str) -> None:
+    def __init__(self, checkpoint: Checkpoint, *, device: str, precision: str, language: str) -> None:
         # The quick ones first: what is wrong with them is then said at once.
-        self.watermark = Watermark()
+        self.device = torch.device(device)
+        self.watermark = Watermark(self.device)
         self.tokenizer = TextTokenizer(checkpoint.tokenizer, language)
         self.builtin = conditionals.read_builtin(checkpoint.conditionals)
-        self.device = torch.device(device)
         self.voice_encoder = weights.load_voice_encoder(checkpoint.voice_encoder).to(self.device)
-        self.t3 = weights.load_t3(checkpoint.t3).to(self.device)
         self.s3gen = weights.load_s3gen(checkpoint.s3gen).to(self.device)
-        self.decoder = s3gen.Decoder(self.s3gen)
+        front, layers = weights.load_t3(checkpoint.t3)
+        front.to(self.device)
+
+        free = free_memory(device)
+        self.graphs = Graphs(self.device, int(free * GRAPHS_SHARE))
+        slots = affordable_slots(front.cfg, len(layers), precision, int(free * CACHE_SHARE))
+        self.t3 = T3(front, layers, precision=precision, graphs=self.graphs, slots=slots)
+        self.decoder = s3gen.Decoder(self.s3gen, precision=precision, graphs=self.graphs)
+        began = time.monotonic()
+        self.t3.warm_up()
+        self.decoder.warm_up()
+        logger.info("precision: %s, %d takes at once", precision, slots)
+        if self.graphs.captured:
+            logger.info(
+                "CUDA graphs: %d captured in %.1f s, %.1f GiB of their budget left",
+                self.graphs.captured, time.monotonic() - began, self.graphs.budget / GIB,
+            )  # fmt: skip
+        if precision != "fp32" or device != "cpu":  # what the reference itself would run as
+            found = selftest.examine(self.t3, selftest.expect(front, layers))
+            logger.info("self-test: T3 agrees with float32 to %.4f", found)
 
     def encode(self, reference: Reference | None) -> Conditionals:
         """Make the conditionals of a recording, or of the checkpoint's own voice for None."""
@@ -39,17 +68,27 @@ class Model:
         with stage_duration.labels("conditionals").time():
             return conditionals.encode(reference, self.voice_encoder, self.s3gen)
 
+    @torch.inference_mode()
     def speak(
         self, text: str, voice: Conditionals, params: SynthesisParams, seed: int, check: Check
     ) -> NDArray[np.float32]:
-        """Speak one sentence. Returns (960 N,) in [-1, 1], marked, N the speech tokens."""
-        generator = torch.Generator(self.device).manual_seed(seed)
-        text_tokens = self.tokenizer.tokenize(text).to(self.device)
-        with stage_duration.labels("t3").time():
-            tokens = t3.decode(self.t3, text_tokens, voice, params, generator, check)
-        with stage_duration.labels("s3gen").time():
-            samples = self.decoder.decode(tokens, voice, seed=seed, check=check).cpu().numpy()
-        if not np.isfinite(samples).all():
-            raise SynthesisFailed("S3Gen gave no numbers: the weights are damaged or overflow.")
-        with stage_duration.labels("watermark").time():
-            return self.watermark.apply(samples, SAMPLE_RATE)
+        """Speak one sentence. Returns (960 N,) in [-1, 1], marked, N the speech tokens.
+
+        Raises SynthesisFailed, InvalidText, or what `check` raises.
+        """
+        try:
+            text_tokens = self.tokenizer.tokenize(text).to(self.device)
+            with stage_duration.labels("t3").time():
+                tokens = self.t3.decode(text_tokens, voice, params, self._generator(seed), check)
+            with stage_duration.labels("s3gen").time():
+                samples = self.decoder.decode(tokens, voice, generator=self._generator(seed), check=check)
+                finite = bool(samples.isfinite().all())
+            if not finite:
+                raise SynthesisFailed("S3Gen gave no numbers: the weights are damaged or overflow.")
+            with stage_duration.labels("watermark").time():
+                return self.watermark.apply(samples).cpu().numpy()
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise SynthesisFailed(f"There is not enough memory on the {self.device.type} for this sentence.") from error
+
+    def _generator(self, seed: int) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(seed)

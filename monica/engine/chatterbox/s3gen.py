@@ -1,103 +1,145 @@
-"""Speech tokens to sound with upstream's S3Gen: flow matching to a mel, HiFT to samples.
+"""Speech tokens to sound, as upstream's S3Gen: flow matching to a mel in ten Euler steps, HiFT to samples.
 
-Noise depends on the take's seed alone, and PyTorch's global generators are left as they were found.
+Noise is drawn from the take's generator, in upstream's order and shapes, and from nowhere else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 
 from monica.engine import Check
 from monica.engine.chatterbox.conditionals import Conditionals
+from monica.engine.chatterbox.encoder import Encoder
+from monica.engine.chatterbox.estimator import MEL, Estimator
+from monica.engine.chatterbox.graphs import Graphs, Replay
+from monica.engine.chatterbox.hift import HiFT
 
 EULER_STEPS = 10
-
-
-class CheckedEstimator(nn.Module):
-    """The CFM estimator; asks before every Euler step whether the take is still wanted."""
-
-    def __init__(self, estimator: Any) -> None:
-        super().__init__()
-        self.estimator = estimator
-        self.check: Check | None = None
-
-    @property
-    def dtype(self) -> torch.dtype:
-        dtype: torch.dtype = self.estimator.dtype
-        return dtype
-
-    def forward(self, **inputs: Any) -> Tensor:
-        if self.check is not None:
-            self.check()
-        velocity: Tensor = self.estimator(**inputs)
-        return velocity
+BUCKETS = range(128, 2048 + 1, 128)
+"""Frames that a step is captured for, prompt and take; a longer take is computed kernel by kernel."""
 
 
 class Decoder:
-    """S3Gen for one thread: a take at a time."""
+    """S3Gen for one thread: a take at a time.
 
-    def __init__(self, s3gen: Any) -> None:
-        self._s3gen = s3gen
-        self._estimator = CheckedEstimator(s3gen.flow.decoder.estimator)
-        s3gen.flow.decoder.estimator = self._estimator
+    s3gen: upstream's, on its device. Its estimator is taken over and its weight norms are folded: what upstream does
+    with tokens is not there any more, what it does with a reference recording is. precision: the estimator's; encoder
+    and vocoder are computed as they were loaded. graphs: on CUDA, what captures the Euler steps.
+    """
+
+    def __init__(self, s3gen: Any, *, precision: str = "fp32", graphs: Graphs | None = None) -> None:
+        flow = s3gen.flow
+        self._flow = flow
+        self._encoder = Encoder(flow)
+        estimator = Estimator(flow.decoder.estimator, precision=precision)
+        self._solver = Solver(estimator, guidance=flow.decoder.inference_cfg_rate, graphs=graphs)
+        flow.decoder.estimator = None  # else its fused and rounded weights would be kept twice
+        self._hift = HiFT(s3gen.mel2wav)
+        self._fade: Tensor = s3gen.trim_fade
 
     @torch.inference_mode()
-    def decode(self, tokens: Tensor, conditionals: Conditionals, *, seed: int, check: Check) -> Tensor:
+    def decode(self, tokens: Tensor, conditionals: Conditionals, *, generator: torch.Generator, check: Check) -> Tensor:
         """Speak tokens in a voice. tokens: (N,) int64 below 6561, N > 0. Returns (960 N,) at 24 kHz.
 
-        Raises what `check` raises, between two Euler steps.
+        Raises what `check` raises: it is asked first, and before every Euler step.
         """
         check()
-        self._estimator.check = check
-        try:
-            with seeded(seed, tokens.device):
-                mel = self._mel(tokens, conditionals)  # (1, 80, 2 N)
-                wav, _source = self._s3gen.mel2wav.inference(speech_feat=mel)  # (1, 960 N)
-        finally:
-            self._estimator.check = None
-        fade = self._s3gen.trim_fade
-        wav[:, : fade.numel()] *= fade
-        return wav[0]  # type: ignore[no-any-return]
+        mel = self._mel(tokens, conditionals, generator, check)  # (1, 80, 2 N)
+        wav = self._hift(mel, generator)[0]  # (960 N,)
+        wav[: self._fade.numel()] *= self._fade
+        return wav
 
-    def _mel(self, tokens: Tensor, conditionals: Conditionals) -> Tensor:
-        # The flow is called itself: upstream's way to it casts token ids to the model's dtype.
-        prompt = conditionals.s3gen_tokens
-        mel, _ = self._s3gen.flow.inference(
-            token=tokens[None],
-            token_len=tokens.new_tensor([tokens.numel()]),
-            prompt_token=prompt,
-            prompt_token_len=prompt.new_tensor([prompt.size(1)]),
-            prompt_feat=conditionals.s3gen_mel,
-            prompt_feat_len=None,
-            embedding=conditionals.x_vector,
-            finalize=True,
-            n_timesteps=EULER_STEPS,
-        )
-        return mel  # type: ignore[no-any-return]
+    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """Capture the Euler steps, where graphs are of use."""
+        self._solver.warm_up()
+
+    def _mel(self, tokens: Tensor, conditionals: Conditionals, generator: torch.Generator, check: Check) -> Tensor:
+        mu = self._encoder(torch.cat([conditionals.s3gen_tokens, tokens[None]], dim=1))  # (1, T, 80)
+        speaker = self._flow.spk_embed_affine_layer(F.normalize(conditionals.x_vector.to(mu.dtype), dim=1))  # (1, 80)
+        spoken = conditionals.s3gen_mel.size(1)
+        prompt = torch.zeros_like(mu)
+        prompt[:, :spoken] = conditionals.s3gen_mel
+        frames = mu.size(1)
+        noise = torch.randn(1, MEL, frames, generator=generator, device=generator.device, dtype=mu.dtype).to(mu.device)
+        mel = self._solver(noise.transpose(1, 2), mu, speaker, prompt, check)  # (1, T, 80)
+        return mel[:, spoken:].transpose(1, 2).contiguous()
 
 
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the global generators for a while and put them back.
+class Solver:
+    """Euler's way from noise to a mel, both rows of guidance in the batch."""
 
-    Upstream draws its noise (CFM, HiFT's source) from them and takes no generator. One thread alone runs the
-    engine, and nothing else in Monica draws from them.
+    def __init__(self, estimator: Estimator, *, guidance: float, graphs: Graphs | None = None) -> None:
+        self._estimator = estimator
+        self._guidance = guidance
+        self._graphs = graphs
+        self._captured: dict[tuple[int, int], tuple[State, Replay]] = {}
+
+    def __call__(self, noise: Tensor, mu: Tensor, speaker: Tensor, prompt: Tensor, check: Check) -> Tensor:
+        """Solve a take. noise, mu, prompt: (1, T, 80). speaker: (1, 80). Returns (1, T, 80).
+
+        Raises what `check` raises, asked before every step.
+        """
+        frames = noise.size(1)
+        state, advance = self._ready(frames)
+        state.begin(noise, self._estimator.given(mu, speaker, prompt))
+        for step in range(EULER_STEPS):
+            check()
+            state.now.fill_(step)
+            advance()
+        return state.x[:, :frames].clone()
+
+    def warm_up(self) -> None:
+        """Capture a step for every bucket, the largest first: the others find their memory in its own."""
+        for frames in reversed(BUCKETS):
+            if self._graphs is not None and self._graphs.available:
+                self._ready(frames)
+
+    def _ready(self, frames: int) -> tuple[State, Replay]:
+        bucket = next((bucket for bucket in BUCKETS if bucket >= frames), None)
+        if bucket is not None and (bucket, EULER_STEPS) in self._captured:
+            return self._captured[bucket, EULER_STEPS]
+        if bucket is None or self._graphs is None or not self._graphs.available:
+            state = State(self._estimator, self._guidance, frames, EULER_STEPS, padded=False)
+            return state, state.advance
+        state = State(self._estimator, self._guidance, bucket, EULER_STEPS, padded=True)
+        advance = self._graphs.capture(f"an Euler step of {bucket} frames", state.advance)
+        self._captured[bucket, EULER_STEPS] = state, advance
+        return state, advance
+
+
+class State:
+    """A take's x and all that moves it, in tensors that stay where they are, so that a step can be captured.
+
+    padded: frames beyond a take's own may follow; being masked, and every convolution causal, they change nothing.
     """
-    on_mps = device.type == "mps"
-    mps_state = torch.mps.get_rng_state() if on_mps else None
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            torch.cuda.manual_seed(seed)
-        if on_mps:
-            torch.mps.manual_seed(seed)
-        try:
-            yield
-        finally:
-            if mps_state is not None:
-                torch.mps.set_rng_state(mps_state)
+
+    def __init__(self, estimator: Estimator, guidance: float, frames: int, steps: int, *, padded: bool) -> None:
+        device, dtype = estimator.device, estimator.solver_dtype
+        self._estimator, self._guidance = estimator, guidance
+        self._schedule = estimator.schedule(steps)
+        self.now = torch.zeros(1, dtype=torch.int64, device=device)
+        self.x = torch.zeros(1, frames, MEL, device=device, dtype=dtype)
+        self._given = torch.zeros(2, 2, frames, estimator.channels, device=device, dtype=estimator.dtype)
+        self._mask = torch.zeros(1, 1, 1, frames, device=device, dtype=estimator.dtype) if padded else None
+
+    def begin(self, noise: Tensor, given: Tensor) -> None:
+        """Begin a take. noise: (1, T, 80). given: (2, 2, T, 256), the estimator's. T: at most the state's."""
+        frames = noise.size(1)
+        padding = (0, 0, 0, self.x.size(1) - frames)
+        self.x.copy_(F.pad(noise, padding))
+        self._given.copy_(F.pad(given, padding))
+        if self._mask is not None:
+            self._mask[..., :frames] = 0
+            self._mask[..., frames:] = -torch.inf
+
+    def advance(self) -> None:
+        """Take the step `now`. Waits for nothing, and makes nothing of the host's."""
+        times = self._schedule.times.index_select(0, self.now)[0]  # (resnets, 256)
+        length = self._schedule.lengths.index_select(0, self.now)  # (1,)
+        told, untold = self._estimator(self.x, self._given, times, self._mask)  # (T, 80) each
+        self.x.add_(length * ((1 + self._guidance) * told - self._guidance * untold))

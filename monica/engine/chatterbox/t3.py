@@ -1,105 +1,237 @@
-"""The decoding loop of T3 over upstream's modules: text tokens and a voice in, speech tokens out.
+"""T3: text tokens and a voice in, speech tokens out; several takes side by side, joining and leaving between steps.
 
-It installs no hooks, keeps no state between takes and draws from the take's own generator alone.
+It installs no hooks, keeps nothing of a take that has left, and draws from each take's own generator alone.
 """
 
 from __future__ import annotations
 
-import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import torch
-from chatterbox.models.t3.modules.cond_enc import T3Cond
 from torch import Tensor
-from transformers import DynamicCache
+from transformers import LlamaConfig
 
 from monica.engine import Check, SynthesisParams
 from monica.engine.chatterbox.conditionals import Conditionals
-from monica.engine.chatterbox.sampling import BOS, EOS, FAILED, draw, guide, probabilities
-from monica.errors import SynthesisFailed
+from monica.engine.chatterbox.decoding import Decoding
+from monica.engine.chatterbox.graphs import Graphs, Replay
+from monica.engine.chatterbox.linear import PRECISIONS
+from monica.engine.chatterbox.llama import POSITIONS, Layer, Llama
+from monica.engine.chatterbox.prompt import embed_prompt
+from monica.engine.chatterbox.sampling import draw, guide, probabilities
+from monica.engine.chatterbox.slots import SLOTS, Slots, rounded_up, rows
+from monica.errors import InvalidText
 
-logger = logging.getLogger(__name__)
+GRAPH_WINDOWS = (256, 512, 1024, 2048, POSITIONS)
+"""How much of the cache attention is over: a captured graph for each, times SLOTS."""
+EAGER_WINDOW = 64
+"""Where nothing is captured, the window is rounded up to a multiple of this."""
+LAG = 2
+"""On CUDA, steps that are under way before the oldest one's tokens are read: the device never waits for the host."""
 
 
-def embed_prompt(t3: Any, text_tokens: Tensor, conditionals: Conditionals, params: SynthesisParams) -> Tensor:
-    """Embed what T3 reads before it speaks: voice, text, beginning of speech.
+def affordable_slots(config: LlamaConfig, layers: int, precision: str, budget: int) -> int:
+    """Say for how many takes a cache of `budget` bytes has room, one at the least."""
+    positions = 2 * 2 * POSITIONS * layers  # keys and values of two rows
+    each = positions * config.hidden_size * PRECISIONS[precision].itemsize
+    return max((slots for slots in SLOTS if slots * each <= budget), default=SLOTS[0])
 
-    text_tokens: (S,). Returns (R, P, 1024); row 0 conditional, row 1, where there is guidance, unconditional.
-    As upstream: the unconditional row loses its text before positions are added, and BOS stands there twice,
-    both at position 0.
+
+class T3:
+    """The model, and the slots its takes decode in. For one thread.
+
+    front: upstream's T3 without its transformer's layers, in float32, on the device: embeddings, conditioning, head.
+    layers: the state of each layer; copied one by one.
+    precision: `fp32`, `bf16` or `int8`, of the transformer; embeddings, logits and sampling stay in float32.
     """
-    rows = 2 if params.cfg_weight > 0 else 1
-    # Made anew for every take: upstream writes into it.
-    voice = T3Cond(
-        speaker_emb=conditionals.speaker_embedding,
-        cond_prompt_speech_tokens=conditionals.prompt_tokens,
-        emotion_adv=torch.full((1, 1, 1), params.exaggeration, device=text_tokens.device),
-    )
-    embeds, _ = t3.prepare_input_embeds(
-        t3_cond=voice,
-        text_tokens=text_tokens.expand(rows, -1),
-        speech_tokens=text_tokens.new_full((rows, 1), BOS),
-        cfg_weight=params.cfg_weight,
-    )  # (R, P - 1, 1024)
-    bos = embed_token(t3, text_tokens.new_tensor(BOS), 0)  # (1, 1, 1024)
-    return torch.cat([embeds, bos.expand(rows, -1, -1)], dim=1)  # (R, P, 1024)
 
+    def __init__(
+        self,
+        front: Any,
+        layers: Sequence[Mapping[str, Tensor]],
+        *,
+        precision: str = "fp32",
+        graphs: Graphs | None = None,
+        slots: int = SLOTS[-1],
+    ) -> None:
+        self.front = front
+        self.device: torch.device = front.speech_head.weight.device
+        self.precision = precision
+        self.decoding: list[Decoding] = []
+        """By slot; what is not here is idle."""
+        exact: torch.dtype = front.speech_head.weight.dtype
+        self.slots = Slots(slots, front.hp.speech_tokens_dict_size, exact, self.device)
+        self.llama = Llama(front.cfg, front.tfmr.norm.weight, PRECISIONS[precision] if exact.itemsize == 4 else exact)
+        fuse = partial(Layer.fuse, precision=precision, device=self.device)
+        first, *others = layers
+        # The first one alone: Linear finds out on it what this CPU does fastest.
+        self.llama.layers.append(fuse(first))
+        with ThreadPoolExecutor(thread_name_prefix="fuse") as pool:
+            self.llama.layers.extend(pool.map(fuse, others))
+        self._graphs = graphs
+        self._replays: dict[tuple[int, int], Replay] = {}
+        self._under_way: deque[tuple[Callable[[], list[int]], list[Decoding]]] = deque()
+        self._lag = 0
+        if self.device.type == "cuda":
+            self._lag = LAG
+            self.llama.reserve(2 * slots, POSITIONS)  # at once, for graphs know where it lies
 
-def embed_token(t3: Any, token: Tensor, position: int) -> Tensor:
-    """Embed one speech token. token: (). Returns (1, 1, 1024)."""
-    embed: Tensor = t3.speech_emb(token.view(1, 1)) + t3.speech_pos_emb.get_fixed_embedding(position)
-    return embed
+    @torch.inference_mode()
+    def admit(
+        self, text_tokens: Tensor, voice: Conditionals, params: SynthesisParams, generator: torch.Generator
+    ) -> Decoding:
+        """Read a prompt into a free slot. text_tokens: (S,) int64.
 
+        Raises InvalidText where it is longer than the cache. There must be a free slot.
+        """
+        if len(self.decoding) == self.slots.count:
+            raise RuntimeError(f"all {self.slots.count} slots decode")
+        prompt = embed_prompt(self.front, text_tokens, voice, params)  # (R, P, 1024)
+        position = prompt.size(1) - 1
+        limit = min(params.max_tokens, POSITIONS - position - LAG)
+        if limit < 1:
+            message = f"The text makes {len(text_tokens)} tokens, too many for one sentence."
+            raise InvalidText(message, code="text_too_long", param="text")
+        take = Decoding(len(self.decoding), position, limit, generator)
+        self._prefill(prompt, take.slot)
+        self.slots.begin(take.slot, position, params)
+        self.decoding.append(take)
+        return take
 
-def forward(t3: Any, embeds: Tensor, cache: DynamicCache) -> Tensor:
-    """Run the transformer over new positions, prefill or decode step. embeds: (R, T, 1024).
+    @torch.inference_mode()
+    def step(self) -> None:
+        """Advance every take by one token. On CUDA their `tokens` follow a few steps later."""
+        if not self.decoding:
+            return
+        count = rounded_up(len(self.decoding))
+        longest = max(take.position for take in self.decoding) + 1
+        for take in self.decoding:
+            self.slots.race[take.slot].exponential_(1, generator=take.generator)
+            take.position += 1
+        self._replay(count, longest)()
+        self._under_way.append((self._reading(count), list(self.decoding)))
+        while len(self._under_way) > self._lag:
+            read, takes = self._under_way.popleft()
+            for take, token in zip(takes, read(), strict=False):
+                take.hear(token)
 
-    Returns (R, 8194), the logits after the last position; `cache` grows by T.
-    """
-    hidden = t3.tfmr(inputs_embeds=embeds, past_key_values=cache, use_cache=True).last_hidden_state
-    logits: Tensor = t3.speech_head(hidden[:, -1])  # (R, 8194)
-    return logits.float()
+    @torch.inference_mode()
+    def retire(self, take: Decoding) -> None:
+        """Free the slot of a take, wherever it is in its sentence. The last slot's take moves into it."""
+        if take not in self.decoding:
+            return
+        if take.failed:
+            self.llama.forget(rows(take.slot))
+        last = self.decoding.pop()
+        if last is not take:
+            self.llama.move(rows(last.slot), rows(take.slot), last.position)
+            self.slots.move(last.slot, take.slot)
+            last.slot = take.slot
+            self.decoding[take.slot] = last
 
+    @torch.inference_mode()
+    def decode(
+        self,
+        text_tokens: Tensor,
+        voice: Conditionals,
+        params: SynthesisParams,
+        generator: torch.Generator,
+        check: Check,
+    ) -> Tensor:
+        """Say one take, alone. text_tokens: (S,) int64.
 
-@torch.inference_mode()
-def decode(
-    t3: Any,
-    text_tokens: Tensor,
-    conditionals: Conditionals,
-    params: SynthesisParams,
-    generator: torch.Generator,
-    check: Check,
-) -> Tensor:
-    """Sample speech tokens until end of speech.
+        Returns (N,) int64 at 25 tokens a second, N <= params.max_tokens. Raises SynthesisFailed where there is
+        nothing to hear, InvalidText, or what `check` raises between two steps.
+        """
+        take = self.admit(text_tokens, voice, params, generator)
+        try:
+            while not take.done:
+                check()
+                self.step()
+        finally:
+            self.retire(take)
+        return torch.tensor(take.speech(), device=self.device)
 
-    text_tokens: (S,) int64. Returns (N,) int64 at 25 tokens a second, N <= params.max_tokens, without end of speech
-    and without the token before it, which decodes to 40 ms of noise. Where `max_tokens` comes first, nothing is cut.
-    Raises SynthesisFailed where no token is left, or what `check` raises between two steps.
-    """
-    limit = min(params.max_tokens, t3.hp.max_speech_tokens)
-    cache = DynamicCache(config=t3.cfg)
-    embeds = embed_prompt(t3, text_tokens, conditionals, params)
-    rows = embeds.size(0)
-    seen = torch.zeros(t3.hp.speech_tokens_dict_size, dtype=torch.bool, device=embeds.device)
-    seen[BOS] = True  # the penalty counts it, as upstream's does
-    tokens: list[int] = []
-    ended = False
-    while len(tokens) < limit:
-        check()
-        logits = guide(forward(t3, embeds, cache), params.cfg_weight)
-        token = draw(probabilities(logits, seen, params), generator)
-        drawn = int(token)
-        if drawn == FAILED:
-            raise SynthesisFailed("T3 gave no numbers: the weights are damaged or overflow.")
-        if ended := drawn == EOS:
-            break
-        tokens.append(drawn)
-        seen[token] = True
-        embeds = embed_token(t3, token, len(tokens)).expand(rows, -1, -1)
-    if ended:
-        tokens = tokens[:-1]
-    else:
-        logger.warning("no end of speech within %d tokens: the take is cut there", limit)
-    if not tokens:
-        raise SynthesisFailed("The model ended the sentence before it said anything. Another seed may help.")
-    return torch.tensor(tokens, device=text_tokens.device)
+    @torch.inference_mode()
+    def follow(self, prompt: Tensor, tokens: Tensor) -> Tensor:
+        """Feed tokens of somebody's choice, BOS first, to a model that says nothing else meanwhile.
+
+        prompt: (2, P, 1024), as `embed_prompt` makes it, tokens: (N,) int64. Returns (N, 2, V), the logits after each.
+        """
+        self._prefill(prompt, 0)
+        self.slots.begin(0, prompt.size(1) - 1, SynthesisParams())
+        logits = []
+        for index, token in enumerate(tokens):
+            self.slots.token[0] = token
+            self._replay(1, prompt.size(1) + index)()
+            logits.append(self.slots.logits[0].clone())
+        return torch.stack(logits)
+
+    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """Capture a graph for each number of slots and each window, the largest first, for they share memory."""
+        if self._graphs is None or not self._graphs.available:
+            return
+        for window in reversed(GRAPH_WINDOWS):
+            for count in (count for count in reversed(SLOTS) if count <= self.slots.count):
+                name = f"T3, {count} takes, {window} positions"
+                self._replays[count, window] = self._graphs.capture(name, partial(self._advance, count, window))
+        self.llama.forget(slice(None))
+        self.slots.reset()
+
+    def _prefill(self, prompt: Tensor, slot: int) -> None:
+        self._reserve(slot + 1, prompt.size(1))
+        # The last position, the second BOS, is the first step's.
+        self.llama.prefill(prompt[:, :-1].to(self.llama.dtype, copy=True), rows(slot).start)
+
+    def _advance(self, count: int, window: int) -> None:
+        """Advance the first slots by one token: tensors that stay where they are in, the same out.
+
+        Idle slots among them are computed like the others, and nobody listens.
+        """
+        slots, speech = self.slots, self.front.speech_pos_emb.emb
+        token, said, position = slots.token[:count], slots.said[:count], slots.position[:count]
+        x = self.front.speech_emb.weight[token] + speech.weight[said]  # (S, 1024)
+        x = x[:, None].repeat(1, 2, 1).flatten(0, 1).to(self.llama.dtype)  # (2 S, 1024)
+        positions = position.clamp(max=self.llama.positions - 1)[:, None].expand(-1, 2).flatten()  # (2 S,)
+        hidden = self.llama.step(x, positions, window)
+        logits = self.front.speech_head(hidden.to(slots.logits.dtype)).view(count, 2, -1)  # (S, 2, V)
+        slots.logits[:count] = logits
+        knobs, seen = slots.knobs.first(count), slots.seen[:count]
+        drawn = draw(probabilities(guide(logits, knobs.cfg_weight), seen, knobs), slots.race[:count])  # (S,)
+        slots.drawn[:count] = drawn
+        token.copy_(drawn.clamp(min=0))
+        seen.scatter_(1, token[:, None], True)
+        said.add_(1).clamp_(max=speech.num_embeddings - 1)
+        position.add_(1)
+
+    def _replay(self, count: int, longest: int) -> Replay:
+        """Choose what advances so many slots, the longest of which fills `longest` positions."""
+        window = next(window for window in GRAPH_WINDOWS if window >= longest)
+        if (count, window) in self._replays:
+            return self._replays[count, window]
+        self._reserve(count, window)
+        return partial(self._advance, count, min(window, -(-longest // EAGER_WINDOW) * EAGER_WINDOW))
+
+    def _reserve(self, slots: int, positions: int) -> None:
+        self.llama.reserve(2 * rounded_up(slots), next(window for window in GRAPH_WINDOWS if window >= positions))
+
+    def _reading(self, count: int) -> Callable[[], list[int]]:
+        """Start bringing the drawn tokens here. The result waits for them, and for no step that came after."""
+        drawn = self.slots.drawn[:count]
+        if self.device.type != "cuda":
+            return partial(list, drawn.tolist())
+        here = torch.empty(count, dtype=torch.int64, pin_memory=True)
+        here.copy_(drawn, non_blocking=True)
+        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        arrived.record()
+
+        def read() -> list[int]:
+            arrived.synchronize()
+            return here.tolist()
+
+        return read

@@ -22,6 +22,7 @@ from chatterbox.models.voice_encoder import VoiceEncoder
 from s3tokenizer.model_v2 import precompute_freqs_cis
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from monica.errors import ConfigError, ModelUnavailable
 
@@ -29,9 +30,18 @@ CHATTER = ("input frame rate", "Reference mel length")
 """What upstream says through the root logger: how it was built, and of a prompt that it crops to 40 ms steps."""
 
 
+class Uninitialised(TorchFunctionMode):
+    """Makes initialisers do nothing: for modules that will be filled, they are most of what building costs."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in ("normal_", "uniform_") or func in vars(nn.init).values():
+            return next(iter((*args, *(kwargs or {}).values())))
+        return func(*args, **(kwargs or {}))
+
+
 def build_t3(layers: int) -> Any:
     """Build T3 with its first `layers` layers, on the meta device."""
-    with torch.device("meta"):
+    with torch.device("meta"), Uninitialised():
         t3 = T3(T3Config.multilingual())
     t3.tfmr.layers = t3.tfmr.layers[:layers]
     t3.cfg.num_hidden_layers = layers
@@ -40,27 +50,42 @@ def build_t3(layers: int) -> Any:
 
 def build_s3gen() -> Any:
     """Build S3Gen on the meta device."""
-    with torch.device("meta"), hushed():
+    with torch.device("meta"), Uninitialised(), hushed():
         return S3Gen()
 
 
 def build_voice_encoder() -> Any:
     """Build the voice encoder on the meta device."""
-    with torch.device("meta"):
+    with torch.device("meta"), Uninitialised():
         return VoiceEncoder()
 
 
-def load_t3(path: Path) -> Any:
-    """Load T3, with as many layers as the file has, in float32 from a memory map."""
+def load_t3(path: Path) -> tuple[Any, list[dict[str, Tensor]]]:
+    """Load T3 in float32 from a memory map.
+
+    Returns upstream's module without its transformer's layers, and the state of each layer that the file has.
+    """
     try:
         state = load_file(path)
     except Exception as error:  # a guard: what a damaged file raises is anybody's guess
         raise _unreadable(path) from error
-    layers = {int(match[1]) for name in state if (match := re.match(r"tfmr\.layers\.(\d+)\.", name))}
-    t3 = build_t3(len(layers))
+    kept: dict[str, Tensor] = {}
+    layers: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in state.items():
+        if match := re.match(r"tfmr\.layers\.(\d+)\.", name):
+            layers.setdefault(int(match[1]), {})[name[match.end() :]] = _float32(tensor)
+        else:
+            kept[name] = tensor
+    front = build_t3(0)
     # Rotary frequencies are not kept in the file; made where the parameters are, not on the meta device.
-    t3.tfmr.rotary_emb = type(t3.tfmr.rotary_emb)(t3.cfg)
-    return _fill(t3, state, path)
+    front.tfmr.rotary_emb = type(front.tfmr.rotary_emb)(front.cfg)
+    expected = {name: tensor.shape for name, tensor in build_t3(1).tfmr.layers[0].state_dict().items()}
+    if sorted(layers) != list(range(len(layers))) or not layers:
+        raise ModelUnavailable(f"{path.name} does not fit the model: it lacks layers")
+    for index, layer in layers.items():
+        if {name: tensor.shape for name, tensor in layer.items()} != expected:
+            raise ModelUnavailable(f"{path.name} does not fit the model: layer {index} is not one of T3's")
+    return _fill(front, kept, path), [layers[index] for index in range(len(layers))]
 
 
 def load_s3gen(path: Path) -> Any:

@@ -1,0 +1,73 @@
+"""CUDA graphs: a function of static tensors, captured once and replayed with one launch; elsewhere called as it is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+Replay = Callable[[], None]
+
+WARM_UP_RUNS = 2
+"""Before a capture: what libraries allocate or tune at their first calls must not be captured."""
+
+
+class Graphs:
+    """Captures for one device, in one memory pool.
+
+    A captured function reads and writes tensors that stay where they are, waits for nothing and decides nothing by
+    what a tensor holds. budget: bytes of the pool; what no longer fits is called eagerly, and the log says so.
+    """
+
+    def __init__(self, device: torch.device, budget: int) -> None:
+        self.device = device
+        self.budget = budget
+        self.captured = 0
+        self._pool: Any = None
+        self._stream: Any = None  # one for all captures, or they could not share their memory
+        self._refused = device.type != "cuda"
+
+    @property
+    def available(self) -> bool:
+        """Whether a capture would be tried."""
+        return not self._refused
+
+    def capture(self, name: str, function: Replay) -> Replay:
+        """Return what runs `function` fastest. It is run a few times on the way: the caller puts its state back."""
+        if self._refused:
+            return function
+        try:
+            before = self._reserved()
+            replay = self._capture(function)
+            self.budget -= max(0, self._reserved() - before)
+        except RuntimeError as error:
+            self._refused = True
+            logger.warning("CUDA graph of %s cannot be captured, kernels are launched one by one: %s", name, error)
+            return function
+        self.captured += 1
+        if self.budget < 0:
+            self._refused = True
+            logger.warning("CUDA graphs: the memory set aside for them is used up after %s", name)
+        return replay
+
+    def _capture(self, function: Replay) -> Replay:
+        if self._pool is None:
+            self._pool = torch.cuda.graph_pool_handle()
+            self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        self._stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(self._stream):
+            for _ in range(WARM_UP_RUNS):
+                function()
+        torch.cuda.current_stream(self.device).wait_stream(self._stream)
+        graph = torch.cuda.CUDAGraph()
+        # thread_local: what another thread does meanwhile must not spoil the capture.
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
+            function()
+        return graph.replay
+
+    def _reserved(self) -> int:
+        return torch.cuda.memory_reserved(self.device)

@@ -1,0 +1,186 @@
+"""T3 with several takes side by side: each says what it would say alone, whoever joins or leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from monica.engine import SynthesisParams
+from monica.engine.chatterbox import t3 as t3_module
+from monica.engine.chatterbox.conditionals import Conditionals
+from monica.engine.chatterbox.decoding import Decoding
+from monica.engine.chatterbox.llama import POSITIONS
+from monica.engine.chatterbox.slots import SLOTS
+from monica.engine.chatterbox.t3 import T3, affordable_slots
+from monica.engine.chatterbox.tokenizer import TextTokenizer
+
+TEXTS = ("Bonsoir.", "Rusmir relance à 4 000.", "Il reste douze joueurs, et la pause est à 21 heures 30.", "Tapis !")
+PARAMS = (
+    SynthesisParams(max_tokens=24),
+    SynthesisParams(max_tokens=24, cfg_weight=0.0),
+    SynthesisParams(max_tokens=24, temperature=1.3, top_p=0.9),
+    SynthesisParams(max_tokens=24, repetition_penalty=2.0, exaggeration=1.2),
+)
+
+
+class Stage:
+    """A T3, and takes by their number."""
+
+    def __init__(self, t3: T3, tokenizer: TextTokenizer, voice: Conditionals) -> None:
+        self.t3, self._tokenizer, self._voice = t3, tokenizer, voice
+
+    def admit(self, number: int) -> Decoding:
+        text = self._tokenizer.tokenize(TEXTS[number % len(TEXTS)])
+        params = PARAMS[number % len(PARAMS)]
+        return self.t3.admit(text, self._voice, params, torch.Generator().manual_seed(number))
+
+    def alone(self, number: int) -> list[int]:
+        take = self.admit(number)
+        while not take.done:
+            self.t3.step()
+        self.t3.retire(take)
+        return take.tokens
+
+
+@pytest.fixture(scope="module")
+def stage(make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals) -> Stage:
+    return Stage(make_t3(), tokenizer, voice)
+
+
+@pytest.fixture(scope="module")
+def alone(stage: Stage) -> list[list[int]]:
+    return [stage.alone(number) for number in range(9)]
+
+
+def test_alone_as_with_three_others(stage: Stage, alone: list[list[int]]) -> None:
+    takes = [stage.admit(number) for number in range(4)]
+    while not all(take.done for take in takes):
+        stage.t3.step()
+    assert [take.tokens for take in takes] == alone[:4]
+    for take in takes:
+        stage.t3.retire(take)
+    assert stage.t3.decoding == []
+
+
+def test_a_full_house_refuses(stage: Stage) -> None:
+    takes = [stage.admit(number) for number in range(SLOTS[-1])]
+    with pytest.raises(RuntimeError, match="all 8 slots"):
+        stage.admit(8)
+    for take in takes:
+        stage.t3.retire(take)
+        stage.t3.retire(take)  # twice does no harm
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(["admit", "step", "step", "step", "first", "last", "middle"]), max_size=30))
+def test_whoever_joins_and_leaves(stage: Stage, alone: list[list[int]], events: list[str]) -> None:
+    takes: dict[int, Decoding] = {}
+    numbers = iter(range(9))
+    for event in events:
+        if event == "admit" and len(takes) < SLOTS[-1]:
+            number = next(numbers, None)
+            if number is not None:
+                takes[number] = stage.admit(number)
+        elif event == "step":
+            stage.t3.step()
+        elif takes:
+            number = sorted(takes)[{"first": 0, "last": -1, "middle": len(takes) // 2}[event]]
+            stage.t3.retire(takes.pop(number))
+        assert [take.slot for take in stage.t3.decoding] == list(range(len(takes)))
+    stage.t3.step()
+    try:
+        for number, take in takes.items():
+            assert take.tokens == alone[number][: len(take.tokens)]
+    finally:
+        for take in takes.values():
+            stage.t3.retire(take)
+
+
+def test_tokens_read_late_are_the_same_tokens(
+    stage: Stage, alone: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on CUDA, where the host reads what was drawn two steps ago."""
+    monkeypatch.setattr(stage.t3, "_lag", 2)
+    first, second = stage.admit(0), stage.admit(1)
+    for _ in range(6):
+        stage.t3.step()
+    assert (len(first.tokens), len(second.tokens)) == (4, 4)
+    stage.t3.retire(first)  # with two of its steps under way
+    third = stage.admit(2)
+    while not (second.done and third.done):
+        stage.t3.step()
+    assert first.tokens == alone[0][: len(first.tokens)]
+    assert (second.tokens, third.tokens) == (alone[1], alone[2])
+    stage.t3.retire(second)
+    stage.t3.retire(third)
+    monkeypatch.undo()
+    stage.t3._under_way.clear()
+
+
+def test_other_windows_other_cache_the_same_logits(make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals) -> None:
+    from monica.engine.chatterbox.prompt import embed_prompt
+
+    tokens = torch.tensor([6561, *range(100, 130)])
+    found = []
+    for dtype, tolerance in ((torch.float32, 1e-4), (torch.float64, 1e-9)):
+        t3 = make_t3(dtype)
+        with torch.inference_mode():
+            prompt = embed_prompt(t3.front, tokenizer.tokenize(TEXTS[2]), voice, SynthesisParams())
+        exact = t3.follow(prompt, tokens)  # crosses from a window of 64 to 128
+        t3._replay = lambda count, longest, t3=t3: partial(t3._advance, count, 256)
+        torch.testing.assert_close(t3.follow(prompt, tokens), exact, atol=tolerance, rtol=0)
+        t3.llama.reserve(8, 1024)
+        torch.testing.assert_close(t3.follow(prompt, tokens), exact, atol=tolerance, rtol=0)
+        found.append(exact)
+    torch.testing.assert_close(found[0].double(), found[1], atol=1e-4, rtol=0)
+
+
+def test_many_takes_leave_nothing_behind(stage: Stage) -> None:
+    """Forty here; a thousand in `python -m benchmarks.steadiness`."""
+
+    def state() -> tuple[Any, ...]:
+        modules = list(stage.t3.front.modules())
+        hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in modules)
+        cache = (stage.t3.llama.keys.shape, stage.t3.llama.keys.data_ptr())
+        return hooks, len(modules), cache, len(stage.t3._under_way), len(stage.t3._replays), len(vars(stage.t3))
+
+    short = dataclasses.replace(PARAMS[0], max_tokens=3)
+    before = state()
+    first = stage.alone(0)
+    for number in range(40):
+        generator = torch.Generator().manual_seed(number)
+        take = stage.t3.admit(torch.tensor([255, 20, 30, 0]), stage._voice, short, generator)
+        while not take.done:
+            stage.t3.step()
+        stage.t3.retire(take)
+    assert state() == before
+    assert stage.alone(0) == first
+
+
+def test_slots_fit_the_memory(t3: T3) -> None:
+    config = t3.front.cfg
+    layers = len(t3.llama.layers)
+    each = 2 * 2 * POSITIONS * layers * 1024 * 4
+    t3.llama.reserve(2, POSITIONS)
+    assert t3.llama.keys.nbytes + t3.llama.values.nbytes == each
+    assert [affordable_slots(config, layers, "fp32", n * each) for n in (0, 1, 2, 3, 7, 8, 100)] == [
+        1,
+        1,
+        2,
+        2,
+        4,
+        8,
+        8,
+    ]
+    assert affordable_slots(config, layers, "bf16", 4 * each) == 8
+
+
+def test_lag_is_cudas(t3: T3) -> None:
+    assert t3._lag == 0
+    assert t3_module.LAG > 0
