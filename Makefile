@@ -8,7 +8,7 @@ EXTRA ?= $(if $(HAS_ACCELERATOR),chatterbox)
 EXTRAS = $(if $(EXTRA),--extra $(EXTRA))
 DEV = --locked --extra chatterbox --group dev
 
-.PHONY: run install test lint format bench
+.PHONY: run install test lint format bench bench-engine
 
 run: $(UV)
 	$(UV) run --locked $(EXTRAS) gunicorn
@@ -33,6 +33,11 @@ bench: $(UV)
 	$(UV) run $(DEV) python -m benchmarks.start
 	$(UV) run $(DEV) python -m benchmarks.text
 	$(UV) run $(DEV) python -m benchmarks.load
+
+# Half an hour on two cores: upstream is in it.
+bench-engine: $(UV)
+	$(UV) run $(DEV) python -m benchmarks.engine
+	$(UV) run $(DEV) python -m benchmarks.steadiness
 
 .uv/bin/uv:
 	python3 -m venv .uv || { echo "Monica needs Python's venv module (on Debian: apt install python3-venv)" >&2; exit 1; }

@@ -2,8 +2,9 @@
 
     python -m benchmarks.load [--checkpoint DIR] [--runs N]
 
-Imports are not counted on either side. Monica's weights stay in a memory map, which is read when they are first
-used: `touched` is the time until every page of them has been read once, the fair figure where a take follows.
+Imports are not counted on either side. T3's layers are fused as they are read; Monica's other weights stay in a memory
+map, which is read when they are first used: `touched` is the time until every page of them has been read once, the fair
+figure where a take follows.
 Without --checkpoint, random weights of the full size are written to a temporary folder.
 """
 
@@ -62,7 +63,7 @@ def load_monica(directory: Path, cache_dir: Path) -> tuple[float, list[Any]]:
     engine.load()
     seconds = time.perf_counter() - began
     model = engine._loaded()
-    return seconds, [model.t3, model.s3gen, model.voice_encoder]
+    return seconds, [model.t3.front, model.s3gen, model.voice_encoder]
 
 
 def measure(engine: str, directory: Path) -> Figures:

@@ -1,0 +1,180 @@
+"""Time the engine against upstream's: T3, S3Gen and the whole, at fixed token counts, on CUDA or else on the CPU.
+
+    python -m benchmarks.engine [--checkpoint DIR] [--tokens 50 150 500] [--rounds N] [--cpu]
+
+Each side loads the same checkpoint in a process of its own and does one thing at a time, in turn with the others, so
+that whatever else the machine does falls on all of them. Without --checkpoint, random weights of the full size are
+written to a temporary folder: compute does not depend on the weights. Medians; read the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+T3 = "v2"
+"""The only name upstream's released package knows."""
+TOKENS_A_SECOND = 25
+REQUESTS = 30
+"""After so many, upstream is measured again."""
+CROWD_TOKENS = 50
+
+Figures = dict[str, float]
+
+
+class Side:
+    """A process that has loaded one engine and answers what it is asked, one line each way."""
+
+    def __init__(self, name: str, checkpoint: Path, device: str) -> None:
+        self.name = name
+        for path in checkpoint.iterdir():  # into the page cache, for all alike
+            with path.open("rb") as file:
+                while file.read(2**24):
+                    pass
+        command = [sys.executable, "-m", "benchmarks.engine_side", name, str(checkpoint), device]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"},
+        )
+        self.loaded = self._answer()
+
+    def ask(self, what: str, number: int = 0) -> Any:
+        """Have one thing done. Returns what the side says of it."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{what} {number}\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("= "):
+                return json.loads(line[2:])
+        raise RuntimeError(f"{self.name} ended; try: python -m benchmarks.engine_side {self.name} CHECKPOINT DEVICE")
+
+
+def take_turns(sides: list[Side], what: str, number: int, rounds: int) -> dict[str, float]:
+    """Time one thing on each side, in turn. Returns median seconds by side."""
+    seconds: dict[str, list[float]] = {side.name: [] for side in sides}
+    for _ in range(rounds):
+        for side in sides:
+            seconds[side.name].append(side.ask(what, number))
+    return {name: statistics.median(each) for name, each in seconds.items()}
+
+
+def compare(sides: list[Side], tokens: list[int], rounds: int) -> Iterator[str]:
+    """Measure everything and lay it out, a line at a time."""
+    upstream, *monicas = sides
+    names = [side.name for side in sides]
+    yield row("", *names)
+    yield row("load, s", *(f"{side.loaded['seconds']:.2f}" for side in sides))
+    for count in tokens:
+        for side in sides:
+            side.ask("t3", 4)  # warm
+        t3 = take_turns(sides, "t3", count, rounds)
+        s3gen = take_turns(sides, "s3gen", count, rounds)
+        mark = take_turns(sides, "watermark", count, rounds)
+        whole = {name: t3[name] + s3gen[name] + mark[name] for name in names}
+        yield row(f"T3, {count} tokens, tokens/s", *(with_ratio(count / t3[n], count / t3[names[0]]) for n in names))
+        yield row(f"S3Gen, {count} tokens, s", *(f"{s3gen[n]:.3f} ({s3gen[names[0]] / s3gen[n]:.2f}x)" for n in names))
+        rtf = [whole[name] * TOKENS_A_SECOND / count for name in names]
+        yield row(f"whole, {count} tokens, RTF", *(f"{each:.3f} ({rtf[0] / each:.2f}x)" for each in rtf))
+    yield row("peak memory, GiB", *(f"{side.ask('peak'):.2f}" for side in sides))
+    floor = monicas[0].ask("bandwidth")
+    yield row(
+        "T3 share of the memory's speed",
+        "",
+        *(f"{side.ask('bytes') / floor / (side.ask('t3_steps', CROWD_TOKENS) / CROWD_TOKENS):.2f}" for side in monicas),
+    )
+    for crowd in (2, 4, 8):
+        alone = take_turns(monicas, "t3_steps", CROWD_TOKENS, rounds)
+        together = take_turns(monicas, f"crowd{crowd}", CROWD_TOKENS, rounds)
+        yield row(
+            f"{crowd} takes at once, to one",
+            "",
+            *(f"{crowd * alone[side.name] / together[side.name]:.2f}x" for side in monicas),
+        )
+    exact = monicas[0].ask("logits")
+    for side in monicas[1:]:
+        yield f"{side.name} against {monicas[0].name}: {diverge(exact, side.ask('logits'))}"
+    upstream.ask("age", REQUESTS)
+    aged = take_turns([upstream, monicas[0]], "t3_aged", tokens[0], rounds)
+    first = tokens[0] / aged[upstream.name]
+    second = tokens[0] / aged[monicas[0].name]
+    yield f"after {REQUESTS} requests, T3 of {tokens[0]} tokens: upstream {first:.2f}/s, Monica {second / first:.2f}x"
+
+
+def diverge(exact: list[list[float]], near: list[list[float]]) -> str:
+    """Compare next-token distributions after the same ids: (N, V) logits each."""
+    import torch
+
+    one, other = torch.tensor(exact), torch.tensor(near)
+    cosine = torch.nn.functional.cosine_similarity(one, other).min()
+    log_one, log_other = torch.log_softmax(one, -1), torch.log_softmax(other, -1)
+    divergence = (log_one.exp() * (log_one - log_other)).sum(-1)
+    same = (one.argmax(-1) == other.argmax(-1)).float().mean()
+    return (
+        f"logits' cosine at least {cosine:.4f}, KL {divergence.mean():.5f} nats a token "
+        f"(at most {divergence.max():.5f}), the same likeliest token {same:.0%}"
+    )
+
+
+def with_ratio(value: float, reference: float) -> str:
+    return f"{value:.2f} ({value / reference:.2f}x)"
+
+
+def row(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--tokens", type=int, nargs="+", default=[50, 150, 500])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cpu", action="store_true", help="even where there is CUDA")
+    arguments = parser.parse_args()
+
+    import torch
+
+    from monica.engine.chatterbox.device import describe_device
+
+    device = "cuda" if torch.cuda.is_available() and not arguments.cpu else "cpu"
+    precisions = ["fp32", "bf16"] if device == "cuda" else ["fp32", "int8", "bf16"]
+    with tempfile.TemporaryDirectory() as temporary:
+        checkpoint = arguments.checkpoint or Path(temporary)
+        if arguments.checkpoint is None:
+            from benchmarks.synthetic_checkpoint import write_checkpoint
+
+            write_checkpoint(checkpoint, t3=T3)
+        sys.stdout.write(f"{describe_device(device)}, torch {torch.__version__}, medians of {arguments.rounds}\n\n")
+        sides: list[Side] = []
+        try:
+            for name in ("upstream", *precisions):
+                sides.append(Side(name, checkpoint, device))
+            for line in compare(sides, arguments.tokens, arguments.rounds):
+                sys.stdout.write(f"{line}\n")
+                sys.stdout.flush()
+        finally:
+            for side in sides:
+                side.end()
+
+
+if __name__ == "__main__":
+    main()

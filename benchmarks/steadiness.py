@@ -1,0 +1,89 @@
+"""Make a thousand takes and see whether anything grows: hooks, resident memory, time a token.
+
+    python -m benchmarks.steadiness [--takes N] [--blocks N]
+
+On a small synthetic checkpoint, whole takes from text to marked sound, of many lengths; on CUDA where there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import gc
+import logging
+import resource
+import statistics
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from pathlib import Path
+
+TEXTS = (
+    "Bonsoir.",
+    "Rusmir relance à quatre mille, Pablo suit.",
+    "Il reste douze joueurs, et la pause est à 21 heures.",
+)
+LAYERS = 2
+
+
+def resident() -> float:
+    """Return MiB in memory now; where that cannot be told, the most there ever was."""
+    statm = Path("/proc/self/statm")
+    if statm.is_file():
+        return int(statm.read_text().split()[1]) * resource.getpagesize() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--takes", type=int, default=1000)
+    parser.add_argument("--blocks", type=int, default=10)
+    arguments = parser.parse_args()
+    logging.disable()
+    warnings.simplefilter("ignore")
+
+    import torch
+
+    from benchmarks.synthetic_checkpoint import write_checkpoint
+    from monica.config import Settings
+    from monica.engine import SynthesisParams
+    from monica.engine.chatterbox import checkpoint
+    from monica.engine.chatterbox.device import choose_precision, describe_device
+    from monica.engine.chatterbox.model import Model
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    precision = choose_precision("auto", device)
+    with tempfile.TemporaryDirectory() as directory:
+        write_checkpoint(Path(directory), t3_layers=LAYERS, prompt_s=0.4)
+        files = checkpoint.locate(dataclasses.replace(Settings(), model_dir=Path(directory)))
+        model = Model(files, device=device, precision=precision, language="fr")
+    voice = model.builtin.to(device)
+    sys.stdout.write(f"{describe_device(device)}, {precision}, T3 of {LAYERS} layers, {arguments.takes} takes\n\n")
+    sys.stdout.write("| takes | hooks | threads | resident, MiB | objects | T3, ms a token | whole, ms a token |\n")
+    sys.stdout.write("| --- | --- | --- | --- | --- | --- | --- |\n")
+    size = arguments.takes // arguments.blocks
+    for block in range(arguments.blocks):
+        t3_ms, whole_ms = [], []
+        for number in range(block * size, (block + 1) * size):
+            params = SynthesisParams(max_tokens=4 + number % 12, cfg_weight=0.5 * (number % 5 > 0))
+            text = TEXTS[number % len(TEXTS)]
+            generator = torch.Generator(device).manual_seed(number)
+            began = time.perf_counter()
+            tokens = model.t3.decode(model.tokenizer.tokenize(text).to(device), voice, params, generator, lambda: None)
+            t3_ms.append(1000 * (time.perf_counter() - began) / len(tokens))
+            began = time.perf_counter()
+            samples = model.speak(text, voice, params, number, lambda: None)
+            whole_ms.append(1000 * (time.perf_counter() - began) / (len(samples) / 960))
+        gc.collect()
+        modules = [*model.t3.front.modules(), *model.s3gen.modules()]
+        hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in modules)
+        counts = f"{hooks} | {threading.active_count()} | {resident():.0f} | {len(gc.get_objects())}"
+        times = f"{statistics.median(t3_ms):.1f} | {statistics.median(whole_ms):.0f}"
+        sys.stdout.write(f"| {(block + 1) * size} | {counts} | {times} |\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
