@@ -1,6 +1,6 @@
 """Time the engine against upstream's: T3, S3Gen and the whole, at fixed token counts, on CUDA or else on the CPU.
 
-    python -m benchmarks.engine [--checkpoint DIR] [--tokens 50 150 500] [--rounds N] [--cpu]
+    python -m benchmarks.engine [--checkpoint DIR] [--tokens [50 150 500]] [--rounds N] [--cpu]
 
 Each side loads the same checkpoint in a process of its own and does one thing at a time, in turn with the others, so
 that whatever else the machine does falls on all of them. Without --checkpoint, random weights of the full size are
@@ -69,6 +69,17 @@ class Side:
         raise RuntimeError(f"{self.name} ended; try: python -m benchmarks.engine_side {self.name} CHECKPOINT DEVICE")
 
 
+def load_alone(names: list[str], checkpoint: Path, device: str, rounds: int) -> list[float]:
+    """Load each side in turn, with no other in memory. Returns median seconds, imports not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
+            side = Side(name, checkpoint, device)
+            seconds[name].append(side.loaded["seconds"])
+            side.end()
+    return [statistics.median(each) for each in seconds.values()]
+
+
 def take_turns(sides: list[Side], what: str, number: int, rounds: int) -> dict[str, float]:
     """Time one thing on each side, in turn. Returns median seconds by side."""
     seconds: dict[str, list[float]] = {side.name: [] for side in sides}
@@ -82,8 +93,6 @@ def compare(sides: list[Side], tokens: list[int], rounds: int) -> Iterator[str]:
     """Measure everything and lay it out, a line at a time."""
     upstream, *monicas = sides
     names = [side.name for side in sides]
-    yield row("", *names)
-    yield row("load, s", *(f"{side.loaded['seconds']:.2f}" for side in sides))
     for count in tokens:
         for side in sides:
             side.ask("t3", 4)  # warm
@@ -102,14 +111,15 @@ def compare(sides: list[Side], tokens: list[int], rounds: int) -> Iterator[str]:
         "",
         *(f"{side.ask('bytes') / floor / (side.ask('t3_steps', CROWD_TOKENS) / CROWD_TOKENS):.2f}" for side in monicas),
     )
+    alone = take_turns(monicas, "t3_steps", CROWD_TOKENS, rounds)
     for crowd in (2, 4, 8):
-        alone = take_turns(monicas, "t3_steps", CROWD_TOKENS, rounds)
         together = take_turns(monicas, f"crowd{crowd}", CROWD_TOKENS, rounds)
         yield row(
             f"{crowd} takes at once, to one",
             "",
             *(f"{crowd * alone[side.name] / together[side.name]:.2f}x" for side in monicas),
         )
+    yield ""
     exact = monicas[0].ask("logits")
     for side in monicas[1:]:
         yield f"{side.name} against {monicas[0].name}: {diverge(exact, side.ask('logits'))}"
@@ -146,7 +156,7 @@ def row(*cells: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--tokens", type=int, nargs="+", default=[50, 150, 500])
+    parser.add_argument("--tokens", type=int, nargs="*", default=[50, 150, 500], help="none: only loading")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cpu", action="store_true", help="even where there is CUDA")
     arguments = parser.parse_args()
@@ -166,8 +176,14 @@ def main() -> None:
         sys.stdout.write(f"{describe_device(device)}, torch {torch.__version__}, medians of {arguments.rounds}\n\n")
         sides: list[Side] = []
         try:
-            for name in ("upstream", *precisions):
-                sides.append(Side(name, checkpoint, device))
+            names = ["upstream", *precisions]
+            sys.stdout.write(f"{row('', *names)}\n{row(*['---'] * (len(names) + 1))}\n")
+            loads = load_alone(names, checkpoint, device, arguments.rounds)
+            sys.stdout.write(f"{row('load, s', *(f'{each:.2f} ({each / loads[0]:.2f} of it)' for each in loads))}\n")
+            sys.stdout.flush()
+            if not arguments.tokens:
+                return
+            sides += [Side(name, checkpoint, device) for name in names]
             for line in compare(sides, arguments.tokens, arguments.rounds):
                 sys.stdout.write(f"{line}\n")
                 sys.stdout.flush()

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks import upstream
+from benchmarks.hardware import read_speed
 
 Answer = Callable[[int], Any]
 IDS = 24
@@ -96,15 +97,9 @@ def monica_side(precision: str, checkpoint: Path, device: str) -> dict[str, Answ
         "s3gen": s3gen,
         "watermark": watermark,
         "logits": logits,
-        "bandwidth": lambda _: bandwidth(device),
+        "bandwidth": lambda _: read_speed(device),
         "bytes": lambda _: bytes_a_step(model, precision),
     }
-
-
-def bandwidth(device: str) -> float:
-    """Return bytes a second that this machine reads, at its best of ten: what no step of T3 can beat."""
-    block = torch.ones(2**28, device=device)  # 1 GiB
-    return max(block.nbytes / upstream.elapsed(device, lambda: float(block.sum())) for _ in range(10))
 
 
 def bytes_a_step(model: Any, precision: str) -> float:

@@ -200,19 +200,20 @@ def test_what_is_no_number_fails_the_take_and_not_the_next(run: Run, t3: T3) -> 
     assert t3.llama.keys.isfinite().all()
 
 
-def test_check_ends_a_take_between_two_steps(run: Run, t3: T3) -> None:
+@pytest.mark.parametrize("last", range(1, 7))
+def test_check_ends_a_take_between_any_two_steps(run: Run, t3: T3, last: int) -> None:
     calls = 0
 
     def late() -> None:
         nonlocal calls
         calls += 1
-        if calls == 4:
+        if calls == last:
             raise DeadlineExceeded("late")
 
     before = run(SynthesisParams(max_tokens=6))
     with pytest.raises(DeadlineExceeded):
         run(SynthesisParams(max_tokens=6), check=late)
-    assert calls == 4
+    assert calls == last
     assert t3.decoding == []
     assert torch.equal(run(SynthesisParams(max_tokens=6)), before)
 

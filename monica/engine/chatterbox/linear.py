@@ -33,15 +33,14 @@ class Linear:
         rows = x.reshape(-1, x.size(-1))
         added = None if residual is None else residual.reshape(-1, self.out_features)
         if self._packed is not None:
-            y: Tensor = torch.ops.quantized.linear_dynamic(rows, self._packed, True)
+            y: Tensor = torch.ops.quantized.linear_dynamic(rows, self._packed, saturates())
+            y = y if added is None else y.add_(added)
+        elif added is not None:  # product and sum are one kernel
+            y = (added if self._bias is None else added.add_(self._bias)).addmm_(rows, self._matrix)
         elif self._bias is not None:
             y = torch.addmm(self._bias, rows, self._matrix)
-        elif added is not None:
-            return added.addmm_(rows, self._matrix).view(*x.shape[:-1], self.out_features)  # one kernel for both
         else:
             y = rows @ self._matrix
-        if added is not None:
-            y = y.add_(added)
         return y.view(*x.shape[:-1], self.out_features)
 
 
@@ -69,6 +68,13 @@ def quantized_engine(rows: str = "few") -> str:
     if rows == "many" and "onednn" in available and torch.cpu.get_capabilities().get("amx_int8"):
         return "onednn"
     return next(engine for engine in ("x86", "fbgemm", "qnnpack", "onednn") if engine in available)
+
+
+@cache
+def saturates() -> bool:
+    """Say whether this CPU's integer kernels add two products in 16 bits: activations must then do with 7."""
+    cpu = torch.cpu.get_capabilities()
+    return cpu.get("architecture") == "x86_64" and not cpu.get("avx512_vnni")
 
 
 @cache

@@ -88,7 +88,7 @@ class Model:
             with stage_duration.labels("watermark").time():
                 return self.watermark.apply(samples).cpu().numpy()
         except (torch.OutOfMemoryError, MemoryError) as error:
-            raise SynthesisFailed(f"There is not enough memory on the {self.device.type} for this sentence.") from error
+            raise SynthesisFailed(f"There is not enough memory ({self.device.type}) for this sentence.") from error
 
     def _generator(self, seed: int) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(seed)

@@ -111,8 +111,9 @@ class T3:
         longest = max(take.position for take in self.decoding) + 1
         for take in self.decoding:
             self.slots.race[take.slot].exponential_(1, generator=take.generator)
-            take.position += 1
         self._replay(count, longest)()
+        for take in self.decoding:
+            take.position += 1
         self._under_way.append((self._reading(count), list(self.decoding)))
         while len(self._under_way) > self._lag:
             read, takes = self._under_way.popleft()
