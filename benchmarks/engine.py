@@ -112,13 +112,11 @@ def compare(sides: list[Side], tokens: list[int], rounds: int) -> Iterator[str]:
         *(f"{side.ask('bytes') / floor / (side.ask('t3_steps', CROWD_TOKENS) / CROWD_TOKENS):.2f}" for side in monicas),
     )
     alone = take_turns(monicas, "t3_steps", CROWD_TOKENS, rounds)
+    slots = {side.name: side.ask("slots") for side in monicas}
     for crowd in (2, 4, 8):
-        together = take_turns(monicas, f"crowd{crowd}", CROWD_TOKENS, rounds)
-        yield row(
-            f"{crowd} takes at once, to one",
-            "",
-            *(f"{crowd * alone[side.name] / together[side.name]:.2f}x" for side in monicas),
-        )
+        together = take_turns([s for s in monicas if slots[s.name] >= crowd], f"crowd{crowd}", CROWD_TOKENS, rounds)
+        cells = [f"{crowd * alone[n] / together[n]:.2f}x" if n in together else "no memory" for n in slots]
+        yield row(f"{crowd} takes at once, to one", "", *cells)
     yield ""
     exact = monicas[0].ask("logits")
     for side in monicas[1:]:

@@ -96,6 +96,7 @@ def monica_side(precision: str, checkpoint: Path, device: str) -> dict[str, Answ
         "crowd8": lambda tokens: steps(tokens, 8),
         "s3gen": s3gen,
         "watermark": watermark,
+        "slots": lambda _: model.t3.slots.count,
         "logits": logits,
         "bandwidth": lambda _: read_speed(device),
         "bytes": lambda _: bytes_a_step(model, precision),
