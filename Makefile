@@ -8,7 +8,7 @@ EXTRA ?= $(if $(HAS_ACCELERATOR),chatterbox)
 EXTRAS = $(if $(EXTRA),--extra $(EXTRA))
 DEV = --locked --extra chatterbox --group dev
 
-.PHONY: run install test lint format bench bench-engine
+.PHONY: run install test lint format bench bench-engine bench-load bench-endurance
 
 run: $(UV)
 	$(UV) run --locked $(EXTRAS) gunicorn
@@ -32,12 +32,19 @@ bench: $(UV)
 	$(UV) run $(DEV) python -m benchmarks.http
 	$(UV) run $(DEV) python -m benchmarks.start
 	$(UV) run $(DEV) python -m benchmarks.text
-	$(UV) run $(DEV) python -m benchmarks.load
+	$(UV) run $(DEV) python -m benchmarks.loading
+	$(UV) run $(DEV) python -m benchmarks.cache
 
 # Half an hour on two cores: upstream is in it.
 bench-engine: $(UV)
 	$(UV) run $(DEV) python -m benchmarks.engine
 	$(UV) run $(DEV) python -m benchmarks.steadiness
+
+bench-load: $(UV)
+	$(UV) run $(DEV) python -m benchmarks.load
+
+bench-endurance: $(UV)
+	$(UV) run $(DEV) python -m benchmarks.endurance
 
 .uv/bin/uv:
 	python3 -m venv .uv || { echo "Monica needs Python's venv module (on Debian: apt install python3-venv)" >&2; exit 1; }

@@ -10,7 +10,7 @@ from gunicorn.workers.base import Worker
 from monica import __version__, logs
 from monica.config import Settings
 from monica.errors import ConfigError
-from monica.worker import DrainingWorker, Logger, halt
+from monica.worker import DrainingWorker, Logger, end, halt
 
 logger = logging.getLogger("monica")
 
@@ -23,7 +23,8 @@ wsgi_app = "wsgi:app"
 bind = f"{settings.host}:{settings.port}"
 workers = 1
 worker_class = DrainingWorker
-threads = settings.threads
+# Those of requests that wait for their sentence are taken; the others answer what need not wait.
+threads = settings.threads + settings.queue_size
 # Longer than nginx keeps its upstream connections, so that it is never Monica who closes one under a request.
 keepalive = 75
 # The last take admitted may use its whole deadline.
@@ -43,4 +44,5 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     except ConfigError as error:
         halt(error)
     logger.info("Monica %s listens on %s", __version__, bind)
-    app.extensions["announcer"].start(on_config_error=halt)
+    app.extensions["announcer"].start(on_config_error=halt, on_lost=end)
+    app.extensions["warmer"].start()

@@ -73,7 +73,7 @@ def monica_side(precision: str, checkpoint: Path, device: str) -> dict[str, Answ
 
     def s3gen(tokens: int) -> float:
         def run() -> None:
-            model.decoder.decode(ids[:tokens], voice, generator=generator(0), check=lambda: None)
+            model.decoder.decode(ids[:tokens], voice, generator=generator(0))
 
         return upstream.elapsed(device, run)
 

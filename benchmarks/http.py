@@ -10,21 +10,15 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.hardware import describe_cpu
+from benchmarks.servers import PLAIN, ROOT, serve
 
-ROOT = Path(__file__).parent.parent
 PHRASE = "Pablo vient de se faire éliminer par Rusmir!"
 BODY = json.dumps({"text": PHRASE}).encode()
 HEADERS = {"Content-Type": "application/json"}
@@ -41,39 +35,6 @@ def blabla():
 def health():
     return ""
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def serve(folder: Path, cwd: Path, *arguments: str) -> Iterator[int]:
-    """Run gunicorn in `cwd`, where it looks for its configuration, and yield its port once /health is 200."""
-    port = free_port()
-    environ = os.environ | {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(folder / "cache"), "PORT": str(port)}
-    environ |= {"HOST": "127.0.0.1"}
-    command = [sys.executable, "-m", "gunicorn", *arguments, "-b", f"127.0.0.1:{port}"]
-    log = (folder / f"log-{port}.txt").open("wb")
-    process = subprocess.Popen(command, cwd=cwd, env=environ, stdout=log, stderr=log)
-    try:
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            try:
-                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-                connection.request("GET", "/health")
-                if connection.getresponse().status == 200:
-                    break
-            except OSError:
-                pass
-            time.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-        log.close()
 
 
 def ask(connection: http.client.HTTPConnection) -> tuple[float, bytes]:
@@ -124,18 +85,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with serve(folder, ROOT) as monica:
-            ask(http.client.HTTPConnection("127.0.0.1", monica, timeout=10))
-            _, sound = ask(http.client.HTTPConnection("127.0.0.1", monica, timeout=10))
+            ask(http.client.HTTPConnection("127.0.0.1", monica.port, timeout=10))
+            _, sound = ask(http.client.HTTPConnection("127.0.0.1", monica.port, timeout=10))
             (folder / "sound.wav").write_bytes(sound)
             (folder / "bare.py").write_text(BARE.format(sound=str(folder / "sound.wav")))
-            bare_settings = ("-k", "gthread", "--threads", "32", "--keep-alive", "75", "--log-level", "warning")
-            with serve(folder, folder, "bare:app", *bare_settings) as bare:
+            with serve(folder, folder, "bare:app", *PLAIN) as bare:
                 rounds = [
                     (
-                        latency(monica, options.seconds / 2),
-                        latency(bare, options.seconds / 2),
-                        throughput(monica, options.seconds, options.clients),
-                        throughput(bare, options.seconds, options.clients),
+                        latency(monica.port, options.seconds / 2),
+                        latency(bare.port, options.seconds / 2),
+                        throughput(monica.port, options.seconds, options.clients),
+                        throughput(bare.port, options.seconds, options.clients),
                     )
                     for _ in range(options.rounds)
                 ]

@@ -1,150 +1,183 @@
-"""Time loading the model: upstream's from_local against Monica's load, on the CPU, each time in a fresh process.
+"""Monica under load, beside the same engine behind a lock: real gunicorns, real sockets, in turn.
 
-    python -m benchmarks.load [--checkpoint DIR] [--runs N]
+    python -m benchmarks.load [--engines espeak chatterbox] [--clients 1 2 4 8 16] [--seconds S] [--rounds N] [--quick]
 
-Imports are not counted on either side. T3's layers are fused as they are read; Monica's other weights stay in a memory
-map, which is read when they are first used: `touched` is the time until every page of them has been read once, the fair
-figure where a take follows.
-Without --checkpoint, random weights of the full size are written to a temporary folder.
+First clients who each ask for a phrase nobody has asked for before, as soon as they have the last; then eight, nine in
+ten of whose requests are for what is kept. The clock starts when each has had an answer. Then figures with a target.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
-import logging
-import os
-import resource
+import itertools
+import math
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from monica.engine.chatterbox.digest import SUMS, digest
+from benchmarks import small
+from benchmarks.clients import Crowd, ended_within, percentile, warm
+from benchmarks.contention import LOAD_RATE, another_process, contend, hang_up, overtake
+from benchmarks.hardware import describe_cpu
+from benchmarks.servers import ESPEAK, PLAIN, ROOT, WATCHED, Server, serve
 
-ENGINES = ("upstream", "monica", "monica, 1st")
-"""The first start on a machine sums the checkpoint up too; later ones remember the sums."""
-T3 = "v2"
-"""The only name upstream's released package knows."""
+PATIENT = {"MONICA_DEADLINE_S": "600"}
+"""The lock knows no deadline: nobody is refused here."""
+MIXED, MIXED_CLIENTS = 0.9, 8
+SECONDS = {"espeak": 2.0, "chatterbox": 10.0}
+"""Of a measurement, by engine; a span should hold a few dozen takes."""
 
-Figures = dict[str, float]
-
-
-def find_files(directory: Path) -> Any:
-    from monica.config import Settings
-    from monica.engine.chatterbox.checkpoint import locate
-
-    return locate(dataclasses.replace(Settings(), model_dir=directory, t3=T3))
-
-
-def load_upstream(directory: Path) -> tuple[float, list[Any]]:
-    """Load as upstream does. Returns the seconds and the modules."""
-    from chatterbox.mtl_tts import ChatterboxMultilingualTTS
-
-    began = time.perf_counter()
-    tts = ChatterboxMultilingualTTS.from_local(directory, "cpu")
-    return time.perf_counter() - began, [tts.t3, tts.s3gen, tts.ve]
+T = TypeVar("T")
+Cell = tuple[int, float]
+"""Clients, and the share of kept phrases in what they ask for."""
 
 
-def load_monica(directory: Path, cache_dir: Path) -> tuple[float, list[Any]]:
-    """Load as Monica does, digest included. Returns the seconds and the modules."""
-    import monica.engine.chatterbox.model  # noqa: F401  # not counted, as upstream's are not
-    from monica.config import Settings
-    from monica.engine.chatterbox import ChatterboxEngine
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Answers a second, and seconds."""
 
-    settings = dataclasses.replace(Settings(), model_dir=directory, t3=T3, device="cpu", cache_dir=cache_dir)
-    engine = ChatterboxEngine(settings)
-    began = time.perf_counter()
-    engine.load()
-    seconds = time.perf_counter() - began
-    model = engine._loaded()
-    return seconds, [model.t3.front, model.s3gen, model.voice_encoder]
+    rate: float
+    p50: float
+    p95: float
+    p99: float
+    first: float
 
 
-def measure(engine: str, directory: Path) -> Figures:
-    """Load once, in this process. Returns seconds and, for memory, GiB."""
-    logging.disable()
-    warnings.simplefilter("ignore")
-    if engine == "upstream":
-        loaded, modules = load_upstream(directory)
-    else:
-        with tempfile.TemporaryDirectory() as cache_dir:
-            if engine == "monica":
-                digest(find_files(directory), Path(cache_dir) / SUMS)
-            loaded, modules = load_monica(directory, Path(cache_dir))
-    began = time.perf_counter()
-    for module in modules:
-        for parameter in module.parameters():
-            parameter.detach().flatten()[::1024].sum()  # one weight of every page
-    touched = loaded + time.perf_counter() - began
-    unit = 2**30 if sys.platform == "darwin" else 2**20
-    return {
-        "loaded": loaded,
-        "touched": touched,
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
+def measure(server: Server, cell: Cell, run: int, seconds: float) -> Figures:
+    clients, cached = cell
+    if cached:
+        warm(server.port)
+    with Crowd(server.port, clients, run, cached=cached) as crowd:
+        began = crowd.settle()
+        time.sleep(seconds)
+        answers = ended_within(crowd.answers, began, time.monotonic())
+        if not answers:  # takes longer than the span
+            answers = ended_within(crowd.answers, began, crowd.settle())
+    latencies = [answer.latency for answer in answers]
+    return Figures(
+        # To the last answer, not to the end of the span: of long takes it holds few.
+        rate=len(answers) / (answers[-1].ended - began),
+        p50=percentile(latencies, 0.5),
+        p95=percentile(latencies, 0.95),
+        p99=percentile(latencies, 0.99),
+        first=percentile((answer.first - answer.sent for answer in answers), 0.5),
+    )
+
+
+def compare(monica: Server, lock: Server, cells: list[Cell], rounds: int, seconds: float, runs: Iterator[int]) -> None:
+    """Measure both sides in turn, and lay out the medians of the rounds."""
+    found: dict[Cell, list[tuple[Figures, Figures]]] = {cell: [] for cell in cells}
+    for _ in range(rounds):
+        for cell, pairs in found.items():
+            run = next(runs)
+            pairs.append((measure(monica, cell, run, seconds), measure(lock, cell, run, seconds)))
+    row("clients", "answers/s", "lock", "ratio", "p50, ms", "p95, ms", "p99, ms", "first byte, ms")
+    row(*["---"] * 8)
+    at_eight = math.nan
+    for (clients, cached), pairs in found.items():
+        ours, theirs = medians(pairs, lambda figures: figures.rate)
+        ratio = statistics.median(one.rate / other.rate for one, other in pairs)
+        at_eight = ratio if (clients, cached) == (8, 0.0) else at_eight
+        choices: list[Callable[[Figures], float]] = [
+            lambda f: f.p50,
+            lambda f: f.p95,
+            lambda f: f.p99,
+            lambda f: f.first,
+        ]
+        times = [" / ".join(f"{1000 * seconds:.0f}" for seconds in medians(pairs, choose)) for choose in choices]
+        row(
+            f"{clients}, {cached:.0%} kept" if cached else f"{clients}",
+            f"{ours:.2f}",
+            f"{theirs:.2f}",
+            f"{ratio:.2f}",
+            *times,
+        )
+    takes = {
+        outcome: monica.metric(f'monica_takes_total{{outcome="{outcome}"}}') for outcome in ("ok", "suspect", "remade")
     }
+    say(f"\nTimes are Monica's / the lock's. Monica's takes: {', '.join(f'{n:.0f} {o}' for o, n in takes.items())}.\n")
+    row("", "Monica", "lock", "target")
+    row(*["---"] * 4)
+    row("answers a second of 8 clients, to the lock's", f"{at_eight:.2f}", "1", "2.5 at least")
 
 
-def measure_apart(engine: str, directory: Path) -> Figures:
-    """Load once, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.load", "--one", engine, "--checkpoint", str(directory)]
-    # Offline: upstream's tokenizer asks the hub for a table, and the hub is not what is measured.
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"})
-    figures: Figures = json.loads(done.stdout.splitlines()[-1])
-    return figures
+def contention(apart: Executor, monica: Server, lock: Server, rounds: int, seconds: float, runs: Iterator[int]) -> None:
+    """Print how hits and takes disturb each other."""
+    pairs = []
+    for run in itertools.islice(runs, rounds):
+        pairs.append((contend(apart, monica.port, run, seconds), contend(apart, lock.port, run, seconds)))
+    ours, theirs = medians(pairs, lambda each: 1000 * each.idle_p99)
+    row("p99 of a hit, the engine idle", f"{ours:.1f} ms", f"{theirs:.1f} ms", "")
+    ours, theirs = medians(pairs, lambda each: each.hits)
+    row("p99 of a hit, the engine saturated, to idle", f"{ours:.2f}", f"{theirs:.2f}", "3 at most")
+    ours, theirs = medians(pairs, lambda each: each.decoding)
+    what = f"sound made a second, under {LOAD_RATE:.0f} hits a second to none"
+    row(what, f"{ours:.2f}", f"{theirs:.2f}", "0.85 at least")
 
 
-def compare(directory: Path, runs: int) -> str:
-    """Measure both, in turn, and lay out the medians."""
-    import torch
+def order(watched: Server, lock: Server, events: Path, count: int, runs: Iterator[int], *, stepwise: bool) -> None:
+    """Print who is first, and how soon one who hangs up is gone. stepwise: whether a take is many steps."""
+    run = next(runs)
+    gone = [f"{steps}" for steps in sorted(hang_up(watched.port, next(runs), count, events))] if stepwise else []
+    ours, theirs = overtake(watched.port, run, count, events), overtake(lock.port, run, count)
+    slower = [statistics.median(side.behind) / statistics.median(side.alone) for side in (ours, theirs)]
+    row("steps until a live take begins behind ten background ones, at most", f"{max(ours.steps)}", "", "1 at most")
+    row("p50 of a live sentence behind ten background ones, to alone", f"{slower[0]:.2f}", f"{slower[1]:.2f}", "")
+    row("steps until the take of one who hangs up is dropped", " ".join(gone) or "a take is one step", "", "5 at most")
 
-    from monica.engine.chatterbox.device import describe_device
 
-    for path in directory.iterdir():  # into the page cache, for both alike
-        with path.open("rb") as file:
-            while file.read(2**24):
-                pass
-    found: dict[str, list[Figures]] = {engine: [] for engine in ENGINES}
-    for _ in range(runs):
-        for engine in ENGINES:
-            found[engine].append(measure_apart(engine, directory))
-    medians = {
-        engine: {key: statistics.median(run[key] for run in each) for key in each[0]} for engine, each in found.items()
-    }
-    size = sum(path.stat().st_size for path in directory.iterdir()) / 2**30
-    lines = [
-        f"{describe_device('cpu')}, torch {torch.__version__}, checkpoint {size:.2f} GiB, median of {runs}",
-        f"{'':20}{'loaded s':>10}{'touched s':>11}{'peak GiB':>10}",
-    ]
-    for engine, row in medians.items():
-        lines.append(f"{engine:20}{row['loaded']:10.2f}{row['touched']:11.2f}{row['peak']:10.2f}")
-    for engine in ENGINES[1:]:
-        ratio = {key: medians[engine][key] / value for key, value in medians["upstream"].items()}
-        lines.append(f"{'ratio, ' + engine:20}{ratio['loaded']:10.3f}{ratio['touched']:11.3f}{ratio['peak']:10.3f}")
-    return "\n".join(lines)
+def medians(pairs: Sequence[tuple[T, T]], choose: Callable[[T], float]) -> tuple[float, float]:
+    """Return the medians of a figure over the rounds, Monica's and the lock's."""
+    return statistics.median(choose(one) for one, _ in pairs), statistics.median(choose(other) for _, other in pairs)
+
+
+def row(*cells: str) -> None:
+    say(f"| {' | '.join(cells)} |")
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def run(engine: str, folder: Path, options: argparse.Namespace) -> None:
+    """Measure one engine and print it all."""
+    stepwise = engine == "chatterbox"
+    settings = PATIENT | (small.settings(folder, options) if stepwise else ESPEAK)
+    seconds = options.seconds or SECONDS[engine]
+    cells = [(clients, 0.0) for clients in options.clients] + [(MIXED_CLIENTS, MIXED)]
+    runs = itertools.count()
+    name = small.describe(options) if stepwise else "espeak"
+    say(f"\n{name}: {options.rounds} rounds of {seconds:g} s, medians, on {describe_cpu()}, which is shared\n")
+    with serve(folder, folder, "benchmarks.locked:app", *PLAIN, settings=settings) as lock:
+        with serve(folder, ROOT, settings=settings) as monica, another_process() as apart:
+            compare(monica, lock, cells, options.rounds, seconds, runs)
+            contention(apart, monica, lock, options.rounds, seconds, runs)
+        events = folder / "events"
+        with serve(folder, ROOT, "-c", WATCHED, settings=settings | {"WATCH": str(events)}) as watched:
+            order(watched, lock, events, 2 if options.quick else 5, runs, stepwise=stepwise)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--one", choices=ENGINES, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.one:
-        sys.stdout.write(f"\n{json.dumps(measure(arguments.one, arguments.checkpoint))}\n")
-        return
-    with tempfile.TemporaryDirectory() as temporary:
-        directory = arguments.checkpoint or Path(temporary)
-        if arguments.checkpoint is None:
-            from benchmarks.synthetic_checkpoint import write_checkpoint
-
-            write_checkpoint(directory, t3=T3)
-        sys.stdout.write(f"{compare(directory, arguments.runs)}\n")
+    parser.add_argument("--engines", nargs="+", choices=list(SECONDS), default=list(SECONDS))
+    parser.add_argument("--clients", nargs="+", type=int, default=[1, 2, 4, 8, 16])
+    parser.add_argument("--seconds", type=float, help="of a measurement; what each engine needs")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="only to see that it works: no figure means anything")
+    small.add_options(parser)
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds = 1, options.seconds or 0.5
+    for engine in options.engines:
+        with tempfile.TemporaryDirectory() as folder:
+            run(engine, Path(folder), options)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.hardware import describe_cpu
-from benchmarks.http import BARE, ROOT, free_port
+from benchmarks.http import BARE
+from benchmarks.servers import PLAIN, ROOT, free_port
 
 
 def start(folder: Path, cwd: Path, *arguments: str) -> tuple[float, float, float]:
@@ -62,7 +63,7 @@ def main() -> None:
         monica, bare = [], []
         for _ in range(options.runs):
             monica.append(start(folder, ROOT))
-            bare.append(start(folder, folder, "bare:app", "-k", "gthread", "--threads", "32", "--log-level", "warning"))
+            bare.append(start(folder, folder, "bare:app", *PLAIN))
     print(f"\nStart with the embedded engine, median of {options.runs}, on {describe_cpu()}\n")
     print("| | Monica | bare Flask | ratio |")
     print("| --- | --- | --- | --- |")

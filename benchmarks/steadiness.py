@@ -3,6 +3,7 @@
     python -m benchmarks.steadiness [--takes N] [--blocks N]
 
 On a small synthetic checkpoint, whole takes from text to marked sound, of many lengths; on CUDA where there is one.
+Each is paused twice on its way, in T3 and in S3Gen.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def main() -> None:
     from monica.engine.chatterbox import checkpoint
     from monica.engine.chatterbox.device import choose_precision, describe_device
     from monica.engine.chatterbox.model import Model
+    from monica.engine.chatterbox.utterances import Utterances
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = choose_precision("auto", device)
@@ -59,7 +61,7 @@ def main() -> None:
         write_checkpoint(Path(directory), t3_layers=LAYERS, prompt_s=0.4)
         files = checkpoint.locate(dataclasses.replace(Settings(), model_dir=Path(directory)))
         model = Model(files, device=device, precision=precision, language="fr")
-    voice = model.builtin.to(device)
+    utterances, voice = Utterances(model), model.builtin.to(device)
     sys.stdout.write(f"{describe_device(device)}, {precision}, T3 of {LAYERS} layers, {arguments.takes} takes\n\n")
     sys.stdout.write("| takes | hooks | threads | resident, MiB | objects | T3, ms a token | whole, ms a token |\n")
     sys.stdout.write("| --- | --- | --- | --- | --- | --- | --- |\n")
@@ -71,11 +73,19 @@ def main() -> None:
             text = TEXTS[number % len(TEXTS)]
             generator = torch.Generator(device).manual_seed(number)
             began = time.perf_counter()
-            tokens = model.t3.decode(model.tokenizer.tokenize(text).to(device), voice, params, generator, lambda: None)
-            t3_ms.append(1000 * (time.perf_counter() - began) / len(tokens))
+            tokens = model.t3.decode(model.tokenizer.tokenize(text).to(device), voice, params, generator)
+            t3_ms.append(1000 * (time.perf_counter() - began) / max(1, len(tokens)))
             began = time.perf_counter()
-            samples = model.speak(text, voice, params, number, lambda: None)
-            whole_ms.append(1000 * (time.perf_counter() - began) / (len(samples) / 960))
+            utterance = utterances.begin(text, voice, params, number)
+            steps = 0
+            while not utterance.done:
+                if steps in (2, params.max_tokens + 2):
+                    utterances.pause(utterance)
+                    utterances.resume(utterance)
+                utterances.step()
+                steps += 1
+            assert utterance.samples is not None, utterance.error
+            whole_ms.append(1000 * (time.perf_counter() - began) / max(1, len(utterance.samples) / 960))
         gc.collect()
         modules = [*model.t3.front.modules(), *model.s3gen.modules()]
         hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in modules)

@@ -33,6 +33,8 @@ CARRIER = 8.0
 SILENCED = -8.0
 """That bias for ids without a sound: they are as unlikely as in the real model, where training saw to it."""
 EOS_BIAS = 0.0
+END_SLOPE = 60.0
+"""What end of speech gains, as a logit, from the beginning of a take of a given length to its end."""
 F0_HZ = 150.0
 LOG_MAGNITUDE = -0.5
 """Of HiFT's spectrum: peaks at about a fifth of full scale."""
@@ -63,11 +65,13 @@ def write_checkpoint(
     t3: str = "v3",
     prompt_s: float = 10.0,
     eos_bias: float = EOS_BIAS,
+    tokens: int | None = None,
 ) -> None:
     """Write the five files into `directory`.
 
     prompt_s: length of the built-in voice's prompt, 10 at most. eos_bias: how soon takes end; at 0.0 hardly one
-    ends by itself, at 0.6 with 2 layers, or 3.2 with 30, most end within two seconds.
+    ends by itself, at 0.6 with 2 layers, or 3.2 with 30, most end within two seconds. tokens: how long takes are,
+    about; None leaves that to chance.
     """
     directory.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(seed)
@@ -75,7 +79,10 @@ def write_checkpoint(
     torch.save(voice_encoder_state(generator), ve_pt)
     torch.save(builtin_voice(generator, prompt_s), conds_pt)
     torch.save(s3gen_state(generator), s3gen_pt)
-    save_file(t3_state(t3_layers, generator, eos_bias), t3_safetensors)
+    t3_weights = t3_state(t3_layers, generator, eos_bias)
+    if tokens is not None:
+        _end_after(t3_weights, tokens)
+    save_file(t3_weights, t3_safetensors)
     tokenizer_json.write_text(json.dumps(tokenizer()), encoding="utf-8")
 
 
@@ -93,6 +100,19 @@ def t3_state(layers: int, generator: torch.Generator, eos_bias: float = EOS_BIAS
     bias[SPEECH_TOKENS:] = SILENCED
     bias[BOS], bias[EOS] = SILENCED, eos_bias
     return state
+
+
+def _end_after(state: dict[str, Tensor], tokens: int) -> None:
+    """Make end of speech ever likelier: dimension 1 of the residual stream holds how far a take is."""
+    for name, tensor in state.items():
+        if name in ("text_emb.weight", "speech_emb.weight") or "pos_emb" in name:
+            tensor[:, 1] = 0
+        elif name.endswith(("o_proj.weight", "down_proj.weight")):
+            tensor[1] = 0
+    position = state["speech_pos_emb.emb.weight"]
+    position[:, 1] = (torch.arange(len(position)) / tokens - 0.7).clamp(-1, 1)  # the end comes before its logit leads
+    state["speech_head.weight"][:, 1] = 0
+    state["speech_head.weight"][EOS, 1] = END_SLOPE
 
 
 def s3gen_state(generator: torch.Generator) -> dict[str, Tensor]:

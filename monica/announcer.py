@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
+from monica import metrics
 from monica.audio import join_wavs, wav_duration
 from monica.cache import Store
+from monica.catalogue import Catalogue
 from monica.config import Settings
+from monica.encodings import Encodings
 from monica.engine import Engine, SynthesisParams
-from monica.errors import ConfigError, InvalidText, UnknownVoice
+from monica.errors import (
+    ConfigError,
+    DeadlineExceeded,
+    InvalidText,
+    NotReady,
+    Overloaded,
+    SynthesisFailed,
+    UnknownVoice,
+)
+from monica.fallback import Fallback
+from monica.health import Health
+from monica.identity import Identity
+from monica.label import Recipe
 from monica.loader import Loader
+from monica.stage import Outcome
 from monica.studio import Order, Studio
-from monica.takes import Lane
+from monica.takes import Lane, Patience, Waiter, stay
 from monica.text import Lexicon, LexiconFile, Normaliser, has_words, split_sentences, tidy
 from monica.voices import DEFAULT_VOICE
+from monica.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
 AUDIO_VERSION = 1  # of what happens to samples after the engine; part of the cache key
 SENTENCES_BEYOND = 250  # characters; a longer text is said sentence by sentence
 PAUSE_S = 0.35  # between two of them
+RESERVE_S = 0.5
+"""What the embedded voice needs at most, to stand in before the deadline passes; a quarter of a shorter deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +53,7 @@ class SpeechRequest:
 
     seed: None accepts any take of the sentence.
     fresh: make a new take, and let it replace the kept one. keep: whether it may be kept.
+    deadline_s: None for the settings'. fallback: whether the embedded voice may speak where the settings let it.
     """
 
     text: str
@@ -43,14 +63,19 @@ class SpeechRequest:
     lane: Lane = Lane.LIVE
     fresh: bool = False
     keep: bool = True
+    deadline_s: float | None = None
+    fallback: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A spoken sentence. key: what it was kept under. cache: `hit`, `miss` or `joined`. duration_s: of the sound."""
+    """A spoken sentence. key: what it was kept under; None where the embedded voice stood in, and nothing is kept.
+
+    cache: `hit`, `miss` or `joined`. duration_s: of the sound.
+    """
 
     wav: bytes
-    key: str
+    key: str | None
     cache: str
     engine: str
     duration_s: float
@@ -82,40 +107,86 @@ class Announcer:
         # A phrase comes again and again, and half a millisecond is most of what a cached answer may take.
         self._spell_once = lru_cache(maxsize=1024)(self._spell)
         self._takes = Store("takes", settings.cache_dir / "takes", megabytes=settings.cache_mb)
+        self.catalogue = Catalogue(self._takes, settings.cache_mb * 2**20)
         self._conditionals = Store("conditionals", settings.cache_dir / "conditionals")
-        self._loader = Loader(settings, self._conditionals, engine)
+        self._loader = Loader(settings, self._conditionals, engine, self._note_identity)
         self._studio = Studio(self._loader, self._takes, settings.queue_size)
-        self._began = time.monotonic()
+        self.encodings = Encodings(settings)
+        self._seats = threading.Semaphore(settings.queue_size + settings.threads * 3 // 4)
+        self._fallback = Fallback(settings) if settings.fallback == "espeak" else None
+        self._health = Health(self._loader, self._studio.scheduler, overdue_s=2 * settings.deadline_s)
+        self._began = self.last_live = time.monotonic()
+        """When a live sentence was last asked for."""
 
-    def start(self, on_config_error: Callable[[ConfigError], None]) -> None:
-        """Start the engine thread and load the model in the background."""
+    def start(self, on_config_error: Callable[[ConfigError], None], on_lost: Callable[[str], None]) -> None:
+        """Start the engine thread and load the model in the background.
+
+        on_lost: called with the reason where the engine does not come back; it ends the process.
+        """
         self._studio.scheduler.start()
         self._loader.start(on_config_error)
+        Watchdog(self._health, self._studio.scheduler, on_lost).start()
 
     def start_and_wait(self) -> None:
         """Start, and return when ready. Raises ConfigError, or ModelUnavailable at the first failure."""
         self._loader.load_once()
         self._studio.scheduler.start()
 
-    def announce(self, request: SpeechRequest) -> Announcement:
-        """Speak a text. Raises what the table in monica.errors lists."""
-        deadline = time.monotonic() + self.settings.deadline_s
+    def announce(self, request: SpeechRequest, patience: Patience = stay) -> Announcement:
+        """Speak a text.
+
+        patience: how to wait for it. Raises what it raises, and what the table in monica.errors lists.
+        """
+        began = time.monotonic()
+        self.last_live = began if request.lane is Lane.LIVE else self.last_live
+        allowed = self.settings.deadline_s if request.deadline_s is None else request.deadline_s
         spelling = self.spell(request.text)
-        key = self._key(request, spelling.text)
-        engine = self._loader.ready_engine()
+        if self._fallback is None or not request.fallback or request.lane is not Lane.LIVE:
+            return self._announce(request, spelling, began + allowed, patience)
+        try:
+            return self._announce(request, spelling, began + allowed - min(RESERVE_S, allowed / 4), patience)
+        except (NotReady, Overloaded, DeadlineExceeded, SynthesisFailed) as error:
+            engine = self._loader.chosen
+            if error.code == "shutting_down" or (engine is not None and engine.name == self._fallback.name):
+                raise
+            logger.warning("the embedded voice stands in: %s", error)
+            wav = self._fallback.say(spelling.sentences, PAUSE_S)
+            metrics.fallbacks.labels(error.code).inc()
+            return Announcement(wav, None, "miss", self._fallback.name, wav_duration(wav))
+
+    def _announce(
+        self, request: SpeechRequest, spelling: Spelling, deadline: float, patience: Patience
+    ) -> Announcement:
+        recipe = self._recipe(request, spelling.text)
+        key, engine = recipe.key, self._loader.ready_engine()
         kept = None if request.fresh else self._takes.get(key)
         if kept is not None:
             wav, cache = kept, "hit"
         else:
-            orders = [self._order(request, sentence) for sentence in spelling.sentences]
-            wav, cache = self._say(orders, deadline)
+            text = tidy(request.text)
+            alone = len(spelling.sentences) == 1
+            orders = [self._order(request, said, text if alone else said) for said in spelling.sentences]
+            wav, cache = self._say(orders, Waiter(deadline, request.lane, request.keep), patience)
             if request.keep and len(orders) > 1:
-                self._studio.keep(key, wav)
+                self._studio.keep(key, wav, replace(recipe, text=text))
+        metrics.requests_served.labels(request.lane, cache).inc()
         return Announcement(wav, key, cache, engine.name, wav_duration(wav))
 
     def key_of(self, request: SpeechRequest) -> str:
         """Return what the sound of a request is, or would be, kept under. Raises as `announce` does."""
-        return self._key(request, self.spell(request.text).text)
+        return self._recipe(request, self.spell(request.text).text).key
+
+    def kept(self, key: str) -> bytes | None:
+        """Return the sound that is kept under a key: it is in use, but nobody has asked for it."""
+        return self._takes.get(key, counted=False)
+
+    def slots(self) -> int:
+        """Return how many takes are made side by side. Raises NotReady."""
+        return self._loader.ready_engine().slots
+
+    def seconds_for(self, characters: float) -> float | None:
+        """Estimate the time to make takes of so much text, as it is said; None where no pace has been measured yet."""
+        return self._studio.scheduler.seconds_for(characters)
 
     def spell(self, text: str) -> Spelling:
         """Return a text as it is said. Raises InvalidText where it is too long or says nothing."""
@@ -136,55 +207,82 @@ class Announcer:
         sentences = split_sentences(said, SENTENCES_BEYOND) if len(said) > SENTENCES_BEYOND else [said]
         return Spelling(said, tuple(sentences), spoken.rules)
 
-    def _key(self, request: SpeechRequest, said: str) -> str:
+    def _recipe(self, request: SpeechRequest, said: str, text: str = "") -> Recipe:
         engine = self._loader.ready_engine()
         voice_digest = self._loader.voices.get(request.voice)
         if voice_digest is None:
             known = ", ".join(sorted(self._loader.voices))
             raise UnknownVoice(f"There is no such voice. Known: {known}.", param="voice")
-        identity = (engine.fingerprint, voice_digest, said, request.params, request.seed, AUDIO_VERSION)
-        return hashlib.sha256(repr(identity).encode()).hexdigest()
+        return Recipe(
+            text=text,
+            said=said,
+            engine=engine.name,
+            fingerprint=engine.fingerprint,
+            voice=request.voice,
+            voice_digest=voice_digest,
+            params=request.params,
+            seed=request.seed,
+            audio=str(AUDIO_VERSION),
+        )
 
-    def _order(self, request: SpeechRequest, said: str) -> Order:
+    def _note_identity(self, engine: Engine) -> None:
+        """Let who imports takes know whose are played here."""
+        Identity(engine.fingerprint, self._loader.voices, str(AUDIO_VERSION)).write(self.settings.cache_dir)
+
+    def _order(self, request: SpeechRequest, said: str, text: str) -> Order:
+        recipe = self._recipe(request, said, text)
         return Order(
-            key=self._key(request, said),
+            key=recipe.key,
             text=said,
             voice=request.voice,
             params=request.params,
             seed=request.seed,
-            lane=request.lane,
             fresh=request.fresh,
-            keep=request.keep,
+            recipe=recipe,
         )
 
-    def _say(self, orders: list[Order], deadline: float) -> tuple[bytes, str]:
+    def _say(self, orders: list[Order], waiter: Waiter, patience: Patience) -> tuple[bytes, str]:
         """Make, or wait for, the takes of a text, all under way at once; returns their sound, joined, and whence."""
-        takes, cache = self._studio.takes(orders, deadline)
+        if not self._seats.acquire(blocking=False):
+            # Many may wait for one and the same take; the threads they wait in are bounded all the same.
+            metrics.takes.labels(Outcome.REFUSED).inc(len(orders))
+            raise Overloaded("Too many requests already wait.", retry_after=self._studio.scheduler.place_after())
         try:
-            wavs = [take.wait(deadline) for take in takes]
+            takes, cache = self._studio.takes(orders, waiter)
+            try:
+                wavs = [take.wait(waiter.deadline, patience) for take in takes]
+            finally:
+                for take in takes:
+                    take.leave(waiter)
         finally:
-            for take in takes:
-                take.leave()
+            self._seats.release()
         return (wavs[0] if len(wavs) == 1 else join_wavs(wavs, PAUSE_S)), cache
+
+    def voices(self) -> list[str]:
+        """Return the names of the voices there are. Raises NotReady until they are known."""
+        self._loader.ready_engine()
+        return sorted(self._loader.voices)
 
     def health(self) -> dict[str, Any]:
         """Return the state of the service, for /health. Never waits on the engine."""
         loader, scheduler = self._loader, self._studio.scheduler
         engine = loader.chosen
         now = time.monotonic()
+        status, reason = self._health.diagnose(now)
         success = scheduler.last_success
         return {
-            "status": str(loader.status),
+            "status": str(status),
             "device": engine.device if engine else self.settings.device,
             "model_loaded": loader.loaded,
             "engine": engine.name if engine else self.settings.engine,
             "model": engine.model if engine and loader.loaded else None,
             "voice": DEFAULT_VOICE,
+            "fallback": self._fallback.name if self._fallback else None,
             "uptime_s": round(now - self._began, 1),
             "queue_depth": scheduler.depth(),
             "last_success_s": None if success is None else round(now - success, 1),
             "failures_in_a_row": scheduler.failures_in_a_row,
-            "reason": loader.reason,
+            "reason": reason,
         }
 
     def drain(self, timeout: float) -> None:
@@ -193,7 +291,9 @@ class Announcer:
         self._studio.scheduler.refuse()
         if not self._studio.scheduler.drain(timeout):
             logger.warning("takes were still under way after %.0f s", timeout)
+        self._takes.flush()
 
     def close(self) -> None:
         self._takes.close()
         self._conditionals.close()
+        self.encodings.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ LANGUAGES = (
 )  # fmt: skip
 PREFIX = "MONICA_"
 
+_KEY = re.compile(r"[!-~]+")  # what fits into a header, and is not folded or cut there
+
 
 def _setting(
     name: str,
@@ -28,10 +31,11 @@ def _setting(
     check: validate.OneOf | validate.Range | None = None,
     *,
     may_be_empty: bool = False,
+    secret: bool = False,
 ) -> Any:
     """Declare a field that the variable `name` sets; `kind` is the environs reader of its type."""
     metadata = {"name": name, "kind": kind, "check": check, "may_be_empty": may_be_empty}
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,10 @@ class Settings:
     cache_mb: int = _setting("MONICA_CACHE_MB", 2048, "int", validate.Range(1, 1_000_000))
     queue_size: int = _setting("MONICA_QUEUE_SIZE", 64, "int", validate.Range(1, 10_000))
     deadline_s: float = _setting("MONICA_DEADLINE_S", 30.0, "float", validate.Range(0.1, 3600))
+    fallback: str = _setting("MONICA_FALLBACK", "off", "str", validate.OneOf(["off", "espeak"]))
     threads: int = _setting("MONICA_THREADS", 32, "int", validate.Range(2, 512))
+    api_key: str | None = _setting("MONICA_API_KEY", None, "str", secret=True)
+    api_key_file: Path | None = _setting("MONICA_API_KEY_FILE", None, "path")
 
     @classmethod
     def from_env(cls) -> Settings:
@@ -66,7 +73,8 @@ class Settings:
             if name.startswith(PREFIX) and name not in variables:
                 nearest = difflib.get_close_matches(name, variables, n=1, cutoff=0)[0]
                 raise ConfigError(f"{name} is not a setting of Monica. Did you mean {nearest}?")
-        return cls(**{f.name: _read(f) for f in fields(cls)})
+        values = {f.name: _read(f) for f in fields(cls)}
+        return cls(**values | {"api_key": _read_key(values["api_key"], values["api_key_file"])})
 
 
 def _read(setting: Field[Any]) -> Any:
@@ -82,3 +90,21 @@ def _read(setting: Field[Any]) -> Any:
     except EnvError as error:
         reason = str(error).partition("invalid: ")[2].strip("[]'\" ") or str(error)
         raise ConfigError(f"{name}={value!r}: {reason}") from error
+
+
+def _read_key(key: str | None, file: Path | None) -> str | None:
+    """Return the API key, wherever it is kept. Raises ConfigError, which does not show it."""
+    if key is not None and file is not None:
+        raise ConfigError("MONICA_API_KEY and MONICA_API_KEY_FILE are both set: one of them has to go.")
+    name = "MONICA_API_KEY"
+    if file is not None:
+        name = f"MONICA_API_KEY_FILE={str(file)!r}"
+        try:
+            key = file.read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise ConfigError(f"{name} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError:
+            key = ""
+    if key is not None and not _KEY.fullmatch(key):
+        raise ConfigError(f"{name}: a key is letters, digits and punctuation of ASCII, without spaces.")
+    return key

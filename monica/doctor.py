@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from monica.config import Settings
-from monica.engine import SynthesisParams
+from monica.engine import SynthesisParams, speak
 from monica.engine.espeak import EspeakEngine
 from monica.engine.selection import choose_engine
 from monica.errors import ConfigError, MonicaError
@@ -62,7 +62,7 @@ def _espeak(settings: Settings) -> Finding:
     try:
         engine = EspeakEngine(settings)
         engine.load()
-        samples = engine.synthesize("Bonjour.", voice="", params=SynthesisParams(), seed=0, check=lambda: None)
+        samples = speak(engine, "Bonjour.", voice="", params=SynthesisParams(), seed=0)
     except (ConfigError, MonicaError, OSError) as error:
         return Finding("espeak", False, str(error), "Install again: make install")
     return Finding("espeak", True, f"{engine.model} says « Bonjour » in {len(samples) / engine.sample_rate:.2f} s")

@@ -3,8 +3,12 @@
 MonicaError                 500 internal
 ├── InvalidText             400 text_empty, text_too_long
 ├── InvalidRequest          422 json_invalid, request_invalid
+├── Unauthorized            401 unauthorized
+├── Forbidden               403 forbidden
 ├── UnknownVoice            404 voice_unknown
 ├── RequestTimeout          408 request_timeout
+├── NotAcceptable           406 not_acceptable
+├── HungUp                  499 client_hung_up, which nobody hears but the log
 ├── NotReady                503 model_loading, model_failed, shutting_down
 ├── Overloaded              503 overloaded
 ├── DeadlineExceeded        504 deadline_exceeded
@@ -50,12 +54,28 @@ class InvalidRequest(MonicaError):
     status, code = 422, "request_invalid"
 
 
+class Unauthorized(MonicaError):
+    status, code = 401, "unauthorized"
+
+
+class Forbidden(MonicaError):
+    status, code = 403, "forbidden"
+
+
 class UnknownVoice(MonicaError):
     status, code = 404, "voice_unknown"
 
 
 class RequestTimeout(MonicaError):
     status, code = 408, "request_timeout"
+
+
+class NotAcceptable(MonicaError):
+    status, code = 406, "not_acceptable"
+
+
+class HungUp(MonicaError):
+    status, code = 499, "client_hung_up"
 
 
 class NotReady(MonicaError):

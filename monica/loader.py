@@ -13,7 +13,7 @@ from typing import cast
 from monica import metrics
 from monica.cache import Store
 from monica.config import Settings
-from monica.engine import CloningEngine, Engine, Reference, SynthesisParams
+from monica.engine import CloningEngine, Engine, Reference, SynthesisParams, speak
 from monica.engine.selection import choose_engine
 from monica.errors import ConfigError, ModelUnavailable, MonicaError, NotReady
 from monica.voices import DEFAULT_VOICE, read_reference
@@ -27,6 +27,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 300.0
 class Status(StrEnum):
     LOADING = "loading"
     OK = "ok"
+    DEGRADED = "degraded"
     FAILED = "failed"
     STOPPING = "stopping"
 
@@ -34,13 +35,20 @@ class Status(StrEnum):
 class Loader:
     """The way from settings to an engine that is ready to speak.
 
-    engine: one to use instead of what the settings choose (tests).
+    engine: one to use instead of what the settings choose (tests). on_ready: called with it whenever it is ready.
     """
 
-    def __init__(self, settings: Settings, conditionals: Store, engine: Engine | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        conditionals: Store,
+        engine: Engine | None = None,
+        on_ready: Callable[[Engine], None] = lambda _: None,
+    ) -> None:
         self._settings = settings
         self._conditionals = conditionals
         self._given = engine
+        self._on_ready = on_ready
         self._engine: Engine | None = None
         self._stop = threading.Event()
         self.voices: dict[str, str] = {}  # name -> digest
@@ -123,6 +131,7 @@ class Loader:
         took = time.monotonic() - began
         metrics.model_load_seconds.set(took)
         self.loaded = True
+        self._on_ready(engine)
         if not self._stop.is_set():
             self.status, self.reason = Status.OK, None
             metrics.ready.set(1)
@@ -147,8 +156,8 @@ class Loader:
     def _warm_up(self, engine: Engine) -> None:
         began = time.monotonic()
         try:
-            samples = engine.synthesize(
-                WARM_UP_TEXT, voice=DEFAULT_VOICE, params=SynthesisParams(), seed=0, check=self._check_stop
+            samples = speak(
+                engine, WARM_UP_TEXT, voice=DEFAULT_VOICE, params=SynthesisParams(), seed=0, check=self._check_stop
             )
         except MonicaError as error:
             raise ModelUnavailable(f"The warm-up failed: {error}") from error

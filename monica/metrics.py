@@ -42,11 +42,29 @@ cache_lookups = Counter(
     ["cache", "result"],
 )
 cache_write_failures = Counter("monica_cache_write_failures_total", "Entries a cache could not keep.", ["cache"])
+cache_evictions = Counter("monica_cache_evictions_total", "Entries that went from a cache to make room.", ["cache"])
 cache_bytes = Gauge("monica_cache_bytes", "Bytes on disk in the cache of takes.")
 takes = Counter(
     "monica_takes_total",
-    "Takes by how they ended: ok, failed, deadline, abandoned, refused.",
+    "Takes by how they ended: ok, suspect (served with a fault, not kept), remade (bad, and made again), failed, "
+    "invalid, deadline, abandoned, refused.",
     ["outcome"],
+)
+takes_under_way = Gauge("monica_takes_under_way", "Takes the engine has begun, those set aside included.")
+requests_served = Counter(
+    "monica_requests_served_total",
+    "Sentences answered by lane (live, background) and cache (hit, miss, joined); not those of the embedded voice.",
+    ["lane", "cache"],
+)
+warm_phrases = Gauge(
+    "monica_warm_phrases",
+    "Phrases of the job that runs, by state (cached, made, failed, left); 0 where none runs.",
+    ["state"],
+)
+fallbacks = Counter(
+    "monica_fallbacks_total",
+    "Requests answered by the embedded voice because the engine did not, by the error they would have had.",
+    ["code"],
 )
 queue_depth = Gauge("monica_queue_depth", "Takes that wait for the engine.", ["lane"])
 ready = Gauge("monica_ready", "1 when the engine is ready to speak, else 0.")

@@ -1,125 +1,192 @@
-"""The owner of the engine thread: takes wait in two lanes, bounded, and are made one at a time, live ones first."""
+"""The owner of the engine thread: which takes wait, which are made now, and which are not to be made at all.
+
+Live takes go first: while there is one, background takes are set aside where they are, and go on from there. Between
+any two steps of the engine a take whose deadline has passed, or that nobody waits for any more, is dropped.
+"""
 
 from __future__ import annotations
 
-import logging
+import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 
 from monica import metrics
-from monica.errors import DeadlineExceeded, MonicaError, NotReady, Overloaded, SynthesisFailed
-from monica.takes import Abandoned, Lane, Take
-
-logger = logging.getLogger(__name__)
+from monica.engine import Engine
+from monica.errors import MonicaError, NotReady, Overloaded
+from monica.lanes import Lanes
+from monica.pace import Pace
+from monica.stage import Deliver, Outcome, Stage, miss
+from monica.takes import Lane, Take
 
 
 class Scheduler:
-    """Makes the takes that are submitted, by calling `perform` in a thread of its own.
+    """Makes the takes that are submitted, in a thread of its own.
 
-    perform: a take in, its WAV out; it calls `take.check()` between its steps.
-    queue_size: takes that may wait, both lanes together.
+    engine: returns the engine, once it is ready. queue_size: takes that may wait, both lanes together.
+    clock: monotonic seconds.
     """
 
-    def __init__(self, perform: Callable[[Take], bytes], queue_size: int) -> None:
-        self._perform = perform
-        self._queue_size = queue_size
-        self._lanes: dict[Lane, deque[Take]] = {lane: deque() for lane in Lane}
-        self._changed = threading.Condition()
-        self._busy = False
-        self._stopping = False
-        self._take_seconds = 1.0  # of the takes so far, a moving average
+    def __init__(
+        self,
+        engine: Callable[[], Engine],
+        deliver: Deliver,
+        queue_size: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()  # guards the lanes; never held while a take ends
+        self._lanes = Lanes(queue_size)
+        self.stage = Stage(engine, deliver, self._report, clock)
+        self._engine = engine
+        self._pace = Pace()
+        self._idle = True
+        self._refusing: MonicaError | None = None
+        self.turn_began: float | None = None
+        """When the engine thread began what it has not finished yet."""
+        self.wanted_since: float | None = None
+        """Since when takes wait or are under way, and none has ended well."""
         self.failures_in_a_row = 0
-        self.last_success: float | None = None  # monotonic seconds
+        self.last_success: float | None = None
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="engine", daemon=True).start()
 
     def submit(self, takes: list[Take]) -> None:
-        """Queue takes, all or none. Raises Overloaded where too many wait, NotReady while shutting down."""
+        """Queue takes of one lane and deadline, all or none.
+
+        Raises NotReady while shutting down, Overloaded where too many wait, or for too long.
+        """
         if not takes:
             return
         with self._changed:
-            if self._stopping:
-                metrics.takes.labels("refused").inc(len(takes))
-                raise NotReady("Monica is shutting down.", code="shutting_down", retry_after=5)
-            if self.depth() + len(takes) > self._queue_size:
-                self._drop_abandoned()
-            waiting = self.depth()
-            if waiting + len(takes) > self._queue_size:
-                metrics.takes.labels("refused").inc(len(takes))
-                # The queue moves on by one place a take: that is when trying again makes sense.
-                raise Overloaded(f"{waiting} sentences already wait.", retry_after=max(1, round(self._take_seconds)))
-            for take in takes:
-                self._lanes[take.lane].append(take)
-            self._count()
+            try:
+                gone = self._admit(takes)
+            except MonicaError:
+                metrics.takes.labels(Outcome.REFUSED).inc(len(takes))
+                raise
+            self.wanted_since = self.wanted_since or self._clock()
             self._changed.notify_all()
+        for take in gone:
+            error = Overloaded("Live sentences need the places of rehearsed ones.", retry_after=self.place_after())
+            self._report(take, Outcome.REFUSED, error)
 
     def depth(self) -> int:
         """Takes that wait for the engine."""
-        return sum(len(lane) for lane in self._lanes.values())
+        return len(self._lanes)
+
+    def seconds_for(self, characters: float) -> float | None:
+        """Estimate the time to get through so much text; None as long as no pace has been measured."""
+        return self._pace.seconds_for(characters) or None
 
     def refuse(self) -> None:
         """Take no more; what was submitted is still made."""
         with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
+            self._refusing = NotReady("Monica is shutting down.", code="shutting_down", retry_after=5)
 
     def drain(self, timeout: float) -> bool:
         """Wait until every submitted take has ended. Returns False where `timeout` seconds did not do."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._busy and self.depth() == 0, timeout)
+            return self._changed.wait_for(lambda: self._idle and not self._lanes, timeout)
+
+    def give_up(self, error: MonicaError) -> None:
+        """End every take with `error`, now and from now on: the engine thread does not come back."""
+        with self._changed:
+            self._refusing = error
+            takes = [*self._lanes.remove(lambda _: True), *self.stage.takes]
+        for take in takes:
+            self._report(take, Outcome.FAILED, error)
+
+    def turn(self) -> None:
+        """Do one turn of the engine thread: drop what is late, begin one take more, do a step with all of them."""
+        now = self.turn_began = self._clock()
+        with self._changed:
+            late = self._lanes.remove(lambda take: take.deadline <= now)
+        for take in late:
+            self._report(take, *miss(take))
+        self.stage.drop_late()
+        self._begin()
+        self.stage.step()
+        metrics.takes_under_way.set(len(self.stage.takes))
+        self._pace.turn(self._clock() - now, waiting=bool(self._lanes))
+        self.turn_began = None
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._busy = False
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: self.depth() > 0)
-                take = (self._lanes[Lane.LIVE] or self._lanes[Lane.BACKGROUND]).popleft()
-                self._busy = True
-                self._count()
-            take.context.run(self._make, take)
+                if not self._has_work():
+                    self._idle, self.wanted_since = True, None
+                    self._changed.notify_all()
+                    self._changed.wait_for(self._has_work)
+                    self._idle = False
+            self.turn()
 
-    def _make(self, take: Take) -> None:
-        began = time.monotonic()
-        metrics.queue_wait.labels(take.lane).observe(began - take.submitted)
-        try:
-            take.check()
-            wav = self._perform(take)
-        except Abandoned:
-            self._end(take, "abandoned", DeadlineExceeded("Nobody waits for this sentence any more."))
-        except DeadlineExceeded as error:
-            self._end(take, "deadline", error)
-        except MonicaError as error:
-            logger.error("take %.12s failed: %s", take.key, error)
-            self._end(take, "failed", error)
-        except Exception:
-            # The guard of the engine thread: whatever an engine throws, out of memory included,
-            # ends this take and not the thread.
-            logger.exception("take %.12s failed", take.key)
-            self._end(take, "failed", SynthesisFailed("The engine failed on this sentence."))
-        else:
-            self._take_seconds += 0.2 * (time.monotonic() - began - self._take_seconds)
-            self.failures_in_a_row, self.last_success = 0, time.monotonic()
-            metrics.takes.labels("ok").inc()
-            take.sound.set_result(wav)
+    def _has_work(self) -> bool:
+        return bool(self._lanes or self.stage.takes)
 
-    def _drop_abandoned(self) -> None:
-        for lane, waiting in self._lanes.items():
-            gone = [take for take in waiting if take.abandoned]  # once: another may be left meanwhile
-            self._lanes[lane] = deque(take for take in waiting if take not in gone)
-            for take in gone:
-                self._end(take, "abandoned", DeadlineExceeded("Nobody waits for this sentence any more."))
-        self._count()
+    def _begin(self) -> None:
+        """Choose the lane that plays, and begin one take of it if there is room: others wait for that no longer."""
+        take = None
+        with self._changed:
+            wanted = {take.lane for take in (*self._lanes, *self.stage.takes)}
+        if not wanted:
+            return
+        lane = Lane.LIVE if Lane.LIVE in wanted else Lane.BACKGROUND
+        self.stage.play(lane)
+        if self.stage.room:
+            with self._changed:
+                take = self._lanes.next(lane)
+        if take is not None:
+            if take.attempts == 1:
+                metrics.queue_wait.labels(lane).observe(self._clock() - take.submitted)
+            self.stage.begin(take)
 
-    def _end(self, take: Take, outcome: str, error: MonicaError) -> None:
-        if outcome == "failed":
-            self.failures_in_a_row += 1
+    def _admit(self, takes: list[Take]) -> list[Take]:
+        """Queue takes. Returns those that had to go for them."""
+        if self._refusing is not None:
+            raise self._refusing
+        now, deadline = self._clock(), takes[0].deadline
+        wait = self._expected_wait(takes[0].lane)
+        if now + wait > deadline:
+            message = f"The engine is busy for about {wait:.0f} s, longer than this sentence may wait."
+            raise Overloaded(message, retry_after=math.ceil(now + wait - deadline))
+        gone = self._lanes.add(takes)
+        if gone is None:
+            raise Overloaded(f"{len(self._lanes)} sentences already wait.", retry_after=self.place_after())
+        for take in takes:
+            take.submitted = now
+        return gone
+
+    def _expected_wait(self, lane: Lane) -> float:
+        """Estimate the seconds until a newcomer is begun."""
+        ahead = self._lanes.characters(lane)
+        if ahead == 0:
+            return 0.0
+        # What is under way is half said, on average.
+        under_way = sum(len(take.text) for take in self.stage.takes) / 2
+        return self._pace.seconds_for(ahead + under_way)
+
+    def place_after(self) -> int:
+        """Return the whole seconds after which one of the places is free."""
+        waiting = len(self._lanes)
+        each = self._lanes.characters(Lane.BACKGROUND) / waiting if waiting else 0
+        return max(1, math.ceil(self._pace.seconds_for(each)))
+
+    def _report(self, take: Take, outcome: Outcome, result: bytes | MonicaError | None) -> None:
         metrics.takes.labels(outcome).inc()
-        take.sound.set_exception(error)
-
-    def _count(self) -> None:
-        for lane, waiting in self._lanes.items():
-            metrics.queue_depth.labels(lane).set(len(waiting))
+        if result is None:
+            with self._changed:
+                self._lanes.put_back(take)
+            return
+        if outcome in (Outcome.OK, Outcome.SUSPECT):
+            self._pace.finish(len(take.text))
+            self.failures_in_a_row, self.last_success = 0, self._clock()
+            self.wanted_since = self.last_success
+        elif outcome is Outcome.FAILED:
+            self.failures_in_a_row += 1
+        if take.sound.done():  # given up while the engine was stuck, and now it is back
+            return
+        if isinstance(result, bytes):
+            take.sound.set_result(result)
+        else:
+            take.sound.set_exception(result)

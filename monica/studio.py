@@ -6,17 +6,23 @@ import logging
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
 
 from monica import metrics
-from monica.audio import encode_wav
+from monica.audio import encode_wav, wav_duration
 from monica.cache import Store
 from monica.engine import MAX_SEED, SynthesisParams
-from monica.errors import MonicaError, SynthesisFailed
+from monica.errors import MonicaError
+from monica.label import Label, Recipe
 from monica.loader import Loader
 from monica.scheduler import Scheduler
-from monica.takes import Lane, Take
+from monica.takes import Take, Waiter
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +31,8 @@ logger = logging.getLogger(__name__)
 class Order:
     """What to make: `text` as it will be said, under `key`; everything that changes the sound is in the key.
 
-    seed: None draws one. fresh: make it anew, and let it replace the kept one. keep: whether it may be kept.
+    seed: None draws one. fresh: make it anew, and let it replace the kept one.
+    recipe: what is said of it beside the kept sound, if anything is.
     """
 
     key: str
@@ -33,34 +40,36 @@ class Order:
     voice: str
     params: SynthesisParams
     seed: int | None
-    lane: Lane
     fresh: bool
-    keep: bool
+    recipe: Recipe | None = None
 
 
 class Studio:
     """The takes under way, and the store of those that ended well."""
 
-    def __init__(self, loader: Loader, store: Store, queue_size: int) -> None:
+    def __init__(
+        self, loader: Loader, store: Store, queue_size: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._loader = loader
         self._store = store
         self._under_way: dict[str, Take] = {}
+        self._recipes: WeakKeyDictionary[Take, Recipe] = WeakKeyDictionary()
         # Re-entrant: submitting a take may end abandoned ones, and each is forgotten here where it ends.
         self._lock = threading.RLock()
-        self.scheduler = Scheduler(self._make, queue_size)
+        self.scheduler = Scheduler(loader.ready_engine, self._deliver, queue_size, clock)
         metrics.cache_bytes.set(store.volume())
 
-    def takes(self, orders: list[Order], deadline: float) -> tuple[list[Take], str]:
+    def takes(self, orders: list[Order], waiter: Waiter) -> tuple[list[Take], str]:
         """Return takes to wait on, all of them or none, and the newest of whence they are: miss, joined, hit.
 
-        The caller leaves each of them. deadline: monotonic seconds. Raises NotReady or Overloaded.
+        The waiter leaves each of them. Raises NotReady or Overloaded.
         """
         takes, new, caches = [], [], set()
         with self._lock:
             for order in orders:
-                take, cache = self._find(order, deadline)
+                take, cache = self._find(order, waiter)
                 if take is None:
-                    take, cache = self._new(order, deadline), "miss"
+                    take, cache = self._new(order, waiter), "miss"
                     new.append(take)
                     self._under_way[order.key] = take
                 takes.append(take)
@@ -71,37 +80,35 @@ class Studio:
                 for take in new:
                     self._forget(take)
                 for take in takes:
-                    take.leave()
+                    take.leave(waiter)
                 raise
         for take in new:
             take.sound.add_done_callback(partial(self._forget, take))
         return takes, next(cache for cache in ("miss", "joined", "hit") if cache in caches)
 
-    def _find(self, order: Order, deadline: float) -> tuple[Take | None, str]:
+    def _find(self, order: Order, waiter: Waiter) -> tuple[Take | None, str]:
         if order.fresh:
             return None, "miss"
         under_way = self._under_way.get(order.key)
-        if under_way is not None and under_way.join(deadline=deadline, keep=order.keep):
+        if under_way is not None and under_way.join(waiter):
             return under_way, "joined"
         # Looked up here, under the lock: a take that has just ended is either under way or kept.
         kept = self._store.get(order.key, counted=False)
         return (None, "miss") if kept is None else (Take.finished(kept), "hit")
 
-    def _new(self, order: Order, deadline: float) -> Take:
-        return Take(
-            key=order.key,
-            text=order.text,
-            voice=order.voice,
-            params=order.params,
-            seed=secrets.randbelow(MAX_SEED + 1) if order.seed is None else order.seed,
-            lane=order.lane,
-            deadline=deadline,
-            keep=order.keep,
-        )
+    def _new(self, order: Order, waiter: Waiter) -> Take:
+        seed = secrets.randbelow(MAX_SEED + 1) if order.seed is None else order.seed
+        take = Take(order.key, order.text, order.voice, order.params, seed, (waiter,))
+        if order.recipe is not None:
+            self._recipes[take] = order.recipe
+        return take
 
-    def keep(self, key: str, wav: bytes) -> None:
-        """Keep a sound that was put together from takes."""
-        self._store.put(key, wav)
+    def keep(self, key: str, wav: bytes, recipe: Recipe | None = None, drawn: int | None = None) -> None:
+        """Keep a sound and what is known of it. drawn: the seed of a take; None where it was put together from them."""
+        if recipe is None:
+            self._store.put(key, wav)
+        else:
+            self._store.put(key, wav, Label(recipe, drawn, wav_duration(wav), time.time()).written())
         metrics.cache_bytes.set(self._store.volume())
 
     def _forget(self, take: Take, _sound: object = None) -> None:
@@ -109,19 +116,15 @@ class Studio:
             if self._under_way.get(take.key) is take:
                 del self._under_way[take.key]
 
-    def _make(self, take: Take) -> bytes:
-        """Make the WAV of a take; the engine thread's work."""
-        engine = self._loader.ready_engine()
-        began = time.monotonic()
-        samples = engine.synthesize(take.text, voice=take.voice, params=take.params, seed=take.seed, check=take.check)
-        if len(samples) == 0:
-            raise SynthesisFailed("The engine made no sound for this sentence.")
-        took, seconds = time.monotonic() - began, len(samples) / engine.sample_rate
+    def _deliver(self, take: Take, samples: NDArray[np.float32], took: float, flawless: bool) -> bytes:
+        """Make the WAV of a take, and keep it where it is flawless; the engine thread's work."""
+        rate = self._loader.ready_engine().sample_rate
+        seconds = len(samples) / rate
         metrics.real_time_factor.observe(took / seconds)
         with metrics.stage_duration.labels("encode").time():
-            wav = encode_wav(samples, engine.sample_rate)
-        if take.keep:
-            self.keep(take.key, wav)
+            wav = encode_wav(samples, rate)
+        if take.keep and flawless:
+            self.keep(take.key, wav, self._recipes.get(take), take.seed)
         logger.info(
             "take %.12s: %d characters, %.2f s of audio in %.2f s, seed %d",
             take.key, len(take.text), seconds, took, take.seed,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextvars
+import math
 import time
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Lock
 
 from monica.engine import SynthesisParams
 from monica.errors import DeadlineExceeded
+
+Patience = Callable[["Future[bytes]", float], None]
+"""How someone waits: returns once the future is done or so many seconds have passed; raises where he has gone."""
 
 
 class Lane(StrEnum):
@@ -21,17 +25,23 @@ class Lane(StrEnum):
     BACKGROUND = "background"
 
 
-class Abandoned(Exception):
-    """Nobody waits for the take any more."""
+@dataclass(eq=False, frozen=True, slots=True)
+class Waiter:
+    """Someone who waits for takes.
+
+    deadline: monotonic seconds. keep: whether what he waits for may be kept.
+    """
+
+    deadline: float
+    lane: Lane = Lane.LIVE
+    keep: bool = True
 
 
 @dataclass(eq=False)
 class Take:
-    """What to say and how, who waits for it and until when.
+    """What to say and how, and who waits for it.
 
-    deadline: monotonic seconds; the latest of those who wait.
-    keep: whether the finished take goes into the cache.
-    sound: the WAV, or the error it ended with.
+    sound: the WAV, or the error it ended with. submitted: when. attempts: the present one included.
     """
 
     key: str
@@ -39,55 +49,64 @@ class Take:
     voice: str
     params: SynthesisParams
     seed: int
-    lane: Lane
-    deadline: float
-    keep: bool
+    waiters: tuple[Waiter, ...]
     sound: Future[bytes] = field(default_factory=Future)
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
-    submitted: float = field(default_factory=time.monotonic)
-    _waiters: int = 1
+    submitted: float = 0.0
+    attempts: int = 1
     _lock: Lock = field(default_factory=Lock)
 
     @classmethod
     def finished(cls, wav: bytes) -> Take:
         """Return a take that has already ended well."""
-        take = cls("", "", "", SynthesisParams(), 0, Lane.LIVE, time.monotonic(), keep=False)
+        take = cls("", "", "", SynthesisParams(), 0, ())
         take.sound.set_result(wav)
         return take
 
-    def join(self, *, deadline: float, keep: bool) -> bool:
+    def join(self, waiter: Waiter) -> bool:
         """Wait on this take too. Returns False where it was abandoned already, and cannot be joined."""
         with self._lock:
-            if self._waiters == 0:
+            if self.abandoned:
                 return False
-            self._waiters += 1
-            self.deadline = max(self.deadline, deadline)
-            self.keep = self.keep or keep
+            self.waiters += (waiter,)
             return True
 
-    def wait(self, deadline: float) -> bytes:
-        """Wait for the sound until `deadline`.
-
-        Raises DeadlineExceeded, or the error the take ended with.
-        """
-        try:
-            return self.sound.result(timeout=max(0.0, deadline - time.monotonic()))
-        except FutureTimeoutError:
-            raise DeadlineExceeded("The deadline passed before the sentence was made.") from None
-
-    def leave(self) -> None:
-        """Wait no more. Called once by each who made or joined the take, whatever came of it."""
+    def leave(self, waiter: Waiter) -> None:
+        """Wait no more, whatever came of it."""
         with self._lock:
-            self._waiters -= 1
+            self.waiters = tuple(other for other in self.waiters if other is not waiter)
 
     @property
     def abandoned(self) -> bool:
         """Whether nobody waits for it any more."""
-        return self._waiters == 0
+        return not self.waiters
 
-    def check(self) -> None:
-        """End the take where its deadline has passed or nobody waits for it: called between the engine's steps."""
-        if time.monotonic() > self.deadline:
-            raise DeadlineExceeded("The deadline passed while the sentence was being made.")
-        if self.abandoned:
-            raise Abandoned
+    @property
+    def lane(self) -> Lane:
+        """Live as soon as one of those who wait is."""
+        return Lane.LIVE if any(waiter.lane is Lane.LIVE for waiter in self.waiters) else Lane.BACKGROUND
+
+    @property
+    def deadline(self) -> float:
+        """Monotonic seconds; the latest of those who wait."""
+        return max((waiter.deadline for waiter in self.waiters), default=-math.inf)
+
+    @property
+    def keep(self) -> bool:
+        """Whether the finished take may go into the cache."""
+        return any(waiter.keep for waiter in self.waiters)
+
+    def wait(self, deadline: float, patience: Patience) -> bytes:
+        """Wait for the sound until `deadline`.
+
+        Raises DeadlineExceeded, the error the take ended with, or what `patience` raises.
+        """
+        patience(self.sound, max(0.0, deadline - time.monotonic()))
+        if not self.sound.done():
+            raise DeadlineExceeded("The deadline passed before the sentence was made.")
+        return self.sound.result()
+
+
+def stay(sound: Future[bytes], seconds: float) -> None:
+    """Wait without ever going: the patience of a caller in this process."""
+    wait([sound], seconds)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import gunicorn.util
 from gunicorn import glogging
 from gunicorn.arbiter import Arbiter
-from gunicorn.workers import gthread
+from gunicorn.workers import base, gthread
 
 from monica.errors import ConfigError
 
@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_BYTE_S = 0.05
 STALL_S = 10
-_STALL = struct.pack("ll", STALL_S, 0)  # struct timeval
+UNREAD_S = 60
+LOST = 70  # EX_SOFTWARE; neither of the two that make gunicorn's master stop
 
 
 class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
@@ -38,20 +39,34 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
         if not conn.initialized:
             if not conn.wait_for_data(FIRST_BYTE_S):
                 return gthread._DEFER
-            # A client that stalls in the middle of its request frees its thread again. Not settimeout:
-            # that makes the socket non-blocking, and the answer leaves it in pieces.
-            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _STALL)
+            # A client that stalls in the middle of its request, or reads nothing of its answer, frees its thread
+            # again. Not settimeout: that makes the socket non-blocking, and the answer leaves it in pieces.
+            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(STALL_S))
+            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(UNREAD_S))
         return super().handle(conn)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         # In a thread: a signal handler must not wait, nor take a lock that its own thread may hold.
         threading.Thread(target=self._drain, args=(sig, frame), name="drain", daemon=True).start()
 
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        app = getattr(self, "wsgi", None)
+        if app is not None:
+            app.extensions["warmer"].close()  # no thread that signals interrupt has any of its locks
+        # Not gthread's own, which shuts its pool of threads down: the main thread, which this signal interrupts, may be
+        # in the middle of submitting to that, with its lock.
+        base.Worker.handle_quit(self, sig, frame)
+
     def _drain(self, sig: int, frame: Any) -> None:
         app = getattr(self, "wsgi", None)  # not there yet where the signal comes while starting
         if app is not None:
+            app.extensions["warmer"].close()
             app.extensions["announcer"].drain(self.cfg.graceful_timeout)
         super().handle_exit(sig, frame)
+
+
+def _timeval(seconds: int) -> bytes:
+    return struct.pack("ll", seconds, 0)
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
@@ -79,6 +94,12 @@ def write_error(sock: socket.socket, status: int, reason: str, _message: str) ->
 
 
 gunicorn.util.write_error = write_error
+
+
+def end(_reason: str) -> NoReturn:
+    """End the worker at once; gunicorn's master starts another, in a process with no past. From any thread."""
+    sys.stderr.flush()
+    os._exit(LOST)
 
 
 def halt(error: ConfigError) -> NoReturn:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
-from numpy.typing import NDArray
 
-from monica.engine import Check, SynthesisParams
+from monica.engine import SynthesisParams, Utterance
+from monica.errors import MonicaError
 from monica.loader import WARM_UP_TEXT
 
 
+class ToyUtterance(Utterance):
+    def __init__(self, text: str, seed: int) -> None:
+        super().__init__()
+        self.text, self.seed = text, seed
+
+
 class ToyEngine:
-    """Ten milliseconds of tone a character. `gate`: cleared, takes wait in the engine until it is set again."""
+    """Sixty milliseconds of tone a character. `gate`: cleared, takes wait in the engine until it is set again."""
 
     name = "espeak"
     device = "cpu"
@@ -20,6 +27,7 @@ class ToyEngine:
     model = "toy"
     sample_rate = 8000
     fingerprint = "toy 1"
+    slots = 1
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -30,23 +38,44 @@ class ToyEngine:
         self.fail_with: Exception | None = None
         self.fail_load_with: list[Exception] = []
         self.silent = False
+        self.under_way: list[ToyUtterance] = []
+        self.paused: list[Utterance] = []
 
     def load(self) -> None:
         if self.fail_load_with:
             raise self.fail_load_with.pop(0)
 
-    def synthesize(
-        self, text: str, *, voice: str, params: SynthesisParams, seed: int, check: Check
-    ) -> NDArray[np.float32]:
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+        utterance = ToyUtterance(text, seed)
+        self.under_way.append(utterance)
         if text != WARM_UP_TEXT:
             self.spoken.append(text)
             self.seeds.append(seed)
             self.began.release()
-            while not self.gate.wait(0.005):
-                check()
-            check()
-            if self.fail_with is not None:
-                raise self.fail_with
-        length = 0 if self.silent and text != WARM_UP_TEXT else 80 * len(text)
-        tone = 0.1 * np.sin(np.arange(length, dtype=np.float32) * (1 + seed % 7) / 10)
-        return tone.astype(np.float32)
+        return utterance
+
+    def step(self) -> None:
+        for utterance in [each for each in self.under_way if each not in self.paused]:
+            if utterance.text != WARM_UP_TEXT:
+                if not self.gate.is_set():
+                    time.sleep(0.005)
+                    continue
+                if isinstance(self.fail_with, MonicaError):
+                    utterance.error = self.fail_with
+                    continue
+                if self.fail_with is not None:
+                    raise self.fail_with
+            length = 480 * len(utterance.text)
+            tone = 0.1 * np.sin(np.arange(length) * (1 + utterance.seed % 7) / 10)
+            silent = self.silent and utterance.text != WARM_UP_TEXT
+            utterance.samples = (0 * tone if silent else tone).astype(np.float32)
+
+    def pause(self, utterance: Utterance) -> None:
+        self.paused.append(utterance)
+
+    def resume(self, utterance: Utterance) -> None:
+        self.paused.remove(utterance)
+
+    def drop(self, utterance: Utterance) -> None:
+        self.under_way = [each for each in self.under_way if each is not utterance]
+        self.paused = [each for each in self.paused if each is not utterance]

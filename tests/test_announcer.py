@@ -151,6 +151,23 @@ def test_queue_full_is_refused(settings: Settings, pool: ThreadPoolExecutor) -> 
     assert announcer.announce(SpeechRequest("one too many")).cache == "miss"
 
 
+def test_so_many_may_wait_for_one_take_and_no_more(settings: Settings, pool: ThreadPoolExecutor) -> None:
+    """Else they would take every thread, and nobody could ask how Monica is."""
+    toy = ToyEngine()
+    background = Background(started(replace(settings, queue_size=2, threads=4), toy), toy, pool)
+    waiting = [background.occupy(), *(background.ask(SpeechRequest("occupied")) for _ in range(4))]
+    (take,) = background.announcer._studio._under_way.values()
+    until = time.monotonic() + 20
+    while len(take.waiters) < len(waiting):
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    with pytest.raises(Overloaded, match="Too many requests already wait"):
+        background.announcer.announce(SpeechRequest("occupied"))
+    toy.gate.set()
+    assert {future.result().cache for future in waiting} <= {"miss", "joined", "hit"}
+    assert background.announcer.announce(SpeechRequest("another")).cache == "miss"
+
+
 def test_deadline_in_the_engine(settings: Settings, toy: ToyEngine) -> None:
     announcer = started(replace(settings, deadline_s=0.1), toy)
     toy.gate.clear()
@@ -186,7 +203,7 @@ def test_a_failure_is_the_takes_alone(announcer: Announcer, toy: ToyEngine) -> N
 
 def test_no_sound_is_a_failure_not_an_empty_wav(announcer: Announcer, toy: ToyEngine) -> None:
     toy.silent = True
-    with pytest.raises(SynthesisFailed, match="no sound"):
+    with pytest.raises(SynthesisFailed, match="silent"):
         announcer.announce(SpeechRequest("hello"))
 
 
@@ -241,7 +258,7 @@ def test_loading_then_failing_then_ready(settings: Settings, toy: ToyEngine, mon
     with pytest.raises(NotReady) as caught:
         announcer.announce(SpeechRequest("hello"))
     assert (caught.value.code, caught.value.retry_after) == ("model_loading", 5)
-    announcer.start(on_config_error=lambda error: pytest.fail(str(error)))
+    announcer.start(on_config_error=lambda error: pytest.fail(str(error)), on_lost=pytest.fail)
     codes = set()
     until = time.monotonic() + 10
     while announcer.health()["status"] != "ok":
@@ -265,7 +282,7 @@ def test_a_shutdown_while_loading_is_no_failure(
         raise ModelUnavailable("Monica is shutting down.")
 
     monkeypatch.setattr(toy, "load", load)
-    announcer.start(on_config_error=lambda error: pytest.fail(str(error)))
+    announcer.start(on_config_error=lambda error: pytest.fail(str(error)), on_lost=pytest.fail)
     until = time.monotonic() + 5
     while any(thread.name == "loader" for thread in threading.enumerate()):
         assert time.monotonic() < until

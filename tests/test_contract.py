@@ -50,6 +50,7 @@ def test_the_backends_call_gives_a_wav(call: Call) -> None:
     assert answer.headers["X-Monica-Cache"] == "miss"
     assert answer.headers["X-Monica-Engine"] == "espeak"
     assert re.fullmatch(r'"[0-9a-f]{64}"', answer.headers["ETag"])
+    assert "Cache-Control" not in answer.headers
 
 
 def test_the_size_in_the_header_is_the_size_of_the_sound(call: Call) -> None:
@@ -73,8 +74,13 @@ def test_what_changes_the_take_changes_its_key(call: Call, other: dict[str, Any]
     assert say(call).headers["ETag"] != say(call, **other).headers["ETag"]
 
 
-def test_priority_does_not_change_the_key(call: Call) -> None:
-    assert say(call).headers["ETag"] == say(call, priority="background").headers["ETag"]
+@pytest.mark.parametrize("other", [{"priority": "background"}, {"fallback": False}])
+def test_what_does_not_change_the_take_does_not_change_its_key(call: Call, other: dict[str, Any]) -> None:
+    assert say(call).headers["ETag"] == say(call, **other).headers["ETag"]
+
+
+def test_the_deadline_does_not_change_the_key(call: Call) -> None:
+    assert say(call).headers["ETag"] == say(call, {"X-Deadline-Ms": "30000"}).headers["ETag"]
 
 
 def test_no_cache_makes_a_new_take(call: Call) -> None:
@@ -213,6 +219,10 @@ def test_wrong_content_type(call: Call, content_type: str) -> None:
         ("temperature", 1e999),
         ("priority", "urgent"),
         ("priority", 1),
+        ("fallback", "false"),
+        ("fallback", 0),
+        ("fallback", 1),
+        ("fallback", None),
         ("txt", "typo"),
         ("Text", "typo"),
     ],
@@ -238,6 +248,8 @@ def test_text_is_required(call: Call) -> None:
         {"cfg_weight": 1, "temperature": 5},
         {"priority": "background"},
         {"priority": "live", "voice": "monica"},
+        {"fallback": False},
+        {"fallback": True},
     ],
 )
 def test_valid_ends_of_the_ranges(call: Call, params: dict[str, Any]) -> None:
@@ -250,6 +262,7 @@ def test_health(call: Call) -> None:
     health = answer.json
     assert (health["status"], health["device"], health["model_loaded"]) == ("ok", "cpu", True)
     assert (health["engine"], health["voice"], health["reason"]) == ("espeak", "monica", None)
+    assert health["fallback"] is None
     assert health["model"].startswith("espeak-ng")
     assert health["uptime_s"] >= 0
     assert (health["queue_depth"], health["failures_in_a_row"]) == (0, 0)
@@ -272,6 +285,9 @@ def test_openapi_and_docs(call: Call) -> None:
     spec = call("GET", "/openapi.json").json
     assert spec["openapi"].startswith("3.1")
     assert {"/blabla", "/health", "/health/live", "/metrics"} <= set(spec["paths"])
+    (deadline,) = spec["paths"]["/blabla"]["post"]["parameters"]
+    assert (deadline["in"], deadline["name"], deadline["required"]) == ("header", "X-Deadline-Ms", False)
+    assert deadline["schema"] == {"type": "integer", "minimum": 1, "maximum": 3_600_000}
     page = call("GET", "/docs")
     assert page.status == 200
     sources = re.findall(r'(?:src|href)="([^"]+)"', page.body.decode())

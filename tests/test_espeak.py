@@ -10,9 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from monica.config import LANGUAGES, Settings
-from monica.engine import SynthesisParams
+from monica.engine import SynthesisParams, speak
 from monica.engine.espeak import EspeakEngine
-from monica.errors import DeadlineExceeded
 from tests.server import ROOT
 
 
@@ -24,7 +23,7 @@ def engine() -> EspeakEngine:
 
 
 def say(engine: EspeakEngine, text: str) -> NDArray[np.float32]:
-    return engine.synthesize(text, voice="monica", params=SynthesisParams(), seed=0, check=lambda: None)
+    return speak(engine, text, voice="monica", params=SynthesisParams(), seed=0)
 
 
 def test_it_speaks(engine: EspeakEngine) -> None:
@@ -56,24 +55,25 @@ def test_threads_do_not_mix_their_sounds(engine: EspeakEngine) -> None:
     texts = ["oui " * (1 + n) for n in range(24)]
     alone = [len(say(engine, text)) for text in texts]
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(lambda text: len(say(engine, text)), texts))
+        together = list(pool.map(lambda text: len(say(EspeakEngine(Settings()), text)), texts))
     assert together == pytest.approx(alone, abs=100)  # espeak-ng itself varies by a few samples
     assert min(b - a for a, b in itertools.pairwise(alone)) > 200
 
 
-def test_check_ends_it_in_the_middle(engine: EspeakEngine) -> None:
-    calls = 0
-
-    def check() -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 3:
-            raise DeadlineExceeded("late")
-
-    with pytest.raises(DeadlineExceeded):
-        engine.synthesize("Bonjour. " * 200, voice="monica", params=SynthesisParams(), seed=0, check=check)
-    assert calls == 3
-    assert len(say(engine, "Et la suite ?")) > 5000
+def test_a_paused_text_waits_and_a_dropped_one_is_never_said(engine: EspeakEngine) -> None:
+    first, second, third = (
+        engine.begin(text, voice="monica", params=SynthesisParams(), seed=0) for text in ("Un.", "Deux.", "Trois.")
+    )
+    engine.pause(first)
+    engine.drop(second)
+    engine.step()
+    assert (first.done, second.done, third.done) == (False, False, True)
+    engine.step()
+    assert not first.done
+    engine.resume(first)
+    engine.step()
+    assert first.done
+    engine.drop(first)
 
 
 @pytest.mark.parametrize(

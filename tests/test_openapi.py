@@ -18,8 +18,9 @@ from tests.conftest import started
 
 
 def _app() -> Flask:
-    folder = tempfile.mkdtemp(prefix="pytest-openapi-")
-    return create_app(announcer=started(Settings(engine="espeak", cache_dir=Path(folder))))
+    folder = Path(tempfile.mkdtemp(prefix="pytest-openapi-"))
+    # The longest deadline there is, so that every X-Deadline-Ms the document allows is allowed.
+    return create_app(announcer=started(Settings(engine="espeak", cache_dir=folder, deadline_s=3600)))
 
 
 schema = schemathesis.openapi.from_wsgi("/openapi.json", _app())

@@ -10,12 +10,15 @@ import flask_swagger_ui
 from flask import Blueprint, Flask
 
 from monica.announcer import Announcer
-from monica.api import access, errors
+from monica.api import access, auth, errors
 from monica.api.health import health
+from monica.api.jobs import jobs
 from monica.api.metrics import metrics
+from monica.api.openai import openai
 from monica.api.schemas import ErrorSchema
 from monica.api.text import text
 from monica.api.tts import tts
+from monica.warmer import Warmer
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -41,12 +44,14 @@ def build(announcer: Announcer, version: str) -> Flask:
         OPENAPI_SWAGGER_UI_PATH="/docs",
         OPENAPI_SWAGGER_UI_URL="/docs/assets/",
         OPENAPI_SWAGGER_UI_CONFIG={"deepLinking": True, "tryItOutEnabled": True},
+        API_SPEC_OPTIONS={"components": {"securitySchemes": auth.SECURITY_SCHEMES}},
     )
     app.extensions["announcer"] = announcer
+    app.extensions["warmer"] = Warmer(announcer)
     access.register(app)
     errors.register(app)
     api = Api(app)
-    for blueprint in (tts, text, health, metrics):
+    for blueprint in (tts, openai, text, jobs, health, metrics):
         api.register_blueprint(blueprint)
     # Swagger UI's files come in a wheel: the page needs nothing from another host.
     assets = Path(os.fspath(flask_swagger_ui.__file__)).parent / "dist"

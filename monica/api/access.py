@@ -15,7 +15,7 @@ from monica.logs import request_id
 logger = logging.getLogger("monica.access")
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_QUIET = {"/health", "/health/live", "/metrics"}  # asked every few seconds, for ever
+_QUIET = {"/health", "/health/live", "/metrics", "/v1/jobs/<string:job_id>"}  # asked every few seconds, for ever
 
 
 def register(app: Flask) -> None:
@@ -31,7 +31,7 @@ def register(app: Flask) -> None:
         response.headers["X-Request-Id"] = request_id.get()
         endpoint = request.url_rule.rule if request.url_rule else "none"
         metrics.request_duration.labels(endpoint, response.status_code).observe(took)
-        level = logging.DEBUG if request.path in _QUIET else logging.INFO
+        level = logging.DEBUG if endpoint in _QUIET and request.method == "GET" else logging.INFO
         # The path may hold anything; what it is logged as holds no line break.
         logger.log(
             level,

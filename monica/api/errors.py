@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from monica.errors import MonicaError
@@ -16,7 +16,7 @@ _FRAMEWORK = {
     400: ("request_invalid", "The request cannot be read."),
     404: ("not_found", "There is nothing at this path."),
     405: ("method_not_allowed", "This path does not answer to this method."),
-    413: ("body_too_large", "The body is larger than 64 KiB."),
+    413: ("body_too_large", "The body is too large."),
 }
 
 
@@ -32,12 +32,16 @@ def register(app: Flask) -> None:
         response = respond(error.status, error.code, error.message, error.param)
         if error.status == 503:
             response.headers["Retry-After"] = str(error.retry_after or 5)
+        if error.status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
     @app.errorhandler(HTTPException)
     def framework_error(error: HTTPException) -> Response:
         status = error.code or 500
         code, message = _FRAMEWORK.get(status, ("http_error", f"{error.name}."))
+        if status == 413:
+            message = f"The body is larger than {(request.max_content_length or 0) // 1024} KiB."
         response = respond(status, code, message)
         for name, value in error.get_headers():
             if name == "Allow":

@@ -14,13 +14,13 @@ health = flask_smorest.Blueprint("health", __name__, description="Health")
 
 
 @health.route("/health", methods=["GET"])
-@health.response(200, HealthSchema, description="Ready to speak.")
+@health.response(200, HealthSchema, description="Ready to speak; where it is `degraded`, `reason` says why.")
 @health.alt_response(503, schema=HealthSchema, description="Not ready; `reason` says why.")
 def ready() -> tuple[dict[str, Any], int]:
     """Tell whether Monica is ready to speak. Never waits on the engine."""
     announcer: Announcer = current_app.extensions["announcer"]
     state = announcer.health()
-    return state, 200 if state["status"] == "ok" else 503
+    return state, 200 if state["status"] in ("ok", "degraded") else 503
 
 
 @health.route("/health/live", methods=["GET"])

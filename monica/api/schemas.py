@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -18,6 +19,10 @@ from monica.takes import Lane
 from monica.voices import DEFAULT_VOICE
 
 DEFAULTS = SynthesisParams()
+DEADLINE_HEADER = "X-Deadline-Ms"
+LONGEST_DEADLINE_MS = 3_600_000  # what MONICA_DEADLINE_S may be at most
+
+_MILLISECONDS = re.compile(r"[1-9][0-9]{0,6}")
 
 
 class Number(ma.fields.Float):
@@ -36,6 +41,15 @@ class Whole(ma.fields.Integer):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.make_error("invalid", input=value)
         return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Truth(ma.fields.Boolean):
+    """A JSON boolean; marshmallow's own takes "false" and 0 as well."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
 
 
 class SpeechSchema(ma.Schema):
@@ -83,6 +97,13 @@ class SpeechSchema(ma.Schema):
         load_default=Lane.LIVE,
         metadata={"description": "Live takes go before background ones."},
     )
+    fallback = Truth(
+        load_default=True,
+        metadata={
+            "description": "Whether the embedded voice may stand in where the engine fails, is not ready, too busy or "
+            "too slow, if MONICA_FALLBACK is set; never for background takes. false: the error rather than that voice."
+        },
+    )
 
     @ma.post_load
     def _make(self, data: dict[str, Any], **_: Any) -> SpeechRequest:
@@ -92,7 +113,12 @@ class SpeechSchema(ma.Schema):
             temperature=data["temperature"],
         )
         return SpeechRequest(
-            text=data["text"], voice=data["voice"], seed=data["seed"], params=params, lane=data["priority"]
+            text=data["text"],
+            voice=data["voice"],
+            seed=data["seed"],
+            params=params,
+            lane=data["priority"],
+            fallback=data["fallback"],
         )
 
 
@@ -140,17 +166,26 @@ def error_responses(codes: dict[str, str]) -> dict[str, Any]:
 
 
 class HealthSchema(ma.Schema):
-    status = ma.fields.String(required=True, validate=ma.validate.OneOf(["loading", "ok", "failed", "stopping"]))
+    status = ma.fields.String(
+        required=True,
+        validate=ma.validate.OneOf(["loading", "ok", "degraded", "failed", "stopping"]),
+        metadata={"description": "degraded: it speaks, but something is wrong, and `reason` says what."},
+    )
     device = ma.fields.String(required=True)
     model_loaded = ma.fields.Boolean(required=True)
     engine = ma.fields.String(required=True)
     model = ma.fields.String(allow_none=True)
     voice = ma.fields.String(required=True)
+    fallback = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The engine that stands in for this one where it cannot speak; null: none does."},
+    )
     uptime_s = ma.fields.Float(required=True)
     queue_depth = ma.fields.Integer(required=True)
     last_success_s = ma.fields.Float(allow_none=True, metadata={"description": "Seconds since a take last ended well."})
     failures_in_a_row = ma.fields.Integer(required=True)
-    reason = ma.fields.String(allow_none=True, metadata={"description": "Why it is not ready."})
+    reason = ma.fields.String(allow_none=True, metadata={"description": "Why the status is not `ok`."})
 
 
 class LiveSchema(ma.Schema):
@@ -174,28 +209,45 @@ def read_body(request: Request) -> bytes:
 @lru_cache(maxsize=256)  # a phrase that is asked for again has the same body
 def parse_speech(body: bytes) -> SpeechRequest:
     """Make a request of a JSON body. Raises InvalidRequest with the first field that is wrong."""
-    request: SpeechRequest = _load(_SPEECH, body)
+    request: SpeechRequest = validate(_SPEECH, decode(body))
     return request
+
+
+def parse_deadline(header: str, longest_s: float) -> float:
+    """Read X-Deadline-Ms. Returns seconds. Raises InvalidRequest where it is none, or longer than `longest_s`."""
+    longest = round(1000 * longest_s)
+    if not _MILLISECONDS.fullmatch(header) or int(header) > longest:
+        message = f"{DEADLINE_HEADER} must be a whole number of milliseconds, 1 to {longest}."
+        raise InvalidRequest(message, param=DEADLINE_HEADER)
+    return int(header) / 1000
 
 
 def parse_text(body: bytes) -> str:
     """Read the text of a JSON body. Raises InvalidRequest with the first field that is wrong."""
-    return str(_load(_TEXT, body)["text"])
+    return str(validate(_TEXT, decode(body))["text"])
 
 
-def _load(schema: ma.Schema, body: bytes) -> Any:
+def decode(body: bytes) -> dict[str, Any]:
+    """Read a JSON object. Raises InvalidRequest."""
     try:
         fields = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest("The body is not JSON.", code="json_invalid") from error
     if not isinstance(fields, dict):
         raise InvalidRequest("The body must be a JSON object.", code="json_invalid")
+    return fields
+
+
+def validate(schema: ma.Schema, fields: dict[str, Any]) -> Any:
+    """Make of the fields of a body what the schema makes. Raises InvalidRequest with the first one that is wrong."""
     try:
         return schema.load(fields)
     except ma.ValidationError as error:
         field, found = next(iter(error.messages_dict.items()))
-        message = found[0] if isinstance(found, list) else found
-        raise InvalidRequest(f"{field}: {message}", param=str(field)) from error
+        while isinstance(found, dict):  # in a list, by position
+            position, found = next(iter(found.items()))
+            field = f"{field}[{position}]"
+        raise InvalidRequest(f"{field}: {found[0]}", param=str(field)) from error
 
 
 def _refuse_constant(name: str) -> NoReturn:

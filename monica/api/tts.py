@@ -9,14 +9,26 @@ import flask_smorest
 from flask import Response, current_app, g, request
 
 from monica import metrics
-from monica.announcer import Announcer
-from monica.api.schemas import SpeechSchema, error_responses, parse_speech, read_body
+from monica.announcer import Announcer, SpeechRequest
+from monica.api.client import Client
+from monica.api.media import answer, choose_format
+from monica.api.schemas import (
+    DEADLINE_HEADER,
+    LONGEST_DEADLINE_MS,
+    SpeechSchema,
+    error_responses,
+    parse_deadline,
+    parse_speech,
+    read_body,
+)
+from monica.errors import NotReady
+from monica.formats import Format
 
 tts = flask_smorest.Blueprint("tts", __name__, description="Speech")
 
 _TEXT = {"schema": {"type": "string"}}
 _HEADERS = {
-    "Content-Disposition": _TEXT | {"description": 'inline; filename="monica.wav"'},
+    "Content-Disposition": _TEXT | {"description": 'inline; filename="monica.wav"; the suffix is that of the format.'},
     "X-Generation-Time": _TEXT | {"description": "Seconds this request took, as 2.34s."},
     "X-Audio-Duration": _TEXT | {"description": "Seconds of sound, as 3.12s."},
     "X-Monica-Cache": {
@@ -24,7 +36,22 @@ _HEADERS = {
         "description": "joined: another request was already making it.",
     },
     "X-Monica-Engine": {"schema": {"type": "string", "enum": ["chatterbox", "espeak"]}},
-    "ETag": _TEXT | {"description": "The take's key; sent back as If-None-Match it gives 304."},
+    "ETag": _TEXT
+    | {
+        "description": "The take's key, with the suffix of a format but WAV; sent back as If-None-Match it gives 304. "
+        "Absent where the embedded voice stood in: what it said is kept nowhere."
+    },
+    "Vary": _TEXT | {"description": "Accept"},
+    "Cache-Control": _TEXT | {"description": "`no-store` where the embedded voice stood in, else absent."},
+}
+_DEADLINE = {
+    "in": "header",
+    "name": DEADLINE_HEADER,
+    "required": False,
+    "schema": {"type": "integer", "minimum": 1, "maximum": LONGEST_DEADLINE_MS},
+    "description": "Whole milliseconds after which the caller has no use for the answer: then it is 504. "
+    "At most the server's own deadline, MONICA_DEADLINE_S.",
+    "example": 8000,
 }
 _BODY = {"required": True, "content": {"application/json": {"schema": SpeechSchema}}}
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
@@ -32,6 +59,7 @@ _OTHER_RESPONSES = error_responses(
     {
         "400": "text_empty, text_too_long",
         "404": "voice_unknown",
+        "406": "not_acceptable",
         "408": "request_timeout",
         "413": "body_too_large",
         "422": "json_invalid, request_invalid",
@@ -49,10 +77,10 @@ _OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is 
     200,
     {"type": "string", "contentMediaType": "audio/wav"},
     content_type="audio/wav",
-    description="The sentence, mono 16-bit PCM.",
+    description="The sentence: mono 16-bit PCM in a WAV, or what Accept asks for: flac, mp3, opus, aac, pcm.",
     headers=_HEADERS,
 )
-@tts.doc(requestBody=_BODY, responses=_OTHER_RESPONSES)
+@tts.doc(requestBody=_BODY, parameters=[_DEADLINE], responses=_OTHER_RESPONSES)
 def blabla() -> Response:
     """Speak a sentence. `Cache-Control: no-cache` makes a new take, `no-store` keeps none."""
     announcer: Announcer = current_app.extensions["announcer"]
@@ -60,23 +88,36 @@ def blabla() -> Response:
     if "Cache-Control" in request.headers:
         asked = request.cache_control
         speech = replace(speech, fresh="no-cache" in asked, keep="no-store" not in asked)
+    if DEADLINE_HEADER in request.headers:
+        allowed = parse_deadline(request.headers[DEADLINE_HEADER], announcer.settings.deadline_s)
+        speech = replace(speech, deadline_s=allowed)
+    format = choose_format(request.accept_mimetypes)
     if "If-None-Match" in request.headers and not speech.fresh:
-        key = announcer.key_of(speech)
-        if request.if_none_match.contains_weak(key) and not request.if_none_match.star_tag:
-            return Response(status=304, headers={"ETag": f'"{key}"'})
-    said = announcer.announce(speech)
+        etag = _etag_he_has(announcer, speech, format)
+        if etag is not None:
+            return Response(status=304, headers={"ETag": f'"{etag}"', "Vary": "Accept"})
+    said = announcer.announce(speech, Client.of(request.environ).wait)
+    response = answer(announcer, said, format)
     took = time.perf_counter() - g.began
+    response.headers["X-Generation-Time"] = f"{took:.2f}s"
+    response.headers["Vary"] = "Accept"
+    if said.key is not None:
+        response.headers["ETag"] = f'"{_etag(said.key, format)}"'
     metrics.time_to_first_audio.observe(took)
     g.outcome = f"{said.cache} {said.duration_s:.2f}s of audio"
-    return Response(
-        said.wav,
-        mimetype="audio/wav",
-        headers={
-            "Content-Disposition": 'inline; filename="monica.wav"',
-            "X-Generation-Time": f"{took:.2f}s",
-            "X-Audio-Duration": f"{said.duration_s:.2f}s",
-            "X-Monica-Cache": said.cache,
-            "X-Monica-Engine": said.engine,
-            "ETag": f'"{said.key}"',
-        },
-    )
+    return response
+
+
+def _etag(key: str, format: Format) -> str:
+    """Return what names a take in a format: of a WAV, its key."""
+    return key if format is Format.WAV else key + format.suffix
+
+
+def _etag_he_has(announcer: Announcer, speech: SpeechRequest, format: Format) -> str | None:
+    """Return the ETag where If-None-Match names it."""
+    try:
+        etag = _etag(announcer.key_of(speech), format)
+    except NotReady:  # then no key is known; whether he is answered all the same is for `announce` to say
+        return None
+    named = request.if_none_match
+    return etag if named.contains_weak(etag) and not named.star_tag else None

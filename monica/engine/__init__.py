@@ -9,8 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Check = Callable[[], None]
-"""Called by an engine between two steps; raises DeadlineExceeded (or the like) to end the take there."""
+from monica.errors import MonicaError, SynthesisFailed
 
 MAX_SEED = 2**32 - 1
 
@@ -45,8 +44,26 @@ class Reference:
     digest: str
 
 
+@dataclass(eq=False)
+class Utterance:
+    """A text under way in an engine, and what came of it.
+
+    samples: (N,) float32 mono in [-1, 1] once it has ended; N is 0 where there was nothing to hear.
+    complete: whether it came to its own end, and was not cut at `max_tokens`.
+    error: what it ended with instead.
+    """
+
+    samples: NDArray[np.float32] | None = None
+    complete: bool = True
+    error: MonicaError | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.samples is not None or self.error is not None
+
+
 class Engine(Protocol):
-    """Text in, sound out. Loaded by one thread, then used by one thread."""
+    """Text in, sound out, step by step. Loaded by one thread, then used by one thread."""
 
     name: str
     """`chatterbox` or `espeak`."""
@@ -61,7 +78,11 @@ class Engine(Protocol):
 
     @property
     def sample_rate(self) -> int:
-        """Hertz of what `synthesize` returns."""
+        """Hertz of an utterance's samples."""
+
+    @property
+    def slots(self) -> int:
+        """Utterances that may be under way at once, those that are paused not counted."""
 
     @property
     def fingerprint(self) -> str:
@@ -73,13 +94,23 @@ class Engine(Protocol):
         Raises ConfigError where a setting must be changed, ModelUnavailable where trying again may help.
         """
 
-    def synthesize(
-        self, text: str, *, voice: str, params: SynthesisParams, seed: int, check: Check
-    ) -> NDArray[np.float32]:
-        """Speak `text`.
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+        """Take up a text. There must be a free slot.
 
-        Returns (N,) float32 mono at `sample_rate`. Raises SynthesisFailed, or what `check` raises.
+        Raises InvalidText, UnknownVoice or SynthesisFailed.
         """
+
+    def step(self) -> None:
+        """Advance all utterances but the paused ones by a step: a token, say. What ends one is on it, not raised."""
+
+    def pause(self, utterance: Utterance) -> None:
+        """Set an utterance aside, which frees its slot; it goes on from there once it is resumed."""
+
+    def resume(self, utterance: Utterance) -> None:
+        """Go on with a paused utterance. There must be a free slot. Raises SynthesisFailed."""
+
+    def drop(self, utterance: Utterance) -> None:
+        """Forget an utterance, paused or not, ended or not."""
 
 
 class CloningEngine(Engine, Protocol):
@@ -90,3 +121,25 @@ class CloningEngine(Engine, Protocol):
 
     def add_voice(self, name: str, conditionals: bytes) -> None:
         """Make `name` speakable. Raises ValueError where the bytes are not conditionals of this engine."""
+
+
+def speak(
+    engine: Engine,
+    text: str,
+    *,
+    voice: str,
+    params: SynthesisParams,
+    seed: int,
+    check: Callable[[], None] = lambda: None,
+) -> NDArray[np.float32]:
+    """Speak a text alone. Returns its samples. Raises its error, or what `check` raises between two steps."""
+    utterance = engine.begin(text, voice=voice, params=params, seed=seed)
+    try:
+        while not utterance.done:
+            check()
+            engine.step()
+    finally:
+        engine.drop(utterance)
+    if utterance.samples is None:
+        raise utterance.error or SynthesisFailed("The engine made nothing of this sentence.")
+    return utterance.samples

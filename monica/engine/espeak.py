@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from monica import metrics
 from monica.config import Settings
-from monica.engine import Check, SynthesisParams
+from monica.engine import SynthesisParams, Utterance
 from monica.errors import ConfigError, SynthesisFailed
 
 _OUTPUT_SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: samples come to the callback, espeak_Synth returns when done
@@ -39,6 +39,7 @@ class EspeakEngine:
     name = "espeak"
     device = "cpu"
     clones = False
+    slots = 1
 
     _lock = threading.Lock()
     _library: ctypes.CDLL | None = None
@@ -47,8 +48,9 @@ class EspeakEngine:
 
     def __init__(self, settings: Settings) -> None:
         self._language = settings.language
+        self._under_way: dict[Utterance, str] = {}
+        self._paused: dict[Utterance, str] = {}
         self._chunks: list[NDArray[np.int16]] = []
-        self._check: Check = lambda: None
         self._error: BaseException | None = None
         self._callback = _SynthCallback(self._receive)  # kept: the library holds only a pointer to it
 
@@ -71,22 +73,45 @@ class EspeakEngine:
             if library.espeak_SetVoiceByName(voice.encode()) != 0:
                 raise ConfigError(f"MONICA_LANGUAGE={self._language}: espeak-ng has no such voice.")
 
-    def synthesize(
-        self, text: str, *, voice: str, params: SynthesisParams, seed: int, check: Check
-    ) -> NDArray[np.float32]:
-        """Speak `text`.
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+        """Take up a text.
 
         espeak-ng has one voice and no sampling: voice, params and seed change nothing. Two takes of a text differ
         by a few samples all the same: it carries the phase of its oscillators from one to the next.
         """
+        utterance = Utterance()
+        self._under_way[utterance] = text
+        return utterance
+
+    def step(self) -> None:
+        """Say the first of the texts, whole: it takes milliseconds."""
+        for utterance, text in self._under_way.items():
+            del self._under_way[utterance]
+            try:
+                utterance.samples = self._say(text)
+            except SynthesisFailed as error:
+                utterance.error = error
+            return
+
+    def pause(self, utterance: Utterance) -> None:
+        self._paused[utterance] = self._under_way.pop(utterance)
+
+    def resume(self, utterance: Utterance) -> None:
+        self._under_way[utterance] = self._paused.pop(utterance)
+
+    def drop(self, utterance: Utterance) -> None:
+        self._under_way.pop(utterance, None)
+        self._paused.pop(utterance, None)
+
+    def _say(self, text: str) -> NDArray[np.float32]:
         with self._lock, metrics.stage_duration.labels("espeak").time():
             library = self._initialize()
-            self._chunks, self._check, self._error = [], check, None
+            self._chunks, self._error = [], None
             library.espeak_SetSynthCallback(self._callback)
             encoded = text.encode()
             status = library.espeak_Synth(encoded, len(encoded) + 1, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None)
             if self._error is not None:
-                raise self._error
+                raise SynthesisFailed("espeak-ng's samples could not be read.") from self._error
             if status != 0:
                 raise SynthesisFailed(f"espeak-ng failed with status {status}.")
             samples = np.concatenate(self._chunks) if self._chunks else np.empty(0, np.int16)
@@ -95,7 +120,6 @@ class EspeakEngine:
     def _receive(self, wav: Any, count: int, _events: object) -> int:
         # An exception cannot cross the C frames: it is kept, espeak-ng is told to stop, and it is raised after.
         try:
-            self._check()
             if wav and count:
                 self._chunks.append(np.ctypeslib.as_array(wav, (count,)).copy())
         except BaseException as error:

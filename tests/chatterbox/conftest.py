@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -14,15 +14,18 @@ import pytest
 import soundfile
 
 from monica.config import Settings
-from monica.engine import Reference, SynthesisParams
+from monica.engine import Reference, SynthesisParams, speak
 from monica.engine.chatterbox import ChatterboxEngine
 from monica.engine.espeak import EspeakEngine
 
 if TYPE_CHECKING:
     from monica.engine.chatterbox.conditionals import Conditionals
     from monica.engine.chatterbox.model import Model
+    from monica.engine.chatterbox.s3gen import Decoder
     from monica.engine.chatterbox.t3 import T3
     from monica.engine.chatterbox.tokenizer import TextTokenizer
+
+    from .house import House
 
     MakeT3 = Callable[..., T3]
 
@@ -88,8 +91,7 @@ def engine(settings: Settings) -> ChatterboxEngine:
 
 @pytest.fixture
 def model(engine: ChatterboxEngine) -> Model:
-    assert engine._model is not None
-    return engine._model
+    return engine._loaded().model
 
 
 @pytest.fixture(scope="session")
@@ -111,6 +113,64 @@ def make_t3(checkpoint_dir: Path) -> MakeT3:
 @pytest.fixture
 def t3(make_t3: MakeT3) -> T3:
     return make_t3()
+
+
+def load_shallow(checkpoint_dir: Path) -> Any:
+    """Load S3Gen with two of the twelve blocks in the middle of its estimator."""
+    from monica.engine.chatterbox.weights import load_s3gen
+
+    module = load_s3gen(checkpoint_dir / "s3gen.pt")
+    module.flow.decoder.estimator.mid_blocks = module.flow.decoder.estimator.mid_blocks[:2]
+    return module
+
+
+@pytest.fixture(scope="session")
+def decoder(checkpoint_dir: Path) -> Decoder:
+    from monica.engine.chatterbox.s3gen import Decoder
+
+    return Decoder(load_shallow(checkpoint_dir))
+
+
+@pytest.fixture(scope="module")
+def bucketed(checkpoint_dir: Path) -> Decoder:
+    """Make a decoder whose takes share a state for each bucket, as where graphs are captured."""
+    from monica.engine.chatterbox.s3gen import Decoder
+
+    from .tape import FakeGraphs
+
+    graphs: Any = FakeGraphs()
+    return Decoder(load_shallow(checkpoint_dir), graphs=graphs)
+
+
+@pytest.fixture
+def small_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That no take here fills: the checkpoint's voice has 20 frames, a token has two."""
+    monkeypatch.setattr("monica.engine.chatterbox.s3gen.BUCKETS", range(9, 37, 9))
+
+
+@pytest.fixture
+def two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Euler's; ten are tried in test_s3gen.py."""
+    monkeypatch.setattr("monica.engine.chatterbox.s3gen.EULER_STEPS", 2)
+
+
+@pytest.fixture(scope="module")
+def whole_house(engine: ChatterboxEngine, decoder: Decoder) -> Iterator[House]:
+    from .house import SLOTS, House
+
+    model = engine._loaded().model
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "decoder", decoder)
+        patch.setattr(model.t3.slots, "count", SLOTS)
+        patch.setattr("monica.engine.chatterbox.s3gen.EULER_STEPS", 2)
+        yield House(engine)
+
+
+@pytest.fixture
+def house(whole_house: House) -> Iterator[House]:
+    """The house, which must be empty again in the end."""
+    yield whole_house
+    whole_house.assert_empty()
 
 
 @pytest.fixture(scope="session")
@@ -148,7 +208,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     espeak = EspeakEngine(Settings())
     espeak.load()
     text = " ".join(["Bonsoir à tous, et bienvenue à la finale du tournoi. Les blindes montent à mille."] * 4)
-    samples = espeak.synthesize(text, voice="monica", params=SynthesisParams(), seed=0, check=lambda: None)
+    samples = speak(espeak, text, voice="monica", params=SynthesisParams(), seed=0)
     sample_rate = espeak.sample_rate
     assert len(samples) > 12.4 * sample_rate
     path = tmp_path_factory.mktemp("recording") / "reference.wav"

@@ -17,8 +17,10 @@ from prometheus_client import REGISTRY
 
 from monica.config import Settings
 from monica.engine import Engine, Reference, SynthesisParams
-from monica.engine.chatterbox import ChatterboxEngine, s3gen
+from monica.engine import speak as speak_with
+from monica.engine.chatterbox import ChatterboxEngine
 from monica.engine.chatterbox.model import Model
+from monica.engine.chatterbox.slots import SLOTS
 from monica.errors import ConfigError, DeadlineExceeded, InvalidText, SynthesisFailed, UnknownVoice
 
 from .conftest import TEXT
@@ -26,17 +28,14 @@ from .conftest import TEXT
 Speak = Callable[..., NDArray[np.float32]]
 
 
-@pytest.fixture(autouse=True)
-def two_euler_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten are tried in test_s3gen.py; they take a second and a half on a slow machine."""
-    monkeypatch.setattr(s3gen, "EULER_STEPS", 2)
+pytestmark = pytest.mark.usefixtures("two_steps")
 
 
 @pytest.fixture
 def speak(engine: ChatterboxEngine, short: SynthesisParams) -> Speak:
     def speak(text: str = TEXT, **other: Any) -> NDArray[np.float32]:
-        arguments: dict[str, Any] = {"voice": "monica", "params": short, "seed": 0, "check": lambda: None}
-        return engine.synthesize(text, **(arguments | other))
+        arguments: dict[str, Any] = {"voice": "monica", "params": short, "seed": 0}
+        return speak_with(engine, text, **(arguments | other))
 
     return speak
 
@@ -46,6 +45,7 @@ def test_it_is_an_engine(engine: ChatterboxEngine, settings: Settings) -> None:
     assert (as_engine.name, as_engine.device, as_engine.clones) == ("chatterbox", "cpu", True)
     assert as_engine.model == f"chatterbox-multilingual t3 v3 fp32 {engine._digest[:12]}"
     assert as_engine.sample_rate == 24_000
+    assert as_engine.slots in SLOTS
     for part in ("chatterbox", "v3", "fp32", "fr", engine._digest):
         assert part in as_engine.fingerprint
 
@@ -177,30 +177,9 @@ def test_a_restart_reads_the_conditionals_and_needs_no_network(
     assert [record.message.partition(":")[0] for record in caplog.records] == ["device", "precision", "checkpoint"]
     assert f"t3_mtl23ls_v3, digest {again._digest[:12]}" in caplog.text
     again.add_voice("monica", kept)
-    take = again.synthesize(TEXT, voice="monica", params=short, seed=0, check=lambda: None)
+    take = speak_with(again, TEXT, voice="monica", params=short, seed=0)
     np.testing.assert_array_equal(take, speak())
     assert again.fingerprint == engine.fingerprint
-
-
-@pytest.mark.parametrize("stage", ["t3", "decoder", "watermark"])
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
-def test_out_of_memory_fails_the_take_and_not_the_next(
-    model: Model, speak: Speak, monkeypatch: pytest.MonkeyPatch, stage: str, error: Exception
-) -> None:
-    before = speak()
-
-    def exhausted(*_: object, **__: object) -> None:
-        raise error
-
-    with monkeypatch.context() as patch:
-        if stage == "t3":
-            patch.setattr(model.t3, "_advance", exhausted)
-        else:
-            patch.setattr(type(getattr(model, stage)), {"decoder": "decode", "watermark": "apply"}[stage], exhausted)
-        with pytest.raises(SynthesisFailed, match=r"not enough memory \(cpu\)"):
-            speak()
-    assert model.t3.decoding == []
-    np.testing.assert_array_equal(speak(), before)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
@@ -211,7 +190,7 @@ def test_a_precision_is_another_engine(
     with caplog.at_level(logging.INFO):
         other.load()
     other.add_voice("monica", other.make_conditionals(None))
-    take = other.synthesize(TEXT, voice="monica", params=short, seed=0, check=lambda: None)
+    take = speak_with(other, TEXT, voice="monica", params=short, seed=0)
     assert take.shape == (960 * 4,)
     assert 0.01 < np.abs(take).max() <= 1
     assert other.fingerprint != engine.fingerprint

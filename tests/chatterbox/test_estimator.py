@@ -114,22 +114,25 @@ def test_frames_beyond_the_take_change_nothing(
     exact = State(estimator, 0.7, FRAMES, 10, padded=False)
     padded = State(estimator, 0.7, BUCKET, 10, padded=True)
     # A longer take before it leaves its frames there.
-    padded.begin(torch.full((1, BUCKET, 80), 3.0), torch.full((2, 2, BUCKET, 256), 3.0))
+    padded.load(torch.full((1, BUCKET, 80), 3.0), torch.full((2, 2, BUCKET, 256), 3.0), 0)
     padded.advance()
     x, mu, speaker, prompt = (drawn[name].to(dtype) for name in ("x", "mu", "speaker", "prompt"))
+    found = []
     for state in (exact, padded):
-        state.begin(x, estimator.given(mu, speaker, prompt))
+        moving = x
         for step in range(3):
-            state.now.fill_(step)
+            state.load(moving, estimator.given(mu, speaker, prompt), step)
             state.advance()
-    torch.testing.assert_close(padded.x[:, :FRAMES], exact.x, atol=within, rtol=0)
-    assert (exact.x - x).abs().max() > 0.01
+            moving = state.x[:, :FRAMES].clone()
+        found.append(moving)
+    torch.testing.assert_close(found[1], found[0], atol=within, rtol=0)
+    assert (found[0] - x).abs().max() > 0.01
 
 
 @torch.no_grad()  # in inference mode an operator would hide those that it is made of
 def test_a_step_waits_for_nothing_and_its_tensors_stay_where_they_are(make_upstream: MakeUpstream) -> None:
     state = State(Estimator(make_upstream(torch.float32)), 0.7, BUCKET, 10, padded=True)
-    state.begin(torch.randn(1, FRAMES, 80), torch.randn(2, 2, FRAMES, 256))
+    state.load(torch.randn(1, FRAMES, 80), torch.randn(2, 2, FRAMES, 256), 0)
     place, before = state.x.data_ptr(), state.x.clone()
     with no_waiting():
         state.advance()

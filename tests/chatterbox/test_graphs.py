@@ -57,6 +57,26 @@ def test_replayed_steps_are_eager_steps(
     assert len({tuple(tokens) for tokens in expected}) == len(expected) == len(PARAMS)
 
 
+def test_a_captured_step_goes_on_with_a_paused_take(
+    stage: Stage, make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals
+) -> None:
+    """From the other slot, after others in its own; the cache, whose address was captured, stays where it is."""
+    eager = Stage(make_t3(), tokenizer, voice)
+    place = stage.t3.llama.keys.data_ptr()
+    take = stage.admit(3)
+    for _ in range(11):
+        stage.t3.step()
+    stage.t3.pause(take)
+    assert stage.alone(2) == eager.alone(2)
+    other = stage.admit(1)
+    stage.t3.step()
+    stage.t3.resume(take)
+    while not (take.done and other.done):
+        stage.t3.step()
+    assert (take.slot, take.tokens, other.tokens) == (1, eager.alone(3), eager.alone(1))
+    assert stage.t3.llama.keys.data_ptr() == place
+
+
 def test_warm_up_leaves_no_trace(stage: Stage) -> None:
     assert stage.t3.llama.keys.abs().max() == 0
     assert [int(stage.t3.slots.position.max()), int(stage.t3.slots.said.max())] == [0, 0]
@@ -108,7 +128,7 @@ def test_a_take_is_made_where_capture_fails(
     broken.warm_up()
     params = SynthesisParams(max_tokens=5)
     tokens = [
-        each.decode(tokenizer.tokenize("Bonsoir."), voice, params, torch.Generator().manual_seed(1), lambda: None)
+        each.decode(tokenizer.tokenize("Bonsoir."), voice, params, torch.Generator().manual_seed(1))
         for each in (broken, t3)
     ]
     assert torch.equal(*tokens)

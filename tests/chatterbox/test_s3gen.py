@@ -1,4 +1,4 @@
-"""S3Gen: upstream's samples, noise of the take's own, and a check between Euler steps."""
+"""S3Gen: upstream's samples, and noise of the take's own."""
 
 from __future__ import annotations
 
@@ -12,69 +12,20 @@ import torch
 from chatterbox.models.s3gen import decoder as upstream_decoder
 from torch import Tensor
 
-from monica.engine import Check
 from monica.engine.chatterbox import s3gen
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.estimator import Estimator
-from monica.engine.chatterbox.graphs import Replay
 from monica.engine.chatterbox.s3gen import Decoder
 from monica.engine.chatterbox.weights import load_s3gen
-from monica.errors import DeadlineExceeded
+
+from .conftest import load_shallow
+from .tape import FakeGraphs
 
 TOKENS = torch.tensor([4299, 0, 6560, 17, 3210, 999])
 
 
-class FakeGraphs:
-    """Graphs that take what is captured for its replay, as CUDA's would be by the one who calls them."""
-
-    available = True
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def capture(self, name: str, function: Replay) -> Replay:
-        self.names.append(name)
-        function()
-        return function
-
-
-def no_check() -> None:
-    pass
-
-
-def speak(
-    decoder: Decoder, voice: Conditionals, tokens: Tensor = TOKENS, *, seed: int = 7, check: Check = no_check
-) -> Tensor:
-    return decoder.decode(tokens, voice, generator=torch.Generator().manual_seed(seed), check=check)
-
-
-def load_shallow(checkpoint_dir: Path) -> Any:
-    """Load S3Gen with two of the twelve blocks in the middle of its estimator."""
-    module = load_s3gen(checkpoint_dir / "s3gen.pt")
-    module.flow.decoder.estimator.mid_blocks = module.flow.decoder.estimator.mid_blocks[:2]
-    return module
-
-
-@pytest.fixture(scope="module")
-def decoder(checkpoint_dir: Path) -> Decoder:
-    return Decoder(load_shallow(checkpoint_dir))
-
-
-@pytest.fixture(scope="module")
-def bucketed(checkpoint_dir: Path) -> Decoder:
-    graphs: Any = FakeGraphs()
-    return Decoder(load_shallow(checkpoint_dir), graphs=graphs)
-
-
-@pytest.fixture
-def small_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That no take here fills: the checkpoint's voice has 20 frames, a token has two."""
-    monkeypatch.setattr(s3gen, "BUCKETS", range(9, 37, 9))
-
-
-@pytest.fixture
-def two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3gen, "EULER_STEPS", 2)
+def speak(decoder: Decoder, voice: Conditionals, tokens: Tensor = TOKENS, *, seed: int = 7) -> Tensor:
+    return decoder.decode(tokens, voice, generator=torch.Generator().manual_seed(seed))
 
 
 def test_samples_are_upstreams(checkpoint_dir: Path, voice: Conditionals, upstream: Any) -> None:
@@ -229,7 +180,7 @@ def test_a_seed_gives_a_take_and_the_global_generator_stays(
 
 def test_one_generator_gives_another_take_each_time(decoder: Decoder, voice: Conditionals, two_steps: None) -> None:
     generator = torch.Generator().manual_seed(7)
-    first, second = (decoder.decode(TOKENS, voice, generator=generator, check=no_check) for _ in range(2))
+    first, second = (decoder.decode(TOKENS, voice, generator=generator) for _ in range(2))
     assert not torch.equal(first, second)
 
 
@@ -243,42 +194,6 @@ def test_short_takes(decoder: Decoder, voice: Conditionals, tokens: list[int], t
     assert not samples[:480].any()  # the fade's silence
     assert samples[480:].any()
     assert all(torch.equal(getattr(voice, name), kept) for name, kept in before.items())
-
-
-@pytest.mark.parametrize("which", ["decoder", "bucketed"])
-@pytest.mark.parametrize("call", [1, 2, 3])
-def test_check_ends_a_take_before_and_between_euler_steps(
-    request: pytest.FixtureRequest, voice: Conditionals, two_steps: None, small_buckets: None, which: str, call: int
-) -> None:
-    decoder: Decoder = request.getfixturevalue(which)
-    expected = speak(decoder, voice)
-    calls = 0
-
-    def late() -> None:
-        nonlocal calls
-        calls += 1
-        if calls == call:
-            raise DeadlineExceeded("late")
-
-    with pytest.raises(DeadlineExceeded):
-        speak(decoder, voice, seed=1, check=late)
-    assert calls == call
-    assert torch.equal(speak(decoder, voice), expected)
-
-
-def test_check_is_asked_before_each_of_ten_steps(
-    decoder: Decoder, voice: Conditionals, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[str] = []
-    call = Estimator.__call__
-
-    def called(self: Estimator, *inputs: Any) -> Tensor:
-        seen.append("step")
-        return call(self, *inputs)
-
-    monkeypatch.setattr(Estimator, "__call__", called)
-    speak(decoder, voice, check=lambda: seen.append("check"))
-    assert seen == ["check", *["check", "step"] * 10]
 
 
 @pytest.mark.parametrize(("precision", "alike"), [("bf16", 0.999), ("int8", 0.98)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,11 @@ PARAMS = (
     SynthesisParams(max_tokens=24, temperature=1.3, top_p=0.9),
     SynthesisParams(max_tokens=24, repetition_penalty=2.0, exaggeration=1.2),
 )
+EVENTS = [
+    (event, which)
+    for event in ("admit", "step", "step", "step", "pause", "resume", "resume", "retire")
+    for which in (0, 1, -1)
+]
 
 
 class Stage:
@@ -51,6 +57,14 @@ class Stage:
 @pytest.fixture(scope="module")
 def stage(make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals) -> Stage:
     return Stage(make_t3(), tokenizer, voice)
+
+
+@pytest.fixture
+def late(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have tokens read late, as on CUDA, where the host reads what was drawn two steps ago."""
+    monkeypatch.setattr(stage.t3, "_lag", 2)
+    yield
+    stage.t3._under_way.clear()
 
 
 @pytest.fixture(scope="module")
@@ -78,35 +92,41 @@ def test_a_full_house_refuses(stage: Stage) -> None:
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.sampled_from(["admit", "step", "step", "step", "first", "last", "middle"]), max_size=30))
-def test_whoever_joins_and_leaves(stage: Stage, alone: list[list[int]], events: list[str]) -> None:
+@given(st.lists(st.sampled_from(EVENTS), max_size=30))
+def test_whoever_joins_and_leaves(stage: Stage, alone: list[list[int]], events: list[tuple[str, int]]) -> None:
     takes: dict[int, Decoding] = {}
+    paused: dict[int, Decoding] = {}
     numbers = iter(range(9))
-    for event in events:
+    for event, which in events:
         if event == "admit" and len(takes) < SLOTS[-1]:
             number = next(numbers, None)
             if number is not None:
                 takes[number] = stage.admit(number)
+        elif event == "resume" and paused and len(takes) < SLOTS[-1]:
+            number = sorted(paused)[which % len(paused)]
+            stage.t3.resume(paused[number])
+            takes[number] = paused.pop(number)
         elif event == "step":
             stage.t3.step()
-        elif takes:
-            number = sorted(takes)[{"first": 0, "last": -1, "middle": len(takes) // 2}[event]]
-            stage.t3.retire(takes.pop(number))
+        elif event in ("pause", "retire") and takes:
+            number = sorted(takes)[which % len(takes)]
+            if event == "pause":
+                stage.t3.pause(takes[number])
+                paused[number] = takes[number]
+            else:
+                stage.t3.retire(takes[number])
+            del takes[number]
         assert [take.slot for take in stage.t3.decoding] == list(range(len(takes)))
     stage.t3.step()
     try:
-        for number, take in takes.items():
+        for number, take in (takes | paused).items():
             assert take.tokens == alone[number][: len(take.tokens)]
     finally:
-        for take in takes.values():
+        for take in (takes | paused).values():
             stage.t3.retire(take)
 
 
-def test_tokens_read_late_are_the_same_tokens(
-    stage: Stage, alone: list[list[int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As on CUDA, where the host reads what was drawn two steps ago."""
-    monkeypatch.setattr(stage.t3, "_lag", 2)
+def test_tokens_read_late_are_the_same_tokens(stage: Stage, alone: list[list[int]], late: None) -> None:
     first, second = stage.admit(0), stage.admit(1)
     for _ in range(6):
         stage.t3.step()
@@ -119,8 +139,79 @@ def test_tokens_read_late_are_the_same_tokens(
     assert (second.tokens, third.tokens) == (alone[1], alone[2])
     stage.t3.retire(second)
     stage.t3.retire(third)
-    monkeypatch.undo()
-    stage.t3._under_way.clear()
+
+
+@pytest.mark.parametrize("steps", [0, 13])
+def test_a_paused_take_goes_on_as_if_nothing_had_happened(
+    stage: Stage, alone: list[list[int]], late: None, steps: int
+) -> None:
+    """From another slot than its own, which others have used: parameters, penalties and generator are its own still."""
+    take = stage.admit(3)
+    for _ in range(steps):
+        stage.t3.step()
+    stage.t3.pause(take)
+    assert stage.alone(1) == alone[1]
+    assert take.tokens == alone[3][:steps]  # those that were under way too
+    other = stage.admit(2)
+    stage.t3.step()
+    stage.t3.resume(take)
+    assert take.slot == 1
+    while not (take.done and other.done):
+        stage.t3.step()
+    assert (take.tokens, other.tokens) == (alone[3], alone[2])
+    stage.t3.retire(take)
+    stage.t3.retire(other)
+
+
+def test_a_take_may_be_paused_again_and_again(stage: Stage, alone: list[list[int]]) -> None:
+    take = stage.admit(2)
+    while not take.done:
+        stage.t3.step()
+        stage.t3.pause(take)
+        assert stage.t3.decoding == []
+        stage.t3.resume(take)
+    assert take.tokens == alone[2]
+    stage.t3.retire(take)
+
+
+def test_a_paused_take_keeps_what_it_filled_and_nothing_once_it_is_retired(stage: Stage) -> None:
+    take, other = stage.admit(0), stage.admit(1)
+    stage.t3.step()
+    stage.t3.pause(take)
+    assert take.saved is not None
+    assert [kept.size(3) for kept in take.saved.cache] == [take.position] * 2
+    assert stage.t3.decoding == [other]
+    stage.t3.retire(take)
+    assert take.saved is None
+    assert stage.t3.decoding == [other]
+    stage.t3.retire(other)
+    with pytest.raises(RuntimeError, match="not paused"):
+        stage.t3.resume(take)
+
+
+def test_what_is_no_number_stays_in_no_slot(stage: Stage, alone: list[list[int]], late: None) -> None:
+    """Nor that of a take that has left its slot before it is known to have failed."""
+    paused, retired = stage.admit(0), stage.admit(1)
+    norm = stage.t3.llama.layers[0].attention_norm
+    kept = norm.clone()
+    with torch.inference_mode():
+        norm.fill_(torch.nan)
+        stage.t3.step()
+        norm.copy_(kept)
+    stage.t3.pause(paused)
+    stage.t3.retire(retired)
+    other = stage.admit(2)
+    while not other.done:
+        stage.t3.step()
+    stage.t3.retire(other)
+    assert paused.failed
+    stage.t3.retire(paused)
+    takes = [stage.admit(number) for number in (1, 0)]  # a shorter prompt than was there
+    while not all(take.done for take in takes):
+        stage.t3.step()
+    for take in takes:
+        stage.t3.retire(take)
+    assert [take.tokens for take in takes] == [alone[1], alone[0]]
 
 
 def test_other_windows_other_cache_the_same_logits(make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals) -> None:

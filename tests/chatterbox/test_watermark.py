@@ -14,7 +14,7 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from monica.engine import SynthesisParams
+from monica.engine import SynthesisParams, speak
 from monica.engine.chatterbox import ChatterboxEngine
 from monica.engine.chatterbox.watermark import SAMPLE_RATE, Watermark
 from monica.errors import ConfigError
@@ -60,7 +60,7 @@ def in_16_bits(samples: Samples) -> Samples:
 
 
 def test_a_take_is_marked_after_16_bits_too(engine: ChatterboxEngine) -> None:
-    take = engine.synthesize(TEXT, voice="monica", params=SynthesisParams(max_tokens=25), seed=3, check=lambda: None)
+    take = speak(engine, TEXT, voice="monica", params=SynthesisParams(max_tokens=25), seed=3)
     file = io.BytesIO()
     soundfile.write(file, take, engine.sample_rate, format="WAV", subtype="PCM_16")
     file.seek(0)

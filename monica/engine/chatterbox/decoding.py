@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-
 import torch
 
 from monica.engine.chatterbox.sampling import BOS, EOS, FAILED
+from monica.engine.chatterbox.slots import Saved
 from monica.errors import SynthesisFailed
-
-logger = logging.getLogger(__name__)
 
 
 class Decoding:
     """A take being decoded.
 
     slot: where, for now. position: where in the cache its next step writes. limit: tokens at most.
-    tokens: ids below 6561 so far, 25 a second.
+    tokens: ids below 6561 so far, 25 a second. saved: where it is while it has no slot.
     """
 
     def __init__(self, slot: int, position: int, limit: int, generator: torch.Generator) -> None:
@@ -25,6 +22,7 @@ class Decoding:
         self.limit = limit
         self.generator = generator
         self.tokens: list[int] = []
+        self.saved: Saved | None = None
         self._last = BOS
 
     @property
@@ -37,6 +35,11 @@ class Decoding:
         """Whether what came was no number."""
         return self._last == FAILED
 
+    @property
+    def complete(self) -> bool:
+        """Whether it came to the end of speech, and not to the limit."""
+        return self._last == EOS
+
     def hear(self, token: int) -> None:
         """Take in the token of one step; what comes after the last one is not the take's."""
         if self.done:
@@ -48,13 +51,8 @@ class Decoding:
     def speech(self) -> list[int]:
         """Return what was said, without the token before end of speech: it decodes to 40 ms of noise.
 
-        Where the limit came first nothing is cut. Raises SynthesisFailed where there is nothing to hear.
+        Where the limit came first nothing is cut. Raises SynthesisFailed where what came was no number.
         """
         if self.failed:
             raise SynthesisFailed("T3 gave no numbers: the weights are damaged or overflow.")
-        if self._last != EOS:
-            logger.warning("no end of speech within %d tokens: the take is cut there", self.limit)
-        tokens = self.tokens[:-1] if self._last == EOS else self.tokens
-        if not tokens:
-            raise SynthesisFailed("The model ended the sentence before it said anything. Another seed may help.")
-        return tokens
+        return self.tokens[:-1] if self.complete else self.tokens

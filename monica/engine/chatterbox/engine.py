@@ -7,11 +7,8 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from monica.config import Settings
-from monica.engine import Check, Reference, SynthesisParams
+from monica.engine import Reference, SynthesisParams, Utterance
 from monica.engine.chatterbox import checkpoint
 from monica.engine.chatterbox.digest import SUMS, digest
 from monica.engine.chatterbox.language import check_language
@@ -19,7 +16,7 @@ from monica.errors import ConfigError, UnknownVoice
 
 if TYPE_CHECKING:
     from monica.engine.chatterbox.conditionals import Conditionals
-    from monica.engine.chatterbox.model import Model
+    from monica.engine.chatterbox.utterances import Utterances
 
 # What upstream's dependencies say of upstream's own code: nothing an operator can act on.
 UPSTREAM_WARNINGS = (
@@ -39,7 +36,7 @@ class ChatterboxEngine:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._model: Model | None = None
+        self._utterances: Utterances | None = None
         self._digest = ""
         self._precision = ""
         self._voices: dict[str, Conditionals] = {}
@@ -53,6 +50,10 @@ class ChatterboxEngine:
     @property
     def sample_rate(self) -> int:
         return 24_000
+
+    @property
+    def slots(self) -> int:
+        return self._loaded().model.t3.slots.count
 
     @property
     def fingerprint(self) -> str:
@@ -79,26 +80,36 @@ class ChatterboxEngine:
 
         Raises ConfigError where no voice can be cloned from the recording.
         """
-        return self._loaded().encode(reference).to_bytes()
+        return self._loaded().model.encode(reference).to_bytes()
 
     def add_voice(self, name: str, conditionals: bytes) -> None:
         """Make `name` speakable. Raises ValueError where the bytes are not conditionals of this engine."""
         from monica.engine.chatterbox.conditionals import Conditionals
 
-        self._voices[name] = Conditionals.from_bytes(conditionals).to(self._loaded().device)
+        self._voices[name] = Conditionals.from_bytes(conditionals).to(self._loaded().model.device)
 
-    def synthesize(
-        self, text: str, *, voice: str, params: SynthesisParams, seed: int, check: Check
-    ) -> NDArray[np.float32]:
-        """Speak `text`.
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+        """Take up a text; its samples will be watermarked. There must be a free slot.
 
-        Returns (N,) float32 mono at `sample_rate`, watermarked. Raises SynthesisFailed, InvalidText where it holds
-        nothing to say, UnknownVoice, or what `check` raises: between two decode steps and between two Euler steps.
+        Raises UnknownVoice, InvalidText where it holds nothing to say or too much, SynthesisFailed.
         """
         conditionals = self._voices.get(voice)
         if conditionals is None:
             raise UnknownVoice(f"There is no voice called {voice!r}.", param="voice")
-        return self._loaded().speak(text, conditionals, params, seed, check)
+        return self._loaded().begin(text, conditionals, params, seed)
+
+    def step(self) -> None:
+        """Advance all utterances but the paused ones: those in T3 by a token, one that it has said by a stage."""
+        self._loaded().step()
+
+    def pause(self, utterance: Utterance) -> None:
+        self._loaded().pause(utterance)
+
+    def resume(self, utterance: Utterance) -> None:
+        self._loaded().resume(utterance)
+
+    def drop(self, utterance: Utterance) -> None:
+        self._loaded().drop(utterance)
 
     def _load(self) -> None:
         # What can be wrong is tried in the order of what it costs to find out.
@@ -112,13 +123,14 @@ class ChatterboxEngine:
         with ThreadPoolExecutor(1, thread_name_prefix="digest") as pool:
             summing = pool.submit(digest, files, self._settings.cache_dir / SUMS)
             from monica.engine.chatterbox.model import Model
+            from monica.engine.chatterbox.utterances import Utterances
 
             model = Model(files, device=self.device, precision=self._precision, language=self._settings.language)
             self._digest = summing.result()
         logger.info("checkpoint: %s, digest %s", files.t3.stem, self._digest[:12])
-        self._model = model
+        self._utterances = Utterances(model)
 
-    def _loaded(self) -> Model:
-        if self._model is None:
+    def _loaded(self) -> Utterances:
+        if self._utterances is None:
             raise RuntimeError("ChatterboxEngine.load has not run")
-        return self._model
+        return self._utterances

@@ -91,6 +91,16 @@ class Llama:
         for cache in (self.keys, self.values):
             cache[:, target, :, :positions] = cache[:, source, :, :positions]
 
+    def save(self, rows: slice, positions: int) -> tuple[Tensor, Tensor]:
+        """Return a copy of rows, as far as they are filled: keys and values, (layers, R, H, T, 64) each."""
+        keys, values = (cache[:, rows, :, :positions].clone() for cache in (self.keys, self.values))
+        return keys, values
+
+    def restore(self, rows: slice, saved: tuple[Tensor, Tensor]) -> None:
+        """Put back what `save` returned, into any rows there are."""
+        for cache, kept in zip((self.keys, self.values), saved, strict=True):
+            cache[:, rows, :, : kept.size(3)] = kept
+
     def prefill(self, x: Tensor, row: int) -> Tensor:
         """Read a prompt into the cache from `row` on. x: (R, T, D), written over. Returns (R, T, D), normed."""
         rows, length, _ = x.shape

@@ -1,18 +1,20 @@
-"""A loaded Chatterbox: text to marked sound, a recording to conditionals. It holds weights and no state of a take."""
+"""A loaded Chatterbox: text to tokens to marked sound, a recording to conditionals. It keeps no take but T3's."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Generator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from monica.engine import Check, Reference, SynthesisParams
+from monica.engine import Reference, SynthesisParams
 from monica.engine.chatterbox import conditionals, s3gen, selftest, weights
 from monica.engine.chatterbox.checkpoint import Checkpoint
 from monica.engine.chatterbox.conditionals import Conditionals
+from monica.engine.chatterbox.decoding import Decoding
 from monica.engine.chatterbox.device import GIB, free_memory
 from monica.engine.chatterbox.graphs import Graphs
 from monica.engine.chatterbox.t3 import T3, affordable_slots
@@ -68,27 +70,27 @@ class Model:
         with stage_duration.labels("conditionals").time():
             return conditionals.encode(reference, self.voice_encoder, self.s3gen)
 
-    @torch.inference_mode()
-    def speak(
-        self, text: str, voice: Conditionals, params: SynthesisParams, seed: int, check: Check
-    ) -> NDArray[np.float32]:
-        """Speak one sentence. Returns (960 N,) in [-1, 1], marked, N the speech tokens.
+    def admit(self, text: str, voice: Conditionals, params: SynthesisParams, seed: int) -> Decoding:
+        """Read a text into a free slot of T3. Raises InvalidText."""
+        text_tokens = self.tokenizer.tokenize(text).to(self.device)
+        return self.t3.admit(text_tokens, voice, params, self._generator(seed))
 
-        Raises SynthesisFailed, InvalidText, or what `check` raises.
+    def sound(
+        self, tokens: Sequence[int], voice: Conditionals, seed: int
+    ) -> Generator[None, None, NDArray[np.float32]]:
+        """Sound what T3 said, in stages: S3Gen's, then the watermark.
+
+        tokens: N of them, N > 0. Returns (960 N,) in [-1, 1], marked. Raises SynthesisFailed.
         """
-        try:
-            text_tokens = self.tokenizer.tokenize(text).to(self.device)
-            with stage_duration.labels("t3").time():
-                tokens = self.t3.decode(text_tokens, voice, params, self._generator(seed), check)
-            with stage_duration.labels("s3gen").time():
-                samples = self.decoder.decode(tokens, voice, generator=self._generator(seed), check=check)
-                finite = bool(samples.isfinite().all())
-            if not finite:
-                raise SynthesisFailed("S3Gen gave no numbers: the weights are damaged or overflow.")
-            with stage_duration.labels("watermark").time():
-                return self.watermark.apply(samples).cpu().numpy()
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise SynthesisFailed(f"There is not enough memory ({self.device.type}) for this sentence.") from error
+        began = time.perf_counter()
+        ids = torch.tensor(tokens, device=self.device)
+        samples = yield from self.decoder.sound(ids, voice, generator=self._generator(seed))
+        if not bool(samples.isfinite().all()):
+            raise SynthesisFailed("S3Gen gave no numbers: the weights are damaged or overflow.")
+        stage_duration.labels("s3gen").observe(time.perf_counter() - began)
+        yield
+        with stage_duration.labels("watermark").time():
+            return self.watermark.apply(samples).cpu().numpy()
 
     def _generator(self, seed: int) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(seed)

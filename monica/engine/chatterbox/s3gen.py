@@ -1,17 +1,18 @@
 """Speech tokens to sound, as upstream's S3Gen: flow matching to a mel in ten Euler steps, HiFT to samples.
 
-Noise is drawn from the take's generator, in upstream's order and shapes, and from nowhere else.
+Noise is drawn from the take's generator, in upstream's order and shapes, and from nowhere else. A take is sounded by a
+Python generator, a stage at a time: whatever happens between two of its stages, other takes included, changes nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from monica.engine import Check
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.encoder import Encoder
 from monica.engine.chatterbox.estimator import MEL, Estimator
@@ -24,7 +25,7 @@ BUCKETS = range(128, 2048 + 1, 128)
 
 
 class Decoder:
-    """S3Gen for one thread: a take at a time.
+    """S3Gen, for one thread.
 
     s3gen: upstream's, on its device. Its estimator is taken over and its weight norms are folded: what upstream does
     with tokens is not there any more, what it does with a reference recording is. precision: the estimator's; encoder
@@ -42,23 +43,37 @@ class Decoder:
         self._fade: Tensor = s3gen.trim_fade
 
     @torch.inference_mode()
-    def decode(self, tokens: Tensor, conditionals: Conditionals, *, generator: torch.Generator, check: Check) -> Tensor:
-        """Speak tokens in a voice. tokens: (N,) int64 below 6561, N > 0. Returns (960 N,) at 24 kHz.
+    def sound(
+        self, tokens: Tensor, conditionals: Conditionals, *, generator: torch.Generator
+    ) -> Generator[None, None, Tensor]:
+        """Speak tokens in a voice, in stages: the encoder, each Euler step, the vocoder.
 
-        Raises what `check` raises: it is asked first, and before every Euler step.
+        tokens: (N,) int64 below 6561, N > 0. Returns (960 N,) at 24 kHz.
         """
-        check()
-        mel = self._mel(tokens, conditionals, generator, check)  # (1, 80, 2 N)
+        mel = yield from self._mel(tokens, conditionals, generator)  # (1, 80, 2 N)
+        yield
         wav = self._hift(mel, generator)[0]  # (960 N,)
         wav[: self._fade.numel()] *= self._fade
         return wav
+
+    def decode(self, tokens: Tensor, conditionals: Conditionals, *, generator: torch.Generator) -> Tensor:
+        """Go through all stages of `sound` at once."""
+        stages = self.sound(tokens, conditionals, generator=generator)
+        while True:
+            try:
+                next(stages)
+            except StopIteration as last:
+                samples: Tensor = last.value
+                return samples
 
     @torch.inference_mode()
     def warm_up(self) -> None:
         """Capture the Euler steps, where graphs are of use."""
         self._solver.warm_up()
 
-    def _mel(self, tokens: Tensor, conditionals: Conditionals, generator: torch.Generator, check: Check) -> Tensor:
+    def _mel(
+        self, tokens: Tensor, conditionals: Conditionals, generator: torch.Generator
+    ) -> Generator[None, None, Tensor]:
         mu = self._encoder(torch.cat([conditionals.s3gen_tokens, tokens[None]], dim=1))  # (1, T, 80)
         speaker = self._flow.spk_embed_affine_layer(F.normalize(conditionals.x_vector.to(mu.dtype), dim=1))  # (1, 80)
         spoken = conditionals.s3gen_mel.size(1)
@@ -66,7 +81,7 @@ class Decoder:
         prompt[:, :spoken] = conditionals.s3gen_mel
         frames = mu.size(1)
         noise = torch.randn(1, MEL, frames, generator=generator, device=generator.device, dtype=mu.dtype).to(mu.device)
-        mel = self._solver(noise.transpose(1, 2), mu, speaker, prompt, check)  # (1, T, 80)
+        mel = yield from self._solver(noise.transpose(1, 2), mu, speaker, prompt)  # (1, T, 80)
         return mel[:, spoken:].transpose(1, 2).contiguous()
 
 
@@ -79,19 +94,19 @@ class Solver:
         self._graphs = graphs
         self._captured: dict[tuple[int, int], tuple[State, Replay]] = {}
 
-    def __call__(self, noise: Tensor, mu: Tensor, speaker: Tensor, prompt: Tensor, check: Check) -> Tensor:
-        """Solve a take. noise, mu, prompt: (1, T, 80). speaker: (1, 80). Returns (1, T, 80).
+    def __call__(self, noise: Tensor, mu: Tensor, speaker: Tensor, prompt: Tensor) -> Generator[None, None, Tensor]:
+        """Solve a take, yielding before every step.
 
-        Raises what `check` raises, asked before every step.
+        noise, mu, prompt: (1, T, 80). speaker: (1, 80). Returns (1, T, 80).
         """
-        frames = noise.size(1)
-        state, advance = self._ready(frames)
-        state.begin(noise, self._estimator.given(mu, speaker, prompt))
+        x, given = noise, self._estimator.given(mu, speaker, prompt)
+        state, advance = self._ready(x.size(1))
         for step in range(EULER_STEPS):
-            check()
-            state.now.fill_(step)
+            yield
+            state.load(x, given, step)
             advance()
-        return state.x[:, :frames].clone()
+            x = state.x[:, : x.size(1)].clone()
+        return x
 
     def warm_up(self) -> None:
         """Capture a step for every bucket, the largest first: the others find their memory in its own."""
@@ -113,8 +128,9 @@ class Solver:
 
 
 class State:
-    """A take's x and all that moves it, in tensors that stay where they are, so that a step can be captured.
+    """What a step reads and writes, in tensors that stay where they are, so that it can be captured.
 
+    It holds a take for one step only, for others of about its length may be on their way too.
     padded: frames beyond a take's own may follow; being masked, and every convolution causal, they change nothing.
     """
 
@@ -122,24 +138,25 @@ class State:
         device, dtype = estimator.device, estimator.solver_dtype
         self._estimator, self._guidance = estimator, guidance
         self._schedule = estimator.schedule(steps)
-        self.now = torch.zeros(1, dtype=torch.int64, device=device)
+        self._now = torch.zeros(1, dtype=torch.int64, device=device)
         self.x = torch.zeros(1, frames, MEL, device=device, dtype=dtype)
         self._given = torch.zeros(2, 2, frames, estimator.channels, device=device, dtype=estimator.dtype)
         self._mask = torch.zeros(1, 1, 1, frames, device=device, dtype=estimator.dtype) if padded else None
 
-    def begin(self, noise: Tensor, given: Tensor) -> None:
-        """Begin a take. noise: (1, T, 80). given: (2, 2, T, 256), the estimator's. T: at most the state's."""
-        frames = noise.size(1)
+    def load(self, x: Tensor, given: Tensor, step: int) -> None:
+        """Put in a take, at a step. x: (1, T, 80). given: (2, 2, T, 256), the estimator's. T: at most the state's."""
+        frames = x.size(1)
         padding = (0, 0, 0, self.x.size(1) - frames)
-        self.x.copy_(F.pad(noise, padding))
+        self._now.fill_(step)
+        self.x.copy_(F.pad(x, padding))
         self._given.copy_(F.pad(given, padding))
         if self._mask is not None:
             self._mask[..., :frames] = 0
             self._mask[..., frames:] = -torch.inf
 
     def advance(self) -> None:
-        """Take the step `now`. Waits for nothing, and makes nothing of the host's."""
-        times = self._schedule.times.index_select(0, self.now)[0]  # (resnets, 256)
-        length = self._schedule.lengths.index_select(0, self.now)  # (1,)
+        """Take the step, in x. Waits for nothing, and makes nothing of the host's."""
+        times = self._schedule.times.index_select(0, self._now)[0]  # (resnets, 256)
+        length = self._schedule.lengths.index_select(0, self._now)  # (1,)
         told, untold = self._estimator(self.x, self._given, times, self._mask)  # (T, 80) each
         self.x.add_(length * ((1 + self._guidance) * told - self._guidance * untold))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,15 @@ from monica.engine.chatterbox.sampling import BOS, Knobs
 
 SLOTS = (1, 2, 4, 8)
 """Takes that decode together; between two of these numbers, the next one's worth of rows is computed."""
+
+
+class Saved(NamedTuple):
+    """A take outside of any slot: what its next step reads, and nothing else."""
+
+    state: tuple[Tensor, ...]
+    """Of its slot."""
+    cache: tuple[Tensor, Tensor]
+    """Keys and values of its rows, as far as they are filled: (layers, 2, H, positions, 64) each."""
 
 
 class Slots:
@@ -38,13 +49,26 @@ class Slots:
 
     def move(self, source: int, target: int) -> None:
         """Copy what the next step needs."""
-        for state in (self.token, self.said, self.position, self.seen, *self.knobs):
+        for state in self._needed:
             state[target] = state[source]
+
+    def save(self, slot: int) -> tuple[Tensor, ...]:
+        """Return a copy of what the next step needs."""
+        return tuple(state[slot].clone() for state in self._needed)
+
+    def restore(self, slot: int, saved: tuple[Tensor, ...]) -> None:
+        """Make a slot what another was when it was saved."""
+        for state, kept in zip(self._needed, saved, strict=True):
+            state[slot] = kept
 
     def reset(self) -> None:
         """Forget where all slots are."""
         for state in (self.token, self.said, self.position):
             state.zero_()
+
+    @property
+    def _needed(self) -> tuple[Tensor, ...]:
+        return self.token, self.said, self.position, self.seen, *self.knobs
 
 
 def rows(slot: int) -> slice:

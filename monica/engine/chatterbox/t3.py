@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig
 
-from monica.engine import Check, SynthesisParams
+from monica.engine import SynthesisParams
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.decoding import Decoding
 from monica.engine.chatterbox.graphs import Graphs, Replay
@@ -23,7 +23,7 @@ from monica.engine.chatterbox.linear import PRECISIONS
 from monica.engine.chatterbox.llama import POSITIONS, Layer, Llama
 from monica.engine.chatterbox.prompt import embed_prompt
 from monica.engine.chatterbox.sampling import draw, guide, probabilities
-from monica.engine.chatterbox.slots import SLOTS, Slots, rounded_up, rows
+from monica.engine.chatterbox.slots import SLOTS, Saved, Slots, rounded_up, rows
 from monica.errors import InvalidText
 
 GRAPH_WINDOWS = (256, 512, 1024, 2048, POSITIONS)
@@ -88,17 +88,16 @@ class T3:
 
         Raises InvalidText where it is longer than the cache. There must be a free slot.
         """
-        if len(self.decoding) == self.slots.count:
-            raise RuntimeError(f"all {self.slots.count} slots decode")
+        slot = self._free_slot()
         prompt = embed_prompt(self.front, text_tokens, voice, params)  # (R, P, 1024)
         position = prompt.size(1) - 1
         limit = min(params.max_tokens, POSITIONS - position - LAG)
         if limit < 1:
             message = f"The text makes {len(text_tokens)} tokens, too many for one sentence."
             raise InvalidText(message, code="text_too_long", param="text")
-        take = Decoding(len(self.decoding), position, limit, generator)
-        self._prefill(prompt, take.slot)
-        self.slots.begin(take.slot, position, params)
+        self._prefill(prompt, slot)
+        self.slots.begin(slot, position, params)
+        take = Decoding(slot, position, limit, generator)
         self.decoding.append(take)
         return take
 
@@ -119,43 +118,51 @@ class T3:
             read, takes = self._under_way.popleft()
             for take, token in zip(takes, read(), strict=False):
                 take.hear(token)
+            if any(take.failed for take in takes):
+                # It may have left its slot, or moved, before that was known.
+                self.llama.forget(slice(rows(len(self.decoding)).start, None))
+
+    @torch.inference_mode()
+    def pause(self, take: Decoding) -> None:
+        """Set a take aside, which frees its slot as `retire` does. Its tokens that are under way still reach it."""
+        take.saved = Saved(self.slots.save(take.slot), self.llama.save(rows(take.slot), take.position))
+        self._leave(take)
+
+    @torch.inference_mode()
+    def resume(self, take: Decoding) -> None:
+        """Go on with a paused take, in another slot maybe. There must be a free one."""
+        if take.saved is None:
+            raise RuntimeError("the take is not paused")
+        slot = self._free_slot()
+        self._reserve(slot + 1, take.position)
+        self.slots.restore(slot, take.saved.state)
+        self.llama.restore(rows(slot), take.saved.cache)
+        take.slot, take.saved = slot, None
+        self.decoding.append(take)
 
     @torch.inference_mode()
     def retire(self, take: Decoding) -> None:
-        """Free the slot of a take, wherever it is in its sentence. The last slot's take moves into it."""
-        if take not in self.decoding:
-            return
-        if take.failed:
-            self.llama.forget(rows(take.slot))
-        last = self.decoding.pop()
-        if last is not take:
-            self.llama.move(rows(last.slot), rows(take.slot), last.position)
-            self.slots.move(last.slot, take.slot)
-            last.slot = take.slot
-            self.decoding[take.slot] = last
+        """Forget a take, paused or not, wherever it is in its sentence. The last slot's take moves into its slot."""
+        take.saved = None
+        if take in self.decoding:
+            self._leave(take)
 
     @torch.inference_mode()
     def decode(
-        self,
-        text_tokens: Tensor,
-        voice: Conditionals,
-        params: SynthesisParams,
-        generator: torch.Generator,
-        check: Check,
+        self, text_tokens: Tensor, voice: Conditionals, params: SynthesisParams, generator: torch.Generator
     ) -> Tensor:
-        """Say one take, alone. text_tokens: (S,) int64.
+        """Say one take from beginning to end. text_tokens: (S,) int64.
 
-        Returns (N,) int64 at 25 tokens a second, N <= params.max_tokens. Raises SynthesisFailed where there is
-        nothing to hear, InvalidText, or what `check` raises between two steps.
+        Returns (N,) int64 at 25 tokens a second, N <= params.max_tokens, and 0 where there is nothing to hear.
+        Raises InvalidText, or SynthesisFailed.
         """
         take = self.admit(text_tokens, voice, params, generator)
         try:
             while not take.done:
-                check()
                 self.step()
         finally:
             self.retire(take)
-        return torch.tensor(take.speech(), device=self.device)
+        return torch.tensor(take.speech(), dtype=torch.int64, device=self.device)
 
     @torch.inference_mode()
     def follow(self, prompt: Tensor, tokens: Tensor) -> Tensor:
@@ -183,6 +190,21 @@ class T3:
                 self._replays[count, window] = self._graphs.capture(name, partial(self._advance, count, window))
         self.llama.forget(slice(None))
         self.slots.reset()
+
+    def _free_slot(self) -> int:
+        if len(self.decoding) == self.slots.count:
+            raise RuntimeError(f"all {self.slots.count} slots decode")
+        return len(self.decoding)
+
+    def _leave(self, take: Decoding) -> None:
+        if take.failed:
+            self.llama.forget(rows(take.slot))
+        last = self.decoding.pop()
+        if last is not take:
+            self.llama.move(rows(last.slot), rows(take.slot), last.position)
+            self.slots.move(last.slot, take.slot)
+            last.slot = take.slot
+            self.decoding[take.slot] = last
 
     def _prefill(self, prompt: Tensor, slot: int) -> None:
         self._reserve(slot + 1, prompt.size(1))

@@ -1,0 +1,166 @@
+"""Monica among all kinds of visitors, with an engine that fails at random: is everyone answered, and does nothing leak?
+
+    python -m benchmarks.endurance [--minutes 10] [--visitors 12]
+
+Exit code 1 where an answer is not as it should be, where one does not come, or where threads, open files or memory of
+the worker grow after the first minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.hardware import describe_cpu
+from benchmarks.servers import FAULTY, ROOT, Server, serve
+from benchmarks.visitors import Visit, Visitor
+
+DEADLINE_S, PATIENCE_S = 10.0, 15.0
+SETTINGS = {
+    "MONICA_ENGINE": "espeak",
+    "MONICA_DEADLINE_S": f"{DEADLINE_S:g}",
+    "MONICA_QUEUE_SIZE": "24",
+    "MONICA_CACHE_MB": "64",
+    "LOG_LEVEL": "warning",
+}
+BURST, BURST_EVERY_S = 48, 7.0
+"""So many at once: more than the queue holds, and more than there are threads."""
+PAUSE_S = 0.15
+"""Between two visits of a visitor, on average."""
+SETTLED_S = 60.0
+"""By then everything is as large as it gets."""
+SLACK = {"threads": 2.0, "files": 8.0, "memory": 16.0}
+"""By how much the last third of the time that follows may be larger than the first."""
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Of the worker. memory: MiB, resident. health: milliseconds that /health took."""
+
+    seconds: float
+    threads: int
+    files: int
+    memory: float
+    health: float
+
+
+class Gathering:
+    """Visitors who come again and again until it is over."""
+
+    def __init__(self, port: int, visitors: int) -> None:
+        self.visits: list[Visit] = []
+        self._port = port
+        self._over = threading.Event()
+        self._pool = ThreadPoolExecutor(visitors + 1)
+        self._stays = [self._pool.submit(self._come_again, number) for number in range(visitors)]
+        self._stays.append(self._pool.submit(self._come_in_bursts))
+
+    def end(self) -> None:
+        """Wait until the last has had his answer."""
+        self._over.set()
+        for stay in self._stays:
+            stay.result()
+
+    def _come_again(self, number: int) -> None:
+        visitor = Visitor(self._port, f"{number}", PATIENCE_S)
+        while not self._over.wait(PAUSE_S):
+            self.visits.append(visitor.visit())
+
+    def _come_in_bursts(self) -> None:
+        crowd = [Visitor(self._port, f"burst {number}", PATIENCE_S) for number in range(BURST)]
+        with ThreadPoolExecutor(BURST) as pool:
+            while not self._over.wait(BURST_EVERY_S):
+                self.visits.extend(pool.map(Visitor.distinct, crowd))
+
+
+def watch(server: Server, until: float, every_s: float) -> list[Sample]:
+    """Look at the worker again and again, and print what is seen."""
+    began, worker = time.monotonic(), server.worker()
+    say("| seconds | threads | files | memory, MiB | /health, ms |")
+    say("| --- | --- | --- | --- | --- |")
+    samples = []
+    while (now := time.monotonic()) < until:
+        server.get("/health")
+        took = time.monotonic() - now
+        sample = Sample(
+            now - began, worker.num_threads(), worker.num_fds(), worker.memory_info().rss / 2**20, 1000 * took
+        )
+        samples.append(sample)
+        say(f"| {sample.seconds:.0f} | {sample.threads} | {sample.files} | {sample.memory:.0f} | {sample.health:.0f} |")
+        time.sleep(max(0.0, min(every_s, until - time.monotonic())))
+    return samples
+
+
+def find_leaks(samples: Sequence[Sample]) -> list[str]:
+    """Say what has grown since everything was as large as it gets."""
+    settled = [sample for sample in samples if sample.seconds >= SETTLED_S]
+    third = len(settled) // 3
+    if third == 0:
+        say("\nToo short to tell whether anything leaks.")
+        return []
+    grown = {
+        name: statistics.median(getattr(sample, name) for sample in settled[-third:])
+        - statistics.median(getattr(sample, name) for sample in settled[:third])
+        for name in SLACK
+    }
+    say("\nFrom the first to the last third: " + ", ".join(f"{name} {growth:+.1f}" for name, growth in grown.items()))
+    return [f"{name} grew by {growth:.1f}" for name, growth in grown.items() if growth > SLACK[name]]
+
+
+def judge(visits: Sequence[Visit]) -> list[str]:
+    """Count what came of the visits, print it, and say what was wrong."""
+    slowest: dict[tuple[str, str], float] = {}
+    counts = Counter((visit.kind, visit.outcome) for visit in visits)
+    for visit in visits:
+        slowest[visit.kind, visit.outcome] = max(visit.seconds, slowest.get((visit.kind, visit.outcome), 0))
+    say("\n| visitor | outcome | times | slowest, s |")
+    say("| --- | --- | --- | --- |")
+    for (kind, outcome), count in sorted(counts.items()):
+        say(f"| {kind} | {outcome} | {count} | {slowest[kind, outcome]:.2f} |")
+    wrong = [f"{visit.kind}: {visit.wrong}" for visit in visits if visit.wrong]
+    late = [f"{visit.kind}: answered after {visit.seconds:.1f} s" for visit in visits if visit.seconds > PATIENCE_S]
+    return wrong + late
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--visitors", type=int, default=12)
+    options = parser.parse_args()
+    say(f"\n{options.minutes:g} minutes, {options.visitors} visitors and bursts of {BURST}, on {describe_cpu()}\n")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serve(Path(folder), ROOT, "-c", FAULTY, settings=SETTINGS) as server,
+    ):
+        pid, until = server.worker().pid, time.monotonic() + 60 * options.minutes
+        gathering = Gathering(server.port, options.visitors)
+        samples = watch(server, until, every_s=max(1.0, options.minutes))
+        gathering.end()
+        restarted = [] if server.worker().pid == pid else ["the worker was restarted"]
+        tracebacks = server.log.read_text(errors="replace").count("an error nobody foresaw")
+    unforeseen = [f"{tracebacks} errors nobody foresaw"] if tracebacks else []
+    faults = judge(gathering.visits) + find_leaks(samples) + restarted + unforeseen
+    for fault in faults[:SHOWN]:
+        say(f"- {fault}")
+    verdict = f"{len(faults)} faults" if faults else "everyone was answered, and nothing is wrong"
+    say(f"\n{len(gathering.visits)} visits: {verdict}.")
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Monica's gunicorn.conf.py with an espeak-ng that fails at random, for `gunicorn -c python:benchmarks.faults`.
+
+Of the takes that are begun, a few are slow, a few silent, a few end in an error, a few raise what no engine should.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
+
+from monica.config import Settings
+from monica.engine import SynthesisParams, Utterance, espeak
+from monica.errors import SynthesisFailed
+
+FAULTS = {"none": 0.92, "slow": 0.02, "silent": 0.02, "failing": 0.02, "broken": 0.02}
+"""The share of each. Five broken ones in a row would end the process: it takes months until they come."""
+SLOW_STEPS, STEP_S = 20, 0.02
+
+
+class FaultyEspeak(espeak.EspeakEngine):
+    """espeak-ng that draws a fault for every take."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._faults: dict[Utterance, str] = {}
+        self._steps: dict[Utterance, int] = {}
+
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+        utterance = super().begin(text, voice=voice, params=params, seed=seed)
+        (self._faults[utterance],) = random.choices(list(FAULTS), list(FAULTS.values()))
+        self._steps[utterance] = 0
+        return utterance
+
+    def step(self) -> None:
+        utterance = next(iter(self._under_way))
+        fault = self._faults[utterance]
+        self._steps[utterance] += 1
+        if fault == "slow" and self._steps[utterance] < SLOW_STEPS:
+            time.sleep(STEP_S)
+        elif fault == "broken":
+            raise RuntimeError("a fault that was asked for")
+        elif fault == "failing":
+            utterance.error = SynthesisFailed("A fault that was asked for.")
+        else:
+            super().step()
+            if fault == "silent" and utterance.samples is not None:
+                utterance.samples *= 0
+
+    def drop(self, utterance: Utterance) -> None:
+        super().drop(utterance)
+        del self._faults[utterance], self._steps[utterance]
+
+
+exec(Path("gunicorn.conf.py").read_text())
+
+_start = globals()["post_fork"]
+
+
+def post_fork(server: Arbiter, worker: Worker) -> None:
+    espeak.EspeakEngine = FaultyEspeak  # type: ignore[misc]
+    _start(server, worker)

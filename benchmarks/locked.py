@@ -1,0 +1,50 @@
+"""How a text-to-speech server is usually made: the engine behind a lock, in whatever thread the request has.
+
+A WSGI application for `benchmarks.load`: the same engine, loaded as Monica loads it, the same text rules, a WAV, and a
+dictionary of what was asked for before.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+
+from flask import Flask, Response, request
+
+from monica.audio import encode_wav
+from monica.cache import Store
+from monica.config import Settings
+from monica.engine import MAX_SEED, SynthesisParams, speak
+from monica.loader import Loader
+from monica.text import Normaliser
+from monica.voices import DEFAULT_VOICE
+
+logging.basicConfig(level=logging.INFO)
+
+settings = Settings.from_env()
+loader = Loader(settings, Store("conditionals", settings.cache_dir))
+loader.load_once()
+engine = loader.ready_engine()
+normaliser = Normaliser(language=settings.language)
+lock = threading.Lock()
+kept: dict[str, bytes] = {}
+app = Flask(__name__)
+
+
+@app.post("/blabla")
+def blabla() -> Response:
+    text = request.get_json()["text"]
+    wav = kept.get(text)
+    if wav is None:
+        said = normaliser.normalise(text).text
+        seed = secrets.randbelow(MAX_SEED + 1)
+        with lock:
+            samples = speak(engine, said, voice=DEFAULT_VOICE, params=SynthesisParams(), seed=seed)
+        wav = kept[text] = encode_wav(samples, engine.sample_rate)
+    return Response(wav, mimetype="audio/wav")
+
+
+@app.get("/health")
+def health() -> str:
+    return ""

@@ -1,0 +1,217 @@
+"""Phrases made ahead of time: all of them although Monica is killed, what that costs, and what it costs live requests.
+
+    python -m benchmarks.warm [--phrases 10000] [--chatterbox] [--rounds N] [--quick]
+
+A book is warmed by a real gunicorn, which is killed with everything it has in the middle, and started again: no phrase
+may be missing at the end, nor be made twice. Then live sentences, new and kept ones, with and without a job beside
+them, in turn. Then the time of a phrase: of the engine alone, of the takes that clients ask for, and of a job.
+Exit code 1 where a phrase is missing or was made twice. --chatterbox: 200 phrases on a small checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks import small
+from benchmarks.clients import POPULAR, Client, percentile, popular, warm
+from benchmarks.hardware import describe_cpu
+from benchmarks.rehearsing import compare, fresh
+from benchmarks.servers import ESPEAK, ROOT, Server, serve
+
+KILLED_AT = 0.5
+"""How much of the book is made when Monica is killed."""
+ASKERS = 8
+PAUSE_S = 0.1
+"""Between two live sentences."""
+LIVE, LIVE_CHATTERBOX = 60, 8
+"""Live sentences of a round."""
+TAKE = re.compile(r"take ([0-9a-f]{12}): ")
+
+MOST = 20_000
+"""Phrases of a job that is not to end: a body has two megabytes."""
+
+
+def ask(server: Server, method: str, path: str, body: object = None) -> dict[str, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    answer = json.loads(response.read())
+    connection.close()
+    if response.status >= 300:
+        raise RuntimeError(f"{response.status}: {answer}")
+    assert isinstance(answer, dict)
+    return answer
+
+
+def submit(server: Server, texts: list[str]) -> str:
+    """Have phrases made. Returns the job's id."""
+    return str(ask(server, "POST", "/v1/phrases/warm", {"phrases": texts})["id"])
+
+
+def follow(server: Server, job_id: str, until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Wait until a job has come so far, or ended."""
+    while True:
+        job = ask(server, "GET", f"/v1/jobs/{job_id}")
+        if until(job) or job["ended"]:
+            return job
+        time.sleep(0.2)
+
+
+def kill(server: Server) -> None:
+    """Kill master and worker at once, as a power cut does."""
+    master = psutil.Process(server.pid)
+    processes = [master, *master.children()]
+    for process in processes:
+        process.suspend()
+    for process in processes:
+        process.kill()
+
+
+def survive(folder: Path, settings: dict[str, str], texts: list[str]) -> list[str]:
+    """Warm phrases, kill Monica in the middle, start her again. Returns what is wrong with what came of it."""
+    count = len(texts)
+    with serve(folder, ROOT, settings=settings) as first:
+        began = time.monotonic()
+        job_id = submit(first, texts)
+        follow(first, job_id, lambda job: job["made"] >= KILLED_AT * count)
+        took = time.monotonic() - began
+        kill(first)
+    before = TAKE.findall(first.log.read_text())
+    began = time.monotonic()
+    with serve(folder, ROOT, settings=settings) as second:
+        ready = time.monotonic() - began
+        follow(second, job_id, lambda job: job["made"] > 0)
+        resumed = time.monotonic() - began
+        job = follow(second, job_id, lambda _: False)
+        took += time.monotonic() - began
+        after = TAKE.findall(second.log.read_text())
+        skip = follow(second, submit(second, texts), lambda _: False)
+        with ThreadPoolExecutor(ASKERS) as pool:
+            hits = sum(pool.map(lambda share: count_hits(second, texts[share::ASKERS]), range(ASKERS)))
+    twice = len(before + after) - len(set(before + after))
+    row("", "")
+    row("---", "---")
+    row("phrases", f"{count}")
+    row("made before it was killed, and after", f"{len(before)} and {len(after)}")
+    row("ready again, and making again, after", f"{ready:.1f} s and {resumed:.1f} s")
+    row("made twice", f"{twice}")
+    row("missing, failed", f"{count - hits}, {job['failed']}")
+    row("made in a second, all in all", f"{count / took:.1f}")
+    row("skipped in a second, all being kept", f"{count / (skip['ended'] - skip['started']):.0f}")
+    say("")
+    found = {"made twice": twice, "missing": count - hits, "failed": job["failed"], "made again": skip["made"]}
+    return [f"{number} {what}" for what, number in found.items() if number]
+
+
+def count_hits(server: Server, texts: Sequence[str]) -> int:
+    client = Client(server.port)
+    hits = sum(client.ask(text).cache == "hit" for text in texts)
+    client.close()
+    return hits
+
+
+def live(server: Server, sentences: Callable[[int], str], count: int) -> list[float]:
+    """Ask for sentences, one after the other. Returns the seconds that each took."""
+    client = Client(server.port)
+    latencies = []
+    for number in range(count):
+        latencies.append(client.ask(sentences(number)).latency)
+        time.sleep(PAUSE_S)
+    client.close()
+    return latencies
+
+
+@contextmanager
+def beside(server: Server, texts: list[str], times: int) -> Iterator[None]:
+    """Have a job run, and others of the same phrases after it."""
+    jobs = [submit(server, texts) for _ in range(times)]
+    follow(server, jobs[0], lambda job: job["cached"] + job["made"] > 0)
+    try:
+        yield
+    finally:
+        for job_id in reversed(jobs):
+            ask(server, "DELETE", f"/v1/jobs/{job_id}")
+
+
+def disturb(folder: Path, settings: dict[str, str], kept: list[str], rounds: int, count: int) -> None:
+    """Print what live sentences take: alone, beside a job that makes its phrases, beside one that finds them kept."""
+    found: dict[str, list[list[float]]] = {"new": [[], [], []], "kept": [[], [], []]}
+    with serve(folder, ROOT, settings=settings) as server:
+        warm(server.port)
+        for _ in range(rounds):
+            companies: list[AbstractContextManager[None]] = []
+            companies += [nullcontext(), beside(server, fresh(MOST), 1), beside(server, kept, 5)]
+            for way, company in enumerate(companies):
+                new = fresh(count)
+                with company:
+                    found["new"][way] += live(server, new.__getitem__, count)
+                    found["kept"][way] += live(server, lambda number: popular(number % POPULAR), count)
+    row(
+        "a live sentence, p50 and p95 in ms",
+        "alone",
+        "beside a job that makes",
+        "ratio",
+        "beside a job that skips",
+        "ratio",
+    )
+    row(*["---"] * 6)
+    for kind, ways in found.items():
+        p50 = [percentile(way, 0.5) for way in ways]
+        cells = [f"{1000 * half:.1f}, {1000 * percentile(way, 0.95):.1f}" for half, way in zip(p50, ways, strict=True)]
+        row(kind, cells[0], cells[1], f"{p50[1] / p50[0]:.2f}", cells[2], f"{p50[2] / p50[0]:.2f}")
+    say("\nThe ratio is that of the p50; 1.5 at most is the target.\n")
+
+
+def row(*cells: str) -> None:
+    say(f"| {' | '.join(cells)} |")
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--phrases", type=int, help="10,000; with Chatterbox 200")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--chatterbox", action="store_true", help="a small one, instead of espeak")
+    parser.add_argument("--quick", action="store_true", help="only to see that it works: no figure means anything")
+    small.add_options(parser)
+    options = parser.parse_args()
+    count = options.phrases or (60 if options.quick else 200 if options.chatterbox else 10_000)
+    sentences = 4 if options.quick else LIVE_CHATTERBOX if options.chatterbox else LIVE
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = small.settings(folder, options) if options.chatterbox else dict(ESPEAK)
+        settings |= {"MONICA_CACHE_DIR": str(folder / "cache"), "MONICA_CACHE_MB": "16384"}
+        engine = small.describe(options) if options.chatterbox else "espeak"
+        say(f"\n{engine}, on {describe_cpu()}, which is shared\n")
+        texts = fresh(count)
+        faults = survive(folder, settings, texts)
+        disturb(folder, settings, texts, 1 if options.quick else options.rounds, sentences)
+        compare(
+            settings | {"MONICA_CACHE_DIR": str(folder / "alone")},
+            1 if options.quick else options.rounds,
+            min(count, 200),
+        )
+    for fault in faults:
+        say(f"- {fault}")
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The caller's end of a connection: he may hang up while his sentence is made."""
+
+from __future__ import annotations
+
+import os
+import select
+import ssl
+import time
+from concurrent.futures import Future
+from socket import MSG_DONTWAIT, MSG_PEEK, socket
+from threading import Lock
+from types import TracebackType
+from typing import Any
+
+from monica.errors import HungUp
+from monica.takes import stay
+
+
+class Client:
+    """Who asks. connection: the socket he asked on; None where there is none to watch (Flask's test client)."""
+
+    def __init__(self, connection: socket | None) -> None:
+        # What has come over TLS cannot be looked at without taking it: such a client is not watched.
+        self._connection = None if isinstance(connection, ssl.SSLSocket) else connection
+
+    @classmethod
+    def of(cls, environ: dict[str, Any]) -> Client:
+        """Return the client of a WSGI request."""
+        return cls(environ.get("gunicorn.socket"))
+
+    def wait(self, sound: Future[bytes], seconds: float) -> None:
+        """Return once the sound is there, or so many seconds have passed; a Patience.
+
+        Raises HungUp as soon as the client has closed his connection, or the half of it that he sends on.
+        """
+        if self._connection is None:
+            stay(sound, seconds)
+        elif not sound.done():
+            with Bell() as bell:
+                sound.add_done_callback(bell.ring)
+                self._watch(self._connection, bell, sound, time.monotonic() + seconds)
+
+    def _watch(self, connection: socket, bell: Bell, sound: Future[bytes], until: float) -> None:
+        events = select.poll()
+        events.register(bell, select.POLLIN)
+        events.register(connection, select.POLLIN)
+        while not sound.done() and (left := until - time.monotonic()) > 0:
+            happened = dict(events.poll(1000 * left))
+            if connection.fileno() in happened and not sound.done() and _has_more(connection):
+                # His next request, ahead of time: it hides whatever comes after it.
+                events.unregister(connection)
+
+
+def _has_more(connection: socket) -> bool:
+    """Tell whether the client has sent more than his request. Raises HungUp where he has gone."""
+    try:
+        more = connection.recv(1, MSG_PEEK | MSG_DONTWAIT)
+    except BlockingIOError:  # woken for nothing
+        return False
+    except OSError as error:
+        raise HungUp("The client's connection broke.") from error
+    if not more:
+        raise HungUp("The client hung up.")
+    return True
+
+
+class Bell:
+    """Wakes a thread that polls it. It may be rung from any thread, at any time, and by who does not know it closed."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        self._closed = False
+        self._lock = Lock()
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable once the bell has been rung."""
+        return self._reader
+
+    def ring(self, _sound: object) -> None:
+        # The sound may come long after he who waited for it has gone: then the number is another connection's.
+        with self._lock:
+            if not self._closed:
+                os.write(self._writer, b"\a")
+
+    def __enter__(self) -> Bell:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._closed = True
+            os.close(self._reader)
+            os.close(self._writer)

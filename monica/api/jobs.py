@@ -1,0 +1,93 @@
+"""POST /v1/phrases/warm and /v1/jobs: phrases made before they are asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flask_smorest
+from flask import Response, current_app, jsonify, request
+
+from monica.api import auth
+from monica.api.schemas import error_responses, read_body
+from monica.api.schemas_jobs import (
+    EstimateSchema,
+    JobSchema,
+    JobsSchema,
+    WarmBookSchema,
+    WarmListSchema,
+    parse_warm,
+)
+from monica.phrases.source import MAX_SIZE
+from monica.warmer import Warmer
+
+jobs = flask_smorest.Blueprint("jobs", __name__, description="Phrases made ahead of time")
+
+MAX_BODY_BYTES = 2 * MAX_SIZE + 2**16
+"""A book of the largest size: JSON writes a quote and a line feed in two bytes."""
+
+_BODY = {
+    "required": True,
+    "content": {"application/json": {"schema": {"oneOf": [WarmListSchema, WarmBookSchema]}}},
+}
+_LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Of the job."}}
+_WARM_RESPONSES = error_responses(
+    auth.ERRORS
+    | {
+        "408": "request_timeout",
+        "413": "body_too_large",
+        "422": "json_invalid, request_invalid, book_invalid",
+        "429": "jobs_full: as many jobs as may wait do",
+        "503": "cache_unusable",
+    }
+)
+_WARM_RESPONSES["200"] = {
+    "description": "What it would take, where that is all that was asked for.",
+    "content": {"application/json": {"schema": EstimateSchema}},
+}
+_UNKNOWN = {"404": "job_unknown"}
+
+
+def _warmer() -> Warmer:
+    warmer: Warmer = current_app.extensions["warmer"]
+    return warmer
+
+
+@jobs.route("/v1/phrases/warm", methods=["POST"])
+@jobs.response(202, JobSchema, headers=_LOCATION, description="The job; it runs when those before it have ended.")
+@jobs.doc(requestBody=_BODY, responses=_WARM_RESPONSES, security=auth.SECURITY)
+def warm() -> Response:
+    """Have phrases made, whenever no live announcement is: a list of them, or those of a phrase book."""
+    auth.check()
+    request.max_content_length = MAX_BODY_BYTES
+    script, dry_run = parse_warm(read_body(request))
+    if dry_run:
+        return jsonify(_warmer().estimate(script).as_dict())
+    job = _warmer().submit(script)
+    response = jsonify(job.as_dict())
+    response.status_code = 202
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return response
+
+
+@jobs.route("/v1/jobs", methods=["GET"])
+@jobs.response(200, JobsSchema)
+def index() -> dict[str, Any]:
+    """List the jobs that wait, run, or have ended of late."""
+    return {"jobs": [job.as_dict() for job in _warmer().jobs.all()]}
+
+
+@jobs.route("/v1/jobs/<string:job_id>", methods=["GET"])
+@jobs.response(200, JobSchema)
+@jobs.doc(responses=error_responses(_UNKNOWN))
+def show(job_id: str) -> dict[str, Any]:
+    """Show how far a job has come."""
+    return _warmer().jobs.get(job_id).as_dict()
+
+
+@jobs.route("/v1/jobs/<string:job_id>", methods=["DELETE"])
+@jobs.response(200, JobSchema, description="The job, which has ended.")
+@jobs.doc(responses=error_responses(auth.ERRORS | _UNKNOWN), security=auth.SECURITY)
+def stop(job_id: str) -> dict[str, Any]:
+    """Stop a job: what it has made is kept, the take under way is left. One that has ended stays as it is."""
+    auth.check()
+    return _warmer().stop(job_id).as_dict()

@@ -1,0 +1,40 @@
+"""The format of an answer: what the client accepts, and how it is sent."""
+
+from __future__ import annotations
+
+from flask import Response
+from werkzeug.datastructures import MIMEAccept
+
+from monica.announcer import Announcement, Announcer
+from monica.audio import wav_rate
+from monica.errors import NotAcceptable
+from monica.formats import MEDIA_TYPES, Format
+
+
+def choose_format(accepted: MIMEAccept) -> Format:
+    """Choose the format the client likes best; WAV where he does not care, or speaks of no sound at all.
+
+    Raises NotAcceptable where he names kinds of sound, and none that Monica makes.
+    """
+    best = accepted.best_match(list(MEDIA_TYPES))
+    if best is not None:
+        return MEDIA_TYPES[best]
+    if any(name.startswith("audio/") for name in accepted.values()):
+        raise NotAcceptable(f"Monica speaks in these: {', '.join(MEDIA_TYPES)}.")
+    return Format.WAV
+
+
+def answer(
+    announcer: Announcer, said: Announcement, format: Format, *, speed: float = 1.0, rate: int | None = None
+) -> Response:
+    """Make the answer of an announcement, with the headers that are its own in any format."""
+    sound = announcer.encodings.encode(said.wav, format, speed=speed, rate=rate, keep=said.key is not None)
+    response = Response(sound, content_type=format.content_type(rate or wav_rate(said.wav)))
+    response.headers["Content-Disposition"] = f'inline; filename="monica{format.suffix}"'
+    response.headers["X-Audio-Duration"] = f"{said.duration_s / speed:.2f}s"
+    response.headers["X-Monica-Cache"] = said.cache
+    response.headers["X-Monica-Engine"] = said.engine
+    if said.key is None:
+        # What the embedded voice said in Chatterbox's place must not be kept by a proxy either.
+        response.headers["Cache-Control"] = "no-store"
+    return response

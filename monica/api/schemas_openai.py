@@ -1,0 +1,109 @@
+"""The body of OpenAI's speech API, as a marshmallow schema."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import marshmallow as ma
+
+from monica.announcer import SpeechRequest
+from monica.api.schemas import Number, decode, validate
+from monica.formats import Format
+from monica.stretch import FASTEST, SLOWEST
+from monica.voices import DEFAULT_VOICE
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIRequest:
+    """A request for speech as OpenAI's clients make it. speed: the pitch stays."""
+
+    speech: SpeechRequest
+    format: Format
+    speed: float
+
+
+class OpenAISpeechSchema(ma.Schema):
+    """The body of POST /v1/audio/speech. Fields that OpenAI may yet add are accepted and ignored."""
+
+    class Meta:
+        unknown = ma.EXCLUDE
+
+    model = ma.fields.String(
+        required=True, metadata={"description": "Any: there is one model here.", "example": "monica"}
+    )
+    input = ma.fields.String(
+        required=True,
+        metadata={"description": "The text to speak.", "example": "Pablo vient de se faire éliminer par Rusmir !"},
+    )
+    voice = ma.fields.Raw(
+        required=True,
+        metadata={
+            "description": "One of GET /v1/audio/voices, by its name or as an object with its `id`.",
+            "example": DEFAULT_VOICE,
+        },
+    )
+    response_format = ma.fields.Enum(Format, by_value=True, load_default=Format.MP3)
+    speed = Number(
+        load_default=1.0,
+        validate=ma.validate.Range(SLOWEST, FASTEST),
+        metadata={"description": "How fast; the pitch stays."},
+    )
+    instructions = ma.fields.String(
+        allow_none=True, metadata={"description": "Accepted and ignored: the model takes none."}
+    )
+    stream_format = ma.fields.String(
+        load_default="audio",
+        validate=ma.validate.Equal("audio", error="Only audio is here: events are not sent."),
+        metadata={"description": "`audio`, the sound itself."},
+    )
+
+    @ma.validates("voice")
+    def _check_voice(self, voice: Any, data_key: str) -> None:
+        if not isinstance(_voice_name(voice), str):
+            raise ma.ValidationError("Must be the name of a voice, or an object with its id.")
+
+    @ma.post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> OpenAIRequest:
+        speech = SpeechRequest(text=data["input"], voice=_voice_name(data["voice"]))
+        return OpenAIRequest(speech, data["response_format"], data["speed"])
+
+
+class ModelSchema(ma.Schema):
+    id = ma.fields.String(required=True, metadata={"example": "monica"})
+    object = ma.fields.String(required=True, metadata={"example": "model"})
+    created = ma.fields.Integer(required=True)
+    owned_by = ma.fields.String(required=True)
+
+
+class ModelsSchema(ma.Schema):
+    """The models there are, as OpenAI lists them."""
+
+    object = ma.fields.String(required=True, metadata={"example": "list"})
+    data = ma.fields.List(ma.fields.Nested(ModelSchema), required=True)
+
+
+class VoiceSchema(ma.Schema):
+    id = ma.fields.String(required=True, metadata={"example": DEFAULT_VOICE})
+    name = ma.fields.String(required=True, metadata={"example": DEFAULT_VOICE})
+
+
+class VoicesSchema(ma.Schema):
+    """The voices there are."""
+
+    voices = ma.fields.List(ma.fields.Nested(VoiceSchema), required=True)
+
+
+@lru_cache(maxsize=256)  # a phrase that is asked for again has the same body
+def parse_openai(body: bytes) -> OpenAIRequest:
+    """Make a request of a JSON body. Raises InvalidRequest with the first field that is wrong."""
+    parsed: OpenAIRequest = validate(_OPENAI, decode(body))
+    return parsed
+
+
+def _voice_name(voice: Any) -> Any:
+    return voice.get("id") if isinstance(voice, dict) else voice
+
+
+_OPENAI = OpenAISpeechSchema()

@@ -1,0 +1,86 @@
+"""monica cache export and import: phrases in one file, for another machine."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from monica.card import Card
+from monica.catalogue import Catalogue
+from monica.cli.group import fail
+from monica.config import Settings
+from monica.identity import Identity
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("search", default="")
+@click.option("--all", "everything", is_flag=True, help="Also those of other engines, checkpoints and voices.")
+def export(file: Path, search: str, everything: bool) -> None:
+    """Write phrases to FILE, a ZIP of WAVs.
+
+    With SEARCH, those that have it in their text. What another engine, checkpoint or voice said stays here.
+    """
+    from monica import bundle
+
+    settings = Settings.from_env()
+    with Catalogue.open(settings) as catalogue:
+        cards = catalogue.cards(search)
+        identity = None if everything else Identity.read(settings.cache_dir)
+        chosen = [card for card in cards if identity is None or not _is_foreign(card, identity)]
+        if not chosen:
+            fail("There is nothing to export.")
+        part = file.with_name(f".{file.name}.{os.getpid()}")  # so that there is never half a bundle under its name
+        try:
+            with part.open("wb") as out:
+                left_out = bundle.export(catalogue, chosen, out)
+            size = part.stat().st_size
+            part.replace(file)
+        except OSError as error:
+            fail(f"{file} cannot be written: {error.strerror}")
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+    click.echo(f"{file}: {len(chosen) - len(left_out)} phrases, {size / 2**20:.1f} MB")
+    if foreign := len(cards) - len(chosen):
+        click.echo(f"left out: {foreign} of another engine, checkpoint or voice; --all takes them too", err=True)
+    if left_out:
+        click.echo(f"left out: {len(left_out)} that are corrupt, or of before there were labels", err=True)
+
+
+def _is_foreign(card: Card, identity: Identity) -> bool:
+    try:
+        return identity.differs(card.label().recipe) is not None
+    except ValueError:
+        return False  # no label: `export` says so
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Also what is of another engine, checkpoint or voice.")
+@click.option("--pin", is_flag=True, help="Pin what comes in.")
+def import_(file: Path, force: bool, pin: bool) -> None:
+    """Keep the phrases of a bundle here.
+
+    A take in it replaces what is kept of the same phrase. It is examined as a whole before anything is written.
+    """
+    from monica.bundle import Bundle, ForeignBundle
+
+    settings = Settings.from_env()
+    try:
+        with file.open("rb") as source:
+            bundle = Bundle(source, settings.cache_mb * 2**20)
+            if not force:
+                bundle.check(Identity.read(settings.cache_dir))
+            with Catalogue.open(settings, create=True) as catalogue:
+                imported = bundle.put_into(catalogue)
+                if pin:
+                    catalogue.pin(catalogue.pick([record.key for record in bundle.records]))
+    except ForeignBundle as error:
+        fail(f"{error} Import it all the same with --force.")
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}")
+    click.echo(f"{imported.new} new, {imported.replaced} replaced, {imported.known} already there")

@@ -1,0 +1,62 @@
+"""A running server, asked from the command line."""
+
+from __future__ import annotations
+
+import json
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+from monica.errors import MonicaError
+
+TIMEOUT_S = 60.0
+AWAY = (502, 503, 504)  # what Monica says while she starts and stops, and a proxy when she is not there
+
+
+class Away(MonicaError):
+    """Nobody answers just now; retry_after: where he is there, and only busy."""
+
+
+class Refused(MonicaError):
+    """The server does not do it, and asking again would not change that."""
+
+
+class Remote:
+    """A server. key: for what needs one."""
+
+    def __init__(self, url: str, key: str | None) -> None:
+        """Take an address, http://host:port. Raises ValueError where it is none."""
+        where = urlsplit(url)
+        if where.scheme not in ("http", "https") or where.hostname is None:
+            raise ValueError(f"{url} is not the address of a server: http://host:port")
+        self.url = url
+        self._kind = HTTPSConnection if where.scheme == "https" else HTTPConnection
+        self._host, self._port, self._path = where.hostname, where.port, where.path.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Return what it answers. Raises Away where trying again later makes sense, else Refused."""
+        sent = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        headers = self._headers | ({"Content-Type": "application/json"} if sent else {})
+        connection = self._kind(self._host, self._port, timeout=TIMEOUT_S)
+        try:
+            connection.request(method, self._path + path, sent, headers)
+            response = connection.getresponse()
+            answer = response.read()
+        except (OSError, HTTPException) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise Away(f"no Monica answers at {self.url} ({reason})") from error
+        finally:
+            connection.close()
+        try:
+            found = json.loads(answer)
+        except ValueError:
+            found = None
+        if response.status < 300 and found is not None:
+            return found
+        wrong = found["error"] if isinstance(found, dict) and isinstance(found.get("error"), dict) else {}
+        code, message = wrong.get("code"), str(wrong.get("message", f"{response.status} {response.reason}"))
+        if response.status in AWAY and code != "cache_unusable":
+            after = response.headers.get("Retry-After", "")
+            raise Away(message, retry_after=int(after) if after.isdecimal() else None)
+        raise Refused(message, code=code)

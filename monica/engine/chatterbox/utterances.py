@@ -1,0 +1,152 @@
+"""The utterances under way: T3 says all of them, a token a step; S3Gen sounds one of them, a stage a step."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from monica.engine import SynthesisParams, Utterance
+from monica.engine.chatterbox.conditionals import Conditionals
+from monica.engine.chatterbox.decoding import Decoding
+from monica.engine.chatterbox.model import Model
+from monica.errors import SynthesisFailed
+from monica.metrics import stage_duration
+
+OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class Progress:
+    """An utterance on its way.
+
+    began, said: when T3 took it up, and when it had said it; seconds of one clock.
+    sounding: what makes samples of it, once it is said.
+    """
+
+    utterance: Utterance
+    decoding: Decoding
+    voice: Conditionals
+    seed: int
+    began: float
+    said: float = 0.0
+    sounding: Generator[None, None, NDArray[np.float32]] | None = None
+    paused: bool = False
+
+
+class Utterances:
+    """All that is under way in a model. For one thread."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._progress: dict[Utterance, Progress] = {}
+
+    def begin(self, text: str, voice: Conditionals, params: SynthesisParams, seed: int) -> Utterance:
+        """Take up a text. T3 must have a free slot. Raises InvalidText or SynthesisFailed."""
+        began = time.perf_counter()
+        try:
+            decoding = self.model.admit(text, voice, params, seed)
+        except OUT_OF_MEMORY as error:
+            raise self._no_memory(error) from error
+        utterance = Utterance()
+        self._progress[utterance] = Progress(utterance, decoding, voice, seed, began)
+        return utterance
+
+    def step(self) -> None:
+        """Have T3 say a token of each, and S3Gen go through a stage of the one that was said first."""
+        self._say()
+        self._sound()
+
+    def pause(self, utterance: Utterance) -> None:
+        """Set one aside. Where there is no memory to keep it in, it ends."""
+        progress = self._progress.get(utterance)
+        if progress is None or progress.paused:
+            return
+        progress.paused = True
+        if progress.sounding is None:
+            try:
+                self.model.t3.pause(progress.decoding)
+            except OUT_OF_MEMORY as error:
+                self._end(progress, error=self._no_memory(error))
+
+    def resume(self, utterance: Utterance) -> None:
+        """Go on with a paused one. Where there is no memory it stays paused. Raises SynthesisFailed."""
+        progress = self._progress.get(utterance)
+        if progress is None or not progress.paused:
+            return
+        if progress.sounding is None:
+            try:
+                self.model.t3.resume(progress.decoding)
+            except OUT_OF_MEMORY as error:
+                raise self._no_memory(error) from error
+        progress.paused = False
+
+    def drop(self, utterance: Utterance) -> None:
+        """Forget one, wherever it is. Nothing happens where it has ended."""
+        progress = self._progress.pop(utterance, None)
+        if progress is None:
+            return
+        self.model.t3.retire(progress.decoding)
+        if progress.sounding is not None:
+            progress.sounding.close()
+
+    def _say(self) -> None:
+        saying = [each for each in self._progress.values() if each.sounding is None and not each.paused]
+        try:
+            self.model.t3.step()
+        except OUT_OF_MEMORY as error:
+            failure = self._no_memory(error)
+            for progress in saying:
+                self._end(progress, error=failure)
+            return
+        for progress in saying:
+            if progress.decoding.done:
+                self._hand_over(progress)
+
+    def _hand_over(self, progress: Progress) -> None:
+        """Take it from T3 to S3Gen. It ends there where there is nothing to sound."""
+        decoding = progress.decoding
+        self.model.t3.retire(decoding)
+        progress.said = time.perf_counter()
+        stage_duration.labels("t3").observe(progress.said - progress.began)
+        progress.utterance.complete = decoding.complete
+        try:
+            tokens = decoding.speech()
+        except SynthesisFailed as error:
+            self._end(progress, error=error)
+            return
+        if tokens:
+            progress.sounding = self.model.sound(tokens, progress.voice, progress.seed)
+        else:
+            self._end(progress, samples=np.empty(0, np.float32))
+
+    def _sound(self) -> None:
+        said = [each for each in self._progress.values() if each.sounding is not None and not each.paused]
+        progress = min(said, key=lambda each: each.said, default=None)
+        if progress is None or progress.sounding is None:
+            return
+        try:
+            next(progress.sounding)
+        except StopIteration as last:
+            self._end(progress, samples=last.value)
+        except SynthesisFailed as error:
+            self._end(progress, error=error)
+        except OUT_OF_MEMORY as error:
+            self._end(progress, error=self._no_memory(error))
+
+    def _end(
+        self, progress: Progress, *, samples: NDArray[np.float32] | None = None, error: SynthesisFailed | None = None
+    ) -> None:
+        self.drop(progress.utterance)
+        progress.utterance.samples, progress.utterance.error = samples, error
+
+    def _no_memory(self, error: BaseException) -> SynthesisFailed:
+        logger.warning("out of memory: %s", error)
+        return SynthesisFailed(f"There is not enough memory ({self.model.device.type}) for this sentence.")

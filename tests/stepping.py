@@ -1,0 +1,99 @@
+"""An engine without time: it does what a test has written into its part, a step at a time, and counts its slots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monica.engine import SynthesisParams, Utterance
+from monica.errors import SynthesisFailed
+
+RATE = 100
+Attempt = str
+"""ok, silent, empty, no numbers, endless, hasty, long; error (its own); refuse, crash begin, crash step (the rest)."""
+
+
+def sound(text: str, kind: Attempt) -> NDArray[np.float32]:
+    """Make what an attempt of this kind sounds like: a tenth of a second a character, if nothing is wrong."""
+    length = {"empty": 0, "hasty": 1, "long": RATE * (4 + len(text))}.get(kind, len(text) * RATE // 10)
+    level = {"silent": 0.0, "no numbers": np.nan}.get(kind, 0.5)
+    return np.full(length, level, np.float32)
+
+
+@dataclass(eq=False)
+class Part(Utterance):
+    """text, seed: as they were asked for. kind: what will come of it. left: steps until then."""
+
+    text: str = ""
+    seed: int = 0
+    kind: Attempt = "ok"
+    left: int = 0
+
+
+class SteppingEngine:
+    """parts: by text, what each attempt at it comes to; one that is not there comes out well."""
+
+    name, device, clones, model, fingerprint = "chatterbox", "cpu", False, "stepping", "stepping 1"
+    sample_rate = RATE
+
+    def __init__(self, slots: int = 2, steps: Callable[[str], int] = len) -> None:
+        self.slots = slots
+        self.steps = steps
+        self.parts: dict[str, list[Attempt]] = {}
+        self.begun: list[Part] = []
+        self.held: list[Part] = []
+        self.paused: list[Part] = []
+        self.elapse: Callable[[], None] = lambda: None
+        """Called in every step."""
+        self.fail_to: set[str] = set()
+        """pause, resume: what it throws at."""
+
+    def load(self) -> None:
+        pass
+
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+        attempts = self.parts.get(text, [])
+        part = Part(text=text, seed=seed, kind=attempts.pop(0) if attempts else "ok", left=self.steps(text))
+        self.begun.append(part)
+        if part.kind == "refuse":
+            raise SynthesisFailed("There is not enough memory.")
+        if part.kind == "crash begin":
+            raise RuntimeError("begin")
+        self.held.append(part)
+        assert len(self.held) - len(self.paused) <= self.slots, "more than the slots hold"
+        return part
+
+    def step(self) -> None:
+        self.elapse()
+        for part in [part for part in self.held if part not in self.paused and not part.done]:
+            part.left -= 1
+            if part.kind == "crash step":
+                raise RuntimeError("step")
+            if part.left <= 0:
+                part.complete = part.kind != "endless"
+                if part.kind == "error":
+                    part.error = SynthesisFailed("no numbers")
+                else:
+                    part.samples = sound(part.text, part.kind)
+
+    def pause(self, utterance: Utterance) -> None:
+        if "pause" in self.fail_to:
+            raise MemoryError
+        assert utterance in self.held
+        assert utterance not in self.paused
+        assert isinstance(utterance, Part)
+        self.paused.append(utterance)
+
+    def resume(self, utterance: Utterance) -> None:
+        if "resume" in self.fail_to:
+            raise SynthesisFailed("There is not enough memory.")
+        assert isinstance(utterance, Part)
+        self.paused.remove(utterance)
+        assert len(self.held) - len(self.paused) <= self.slots, "more than the slots hold"
+
+    def drop(self, utterance: Utterance) -> None:
+        self.held = [part for part in self.held if part is not utterance]
+        self.paused = [part for part in self.paused if part is not utterance]
