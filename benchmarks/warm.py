@@ -34,10 +34,10 @@ from benchmarks.servers import ESPEAK, ROOT, Server, serve
 KILLED_AT = 0.5
 """How much of the book is made when Monica is killed."""
 ASKERS = 8
-PAUSE_S = 0.1
-"""Between two live sentences."""
-LIVE, LIVE_CHATTERBOX = 60, 8
-"""Live sentences of a round."""
+PAUSES_S = {"in a row": 0.1, "now and then": 0.6}
+"""Between two live sentences: a job keeps still after one for less than the longer, and for more than the shorter."""
+LIVE = 20
+"""Live sentences of a kind in a round."""
 TAKE = re.compile(r"take ([0-9a-f]{12}): ")
 
 MOST = 20_000
@@ -123,13 +123,13 @@ def count_hits(server: Server, texts: Sequence[str]) -> int:
     return hits
 
 
-def live(server: Server, sentences: Callable[[int], str], count: int) -> list[float]:
+def live(server: Server, sentences: list[str], pause_s: float) -> list[float]:
     """Ask for sentences, one after the other. Returns the seconds that each took."""
     client = Client(server.port)
     latencies = []
-    for number in range(count):
-        latencies.append(client.ask(sentences(number)).latency)
-        time.sleep(PAUSE_S)
+    for sentence in sentences:
+        time.sleep(pause_s)
+        latencies.append(client.ask(sentence).latency)
     client.close()
     return latencies
 
@@ -148,17 +148,19 @@ def beside(server: Server, texts: list[str], times: int) -> Iterator[None]:
 
 def disturb(folder: Path, settings: dict[str, str], kept: list[str], rounds: int, count: int) -> None:
     """Print what live sentences take: alone, beside a job that makes its phrases, beside one that finds them kept."""
-    found: dict[str, list[list[float]]] = {"new": [[], [], []], "kept": [[], [], []]}
+    found: dict[str, list[list[float]]] = {}
     with serve(folder, ROOT, settings=settings) as server:
         warm(server.port)
         for _ in range(rounds):
             companies: list[AbstractContextManager[None]] = []
             companies += [nullcontext(), beside(server, fresh(MOST), 1), beside(server, kept, 5)]
             for way, company in enumerate(companies):
-                new = fresh(count)
                 with company:
-                    found["new"][way] += live(server, new.__getitem__, count)
-                    found["kept"][way] += live(server, lambda number: popular(number % POPULAR), count)
+                    for often, pause_s in PAUSES_S.items():
+                        sentences = {"new": fresh(count), "kept": [popular(n % POPULAR) for n in range(count)]}
+                        for kind, texts in sentences.items():
+                            ways = found.setdefault(f"{kind}, {often}", [[], [], []])
+                            ways[way] += live(server, texts, pause_s)
     row(
         "a live sentence, p50 and p95 in ms",
         "alone",
@@ -193,7 +195,7 @@ def main() -> None:
     small.add_options(parser)
     options = parser.parse_args()
     count = options.phrases or (60 if options.quick else 200 if options.chatterbox else 10_000)
-    sentences = 4 if options.quick else LIVE_CHATTERBOX if options.chatterbox else LIVE
+    sentences = 3 if options.quick else LIVE
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = small.settings(folder, options) if options.chatterbox else dict(ESPEAK)

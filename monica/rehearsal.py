@@ -24,7 +24,7 @@ DEADLINE_S = 3600.0
 LONGEST_PAUSE_S = 5.0
 """Before trying again, whatever Retry-After says: asking costs little here."""
 QUIET_S, LONGEST_QUIET_S = 0.25, 1.0
-"""For which a job keeps still after a live sentence: they seldom come alone; and at a stretch, or it would never end."""
+"""For which a job keeps still after a live sentence, which seldom comes alone; and at a stretch, or it never ends."""
 SPARE = 2
 """Takes that wait beside those that are made, so that no slot of the engine is ever empty."""
 SAVE_EVERY_S = 1.0

@@ -54,6 +54,7 @@ class Take:
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
     submitted: float = 0.0
     attempts: int = 1
+    _last: Waiter | None = None
     _lock: Lock = field(default_factory=Lock)
 
     @classmethod
@@ -74,6 +75,7 @@ class Take:
     def leave(self, waiter: Waiter) -> None:
         """Wait no more, whatever came of it."""
         with self._lock:
+            self._last = waiter
             self.waiters = tuple(other for other in self.waiters if other is not waiter)
 
     @property
@@ -93,8 +95,9 @@ class Take:
 
     @property
     def keep(self) -> bool:
-        """Whether the finished take may go into the cache."""
-        return any(waiter.keep for waiter in self.waiters)
+        """Whether the finished take may go into the cache. Left in its last step, it is as its last waiter wished."""
+        waiters = self.waiters or (self._last,)
+        return any(waiter is not None and waiter.keep for waiter in waiters)
 
     def wait(self, deadline: float, patience: Patience) -> bytes:
         """Wait for the sound until `deadline`.

@@ -95,9 +95,10 @@ def test_readme_and_settings_agree() -> None:
     table = readme.partition("## Settings")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| (.*?) \|", table, re.MULTILINE))
     assert set(rows) == {f.metadata["name"] for f in fields(Settings)} | {"HF_HOME"}
-    words = {"MONICA_CACHE_DIR": "the platform's cache folder", "MONICA_MODEL_DIR": "none", "MONICA_LEXICON": "none"}
+    words = {"MONICA_CACHE_DIR": "the platform's cache folder"}
     for f in fields(Settings):
         name = f.metadata["name"]
         default = f.default
-        expected = words.get(name, f"`{default:g}`" if isinstance(default, float) else f"`{default}`")
+        written = "none" if default is None else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+        expected = words.get(name, written)
         assert rows[name] == expected, name

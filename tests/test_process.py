@@ -59,7 +59,7 @@ def test_sigterm_lets_takes_finish_and_refuses_new_ones(tmp_path: Path, espeak: 
         answers = [page.result() for page in pages]
         assert sum(answer.status_code == 200 for answer in answers) >= 2  # those that waited
         late = {answer.json()["error"]["code"] for answer in answers if answer.status_code != 200}
-        assert late <= {"shutting_down"}  # came after the signal
+        assert late <= {"shutting_down", "overloaded"}  # came after the signal, or with too much before them
         assert server.wait_exit() == 0
         assert "Traceback" not in server.log()
         with pytest.raises(requests.ConnectionError):

@@ -99,9 +99,9 @@ def test_a_page_is_read_whole_sentence_by_sentence(page_settings: Settings, toy:
     sentence = announcer.announce(SpeechRequest(PAGE.split(". ")[3] + "."))
     assert sentence.cache == "hit"  # each is kept by itself too
     samples, rate = soundfile.read(io.BytesIO(page.wav), dtype="int16")
-    expected = sum(80 * len(text) for text in toy.spoken) + 11 * round(PAUSE_S * rate)
+    expected = sum(480 * len(text) for text in toy.spoken) + 11 * round(PAUSE_S * rate)
     assert len(samples) == expected
-    first = 80 * len(toy.spoken[0])
+    first = 480 * len(toy.spoken[0])
     assert not np.any(samples[first : first + round(PAUSE_S * rate)])
     assert np.any(samples[first + round(PAUSE_S * rate) : first + round(PAUSE_S * rate) + 80])
 

@@ -41,6 +41,14 @@ def test_a_take_may_be_kept_where_one_of_its_waiters_lets_it() -> None:
     assert take.keep
 
 
+def test_a_take_that_is_left_in_its_last_step_is_kept_all_the_same() -> None:
+    for keep in (True, False):
+        waiter = Waiter(10.0, keep=keep)
+        take = a_take(waiter)
+        take.leave(waiter)
+        assert take.keep == keep
+
+
 def test_a_take_is_abandoned_when_the_last_one_leaves_and_cannot_be_joined_then() -> None:
     first, second = Waiter(10.0), Waiter(10.0)
     take = a_take(first)

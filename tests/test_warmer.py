@@ -396,9 +396,9 @@ def test_a_setting_that_changed_is_told(settings: Settings, toy: ToyEngine) -> N
 def test_what_nobody_foresaw_ends_the_job_and_not_the_warmer(
     warmer: Warmer, announcer: Announcer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for method in ("kept", "catalogue"):
+    for place, method in ((announcer, "kept"), (announcer.catalogue, "cards")):
         with monkeypatch.context() as patch:
-            patch.setattr(announcer, method, lambda *_: 1 / 0)
+            patch.setattr(place, method, lambda *_: 1 / 0)
             job = ended(warmer.submit(texts("Tapis !")))
         assert (job.state, job.reason) == (State.FAILED, "Monica failed on this job; her log says why.")
         assert "ZeroDivisionError" in caplog.text
