@@ -13,6 +13,11 @@ MonicaError                 500 internal
 ├── Overloaded              503 overloaded
 ├── DeadlineExceeded        504 deadline_exceeded
 ├── SynthesisFailed         500 synthesis_failed
+├── BookError               422 book_invalid                    monica.phrases
+├── UnknownJob, TooManyJobs 404 job_unknown, 429 jobs_full      monica.jobs
+├── CacheFault              503 cache_unusable                  monica.cache
+├── UnknownEntry, TooManyPins  404, 409                         monica.catalogue
+├── BundleError, ForeignBundle 422, 409                         monica.bundle
 └── ModelUnavailable        the loader's: the weights cannot be had or read just now
 ConfigError                 start-up only, never HTTP
 """
