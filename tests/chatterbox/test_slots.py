@@ -174,6 +174,19 @@ def test_a_take_may_be_paused_again_and_again(stage: Stage, alone: list[list[int
     stage.t3.retire(take)
 
 
+def test_a_take_goes_on_in_a_slot_that_nobody_has_had(
+    t3: T3, tokenizer: TextTokenizer, voice: Conditionals, alone: list[list[int]]
+) -> None:
+    stage = Stage(t3, tokenizer, voice)
+    take = stage.admit(0)
+    t3.pause(take)
+    other = stage.admit(1)
+    t3.resume(take)
+    for _ in range(3):
+        t3.step()
+    assert (take.tokens, other.tokens) == (alone[0][:3], alone[1][:3])
+
+
 def test_a_paused_take_keeps_what_it_filled_and_nothing_once_it_is_retired(stage: Stage) -> None:
     take, other = stage.admit(0), stage.admit(1)
     stage.t3.step()
