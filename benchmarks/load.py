@@ -77,6 +77,7 @@ def compare(monica: Server, lock: Server, cells: list[Cell], rounds: int, second
         for cell, pairs in found.items():
             run = next(runs)
             pairs.append((measure(monica, cell, run, seconds), measure(lock, cell, run, seconds)))
+            sys.stderr.write(f"{cell}: {', '.join(f'{figures.rate:.2f}' for figures in pairs[-1])} answers a second\n")
     row("clients", "answers/s", "lock", "ratio", "p50, ms", "p95, ms", "p99, ms", "first byte, ms")
     row(*["---"] * 8)
     at_eight = math.nan

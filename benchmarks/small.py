@@ -17,11 +17,11 @@ def add_options(parser: ArgumentParser) -> None:
 
 def settings(folder: Path, options: Namespace) -> dict[str, str]:
     """Write the checkpoint, and return Monica's settings for it."""
+    directory = folder / "checkpoint"
     with warnings.catch_warnings(action="ignore"):  # upstream's dependencies have some
         from benchmarks.synthetic_checkpoint import write_checkpoint
 
-    directory = folder / "checkpoint"
-    write_checkpoint(directory, t3_layers=options.t3_layers, prompt_s=options.prompt_s, tokens=options.tokens)
+        write_checkpoint(directory, t3_layers=options.t3_layers, prompt_s=options.prompt_s, tokens=options.tokens)
     return {
         "MONICA_ENGINE": "chatterbox",
         "MONICA_DEVICE": "cpu",

@@ -81,7 +81,9 @@ def test_a_book_goes_by_priority_and_its_duplicates_are_one(warmer: Warmer, toy:
     job = warmer.submit(Script("tournoi.toml", book=BOOK))
     ended(job)
     assert (job.total, count(job)) == (4, (0, 4, 0, 0))
-    assert toy.spoken == ["Le tournoi commence.", "Ana relance.", "Bo relance.", "Chloé relance."]
+    # Several look for what is missing, and may overtake each other by as much.
+    assert "Le tournoi commence." in toy.spoken[: 1 + rehearsal.SPARE]
+    assert sorted(toy.spoken) == ["Ana relance.", "Bo relance.", "Chloé relance.", "Le tournoi commence."]
 
 
 def test_what_a_phrase_says_of_itself_is_asked_for(warmer: Warmer, announcer: Announcer) -> None:
@@ -292,7 +294,7 @@ def test_a_job_is_stopped_at_once(warmer: Warmer, announcer: Announcer, toy: Toy
     assert warmer.stop(job.id) is job
     assert (job.state, job.made, job.left) == (State.STOPPED, 0, 90)
     until(lambda: not toy.under_way and announcer.health()["queue_depth"] == 0)
-    assert toy.spoken == [PAIRS[0]]
+    assert len(toy.spoken) == 1
     toy.gate.set()
     assert warmer.stop(job.id).state is State.STOPPED
     assert count(ended(warmer.submit(texts(*PAIRS)))) == (0, 90, 0, 0)
