@@ -8,7 +8,7 @@ EXTRA ?= $(if $(HAS_ACCELERATOR),chatterbox)
 EXTRAS = $(if $(EXTRA),--extra $(EXTRA))
 DEV = --locked --extra chatterbox --group dev
 
-.PHONY: run install test lint format bench bench-engine bench-load bench-endurance
+.PHONY: run install test lint format bench bench-engine bench-load bench-endurance bench-warm
 
 run: $(UV)
 	$(UV) run --locked $(EXTRAS) gunicorn
@@ -45,6 +45,9 @@ bench-load: $(UV)
 
 bench-endurance: $(UV)
 	$(UV) run $(DEV) python -m benchmarks.endurance
+
+bench-warm: $(UV)
+	$(UV) run $(DEV) python -m benchmarks.warm
 
 .uv/bin/uv:
 	python3 -m venv .uv || { echo "Monica needs Python's venv module (on Debian: apt install python3-venv)" >&2; exit 1; }
