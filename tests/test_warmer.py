@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from monica.engine import SynthesisParams, Utterance
 from monica.errors import DeadlineExceeded, MonicaError, NotReady, Overloaded, SynthesisFailed
 from monica.jobs import MOST_CRASHES, MOST_TOLD, MOST_WAITING, Job, Jobs, Script, State, TooManyJobs, UnknownJob
 from monica.phrases import BookError
-from monica.rehearsal import UNKEPT, Rate
+from monica.rehearsal import UNKEPT, Rate, Rehearsal
 from monica.takes import Lane, Patience
 from monica.warmer import Warmer
 from tests.conftest import started
@@ -229,16 +230,25 @@ def test_a_live_announcement_goes_first(warmer: Warmer, announcer: Announcer, to
     assert len(toy.spoken) == len(set(toy.spoken)) == 91
 
 
+@pytest.mark.parametrize(("every_s", "still_s"), [(None, 0.25), (0.2, 1.0), (0.3, 0.25)])
 def test_while_live_announcements_come_the_job_keeps_still(
-    warmer: Warmer, announcer: Announcer, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
+    announcer: Announcer, monkeypatch: pytest.MonkeyPatch, every_s: float | None, still_s: float
 ) -> None:
-    monkeypatch.setattr(rehearsal, "LONGEST_QUIET_S", 3600.0)
-    announcer.last_live = float("inf")
-    job = warmer.submit(texts(*PAIRS))
-    until(lambda: job.total == 90 and job.state is State.RUNNING)
-    assert announcer.announce(SpeechRequest("Tapis !")).cache == "miss"
-    assert toy.spoken == ["Tapis!"]
-    assert count(ended(job)) == (0, 90, 0, 0)
+    now = announcer.last_live = 1000.0
+    run = Rehearsal(Job("0", texts("Tapis !"), 1, 0.0), announcer, lambda _: None)
+
+    def pause(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        if every_s is not None:
+            announcer.last_live = 1000.0 + (now - 1000.0) // every_s * every_s
+
+    monkeypatch.setattr(run, "_pause", pause)
+    monkeypatch.setattr("monica.rehearsal.time", SimpleNamespace(monotonic=lambda: now))
+    run._give_way()
+    assert now == pytest.approx(1000.0 + still_s)
+    run._give_way()
+    assert now == pytest.approx(1000.0 + 2 * still_s) if every_s == 0.2 else 1000.0 + still_s
 
 
 def test_however_many_live_announcements_come_the_job_goes_on(
