@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from monica.engine import SynthesisParams, Utterance
 from monica.engine.chatterbox.sampling import EOS
 from monica.errors import InvalidText, UnknownVoice
 
-from .house import SLOTS, STEPS, TOKENS, House
+from .house import SLOTS, STEPS, TEXTS, TOKENS, House
 
 EVENTS = ("begin", "begin", "step", "step", "step", "step", "pause", "resume", "resume", "drop")
 
@@ -31,6 +32,16 @@ def test_utterances_made_together_are_what_each_is_alone(house: House) -> None:
     for number, utterance in enumerate((first, second, third)):
         house.assert_alone(utterance, number)
     assert len({samples.tobytes() for samples in house.alone}) == len(house.alone)
+
+
+def test_t3_and_s3gen_draw_from_a_generator_of_the_seed_each(house: House) -> None:
+    model, voice = house.utterances.model, house.engine._voices["monica"]
+    params = SynthesisParams(max_tokens=2)
+    text = model.tokenizer.tokenize(TEXTS[0])
+    tokens = model.t3.decode(text, voice, params, torch.Generator().manual_seed(3))
+    samples = model.decoder.decode(tokens, voice, generator=torch.Generator().manual_seed(3))
+    made = house.finish(house.begin(3, params=params))
+    np.testing.assert_array_equal(made, model.watermark.apply(samples).numpy())
 
 
 def test_what_was_said_first_is_sounded_first(house: House) -> None:
