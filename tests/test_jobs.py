@@ -120,15 +120,16 @@ def test_a_file_that_is_no_job_is_set_aside(folder: Path, content: object, caplo
     assert caplog.text == ""
 
 
-def test_half_a_job_is_never_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("step", ["monica.jobs.os.fsync", "pathlib.Path.replace"])
+def test_half_a_job_is_never_written(folder: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     jobs = Jobs(folder)
     job = jobs.add(BOOK, 1)
 
-    def full(_descriptor: int) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("monica.jobs.os.fsync", full)
+        patch.setattr(step, full)
         job.made = 1
         jobs.save(job)
         with pytest.raises(CacheFault, match=r"The job cannot be kept \(No space left on device\)\."):

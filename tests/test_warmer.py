@@ -111,6 +111,25 @@ def test_phrases_that_are_said_in_the_same_words_are_one_take(warmer: Warmer, to
     assert toy.spoken == ["Il reste trois joueurs."]
 
 
+def test_a_take_that_is_under_way_already_is_not_counted_twice(
+    warmer: Warmer, announcer: Announcer, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    announce = announcer.announce
+
+    def spy(request: SpeechRequest, patience: Patience) -> Announcement:
+        asked.append(request.text)
+        return announce(request, patience)
+
+    monkeypatch.setattr(announcer, "announce", spy)
+    toy.gate.clear()
+    job = warmer.submit(texts("Il reste 3 joueurs.", "Il reste trois joueurs."))
+    until(lambda: len(asked) == 2)
+    toy.gate.set()
+    assert count(ended(job)) == (1, 1, 0, 0)
+    assert len(toy.spoken) == 1
+
+
 def test_takes_are_made_in_the_background_lane(
     warmer: Warmer, announcer: Announcer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
