@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,13 @@ from flask.testing import FlaskClient
 from monica import create_app
 from monica.announcer import Announcer
 from monica.config import Settings
+from tests import system  # noqa: F401 - takes its own variable before they are all taken away
 from tests.engines import ToyEngine
 from tests.server import Server
+
+# Each test chooses Monica's settings: those of the shell around the tests are not theirs.
+for _name in [name for name in os.environ if name.startswith("MONICA_")]:
+    del os.environ[_name]
 
 
 @pytest.fixture
