@@ -106,7 +106,7 @@ def test_every_stage_is_upstreams(
         theirs.wav = wav[0]
 
     decoder = Decoder(module)
-    call, given, vocode = Estimator.__call__, Estimator.given, decoder._hift.decode
+    call, given, vocode = Estimator.__call__, Estimator.given, decoder.hift.decode
 
     def called(self: Estimator, x: Tensor, *others: Any) -> Tensor:
         ours.x.append(x.clone())
@@ -122,7 +122,7 @@ def test_every_stage_is_upstreams(
 
     monkeypatch.setattr(Estimator, "__call__", called)
     monkeypatch.setattr(Estimator, "given", gave)
-    monkeypatch.setattr(decoder._hift, "decode", sounded)
+    monkeypatch.setattr(decoder.hift, "decode", sounded)
     ours.wav = speak(decoder, voice)
 
     within = 1e-9 if dtype == torch.float64 else 1e-5

@@ -105,7 +105,7 @@ def test_what_is_no_number_stays_with_its_take(
     expected = speak(bucketed, voice, TOKENS[:5])
     broken = begin(bucketed, voice, TOKENS, seed=1)
     next(broken)
-    estimator = bucketed._solver._estimator
+    estimator = bucketed.solver._estimator
     kept = estimator._final._norm._bias.clone()
     with torch.no_grad():
         estimator._final._norm._bias.fill_(torch.nan)

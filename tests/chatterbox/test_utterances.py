@@ -45,9 +45,9 @@ def test_t3_and_s3gen_draw_from_a_generator_of_the_seed_each(house: House) -> No
 
 
 def test_what_was_said_first_is_sounded_first(house: House) -> None:
-    """A stage a step, and T3 goes on meanwhile."""
+    """As many stages a step as have been said, all of the first one; and T3 goes on meanwhile."""
     long, short = house.begin(0), house.begin(1)
-    house.step(STEPS - 2)
+    house.step(TOKENS)
     assert not short.done
     house.step()
     assert (short.done, long.done) == (True, False)
@@ -66,7 +66,7 @@ def test_what_was_said_first_goes_on_first_after_a_pause(house: House) -> None:
         house.engine.pause(utterance)
     for utterance in (long, short):
         house.engine.resume(utterance)
-    house.step(STEPS - 1 - TOKENS)
+    house.step()
     assert (short.done, long.done) == (True, False)
     house.assert_alone(long, 0)
 

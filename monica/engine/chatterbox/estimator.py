@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from monica.engine.chatterbox.linear import PRECISIONS, Linear
+from monica.engine.chatterbox.past import Past
 
 MEL = 80
 APART = 16
@@ -70,30 +71,36 @@ class Estimator:
             self._schedules[steps] = Schedule(times.to(self.dtype), t[1:] - t[:-1])
         return self._schedules[steps]
 
-    def given(self, mu: Tensor, speaker: Tensor, prompt: Tensor) -> Tensor:
-        """Work out what a take's steps share. mu, prompt: (1, T, 80). speaker: (1, 80). Returns (2, 2, T, 256)."""
-        known = torch.cat([mu, speaker[:, None].expand_as(mu), prompt], dim=2).to(self.dtype)  # (1, T, 240)
-        return self._entry.given(torch.cat([known, torch.zeros_like(known)]))
+    def given(self, mu: Tensor, speaker: Tensor, prompt: Tensor, past: Past | None = None) -> Tensor:
+        """Work out what a take's steps share. mu, prompt: (1, T, 80). speaker: (1, 80). Returns (2, 2, T, 256).
 
-    def __call__(self, x: Tensor, given: Tensor, times: Tensor, mask: Tensor | None) -> Tensor:
+        past: of the frames before, where there are any; it then holds these too.
+        """
+        known = torch.cat([mu, speaker[:, None].expand_as(mu), prompt], dim=2).to(self.dtype)  # (1, T, 240)
+        return self._entry.given(torch.cat([known, torch.zeros_like(known)]), past)
+
+    def __call__(
+        self, x: Tensor, given: Tensor, times: Tensor, mask: Tensor | None = None, past: Past | None = None
+    ) -> Tensor:
         """Estimate the velocity of x for both rows.
 
         x: (1, T, 80). given: of `given`. times: (resnets, 256), a step's. mask: (1, 1, 1, T), 0 or -inf, added to
-        what any frame makes of frame t; without it every frame hears every other. Returns (2, T, 80).
+        what any frame makes of frame t; without it every frame hears every other. past: what frames before these left,
+        which are heard too; these are left in it. Returns (2, T, 80).
         """
         first, *between, last = times.unbind()
-        h = self._entry(x.to(self.dtype), given, first)  # (2, T, 256)
+        h = self._entry(x.to(self.dtype), given, first, past)  # (2, T, 256)
         for block in self._down_blocks:
-            h = block(h, mask)
-        skip, h = h, self._down(h)
+            h = block(h, mask, past)
+        skip, h = h, self._down(h, past)
         for (resnet, blocks), time in zip(self._mid, between, strict=True):
-            h = resnet(h, time)
+            h = resnet(h, time, past)
             for block in blocks:
-                h = block(h, mask)
-        h = self._last(torch.cat([h, skip], dim=2), last)
+                h = block(h, mask, past)
+        h = self._last(torch.cat([h, skip], dim=2), last, past)
         for block in self._up_blocks:
-            h = block(h, mask)
-        return self._to_mel(self._final(self._up(h))).to(x.dtype)
+            h = block(h, mask, past)
+        return self._to_mel(self._final(self._up(h, past), past)).to(x.dtype)
 
 
 class Convolution:
@@ -103,9 +110,11 @@ class Convolution:
         self._taps = weight.size(2)
         self._product = Linear(weight.transpose(1, 2).flatten(1), bias, precision=precision, rows="many")
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, past: Past | None = None) -> Tensor:
         """x: (B, T, in). Returns (B, T, out)."""
-        heard = F.pad(x, (0, 0, self._taps - 1, 0)).unfold(1, self._taps, 1)  # (B, T, in, taps)
+        before = self._taps - 1
+        led = F.pad(x, (0, 0, before, 0)) if past is None else past.lead(self, x, before)
+        heard = led.unfold(1, self._taps, 1)  # (B, T, in, taps)
         return self._product(heard.transpose(2, 3).flatten(2))
 
 
@@ -127,8 +136,8 @@ class Block:
         self._convolution = Convolution(convolution.weight, convolution.bias, precision)
         self._norm = Norm(norm, dtype)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return mish_(self._norm(self._convolution(x)))
+    def __call__(self, x: Tensor, past: Past | None) -> Tensor:
+        return mish_(self._norm(self._convolution(x, past)))
 
 
 def mish_(x: Tensor) -> Tensor:
@@ -145,9 +154,9 @@ class Resnet:
         self._second = Block(resnet.block2, dtype, precision)
         self._around = Linear(around.weight[:, :, 0], around.bias, precision=precision, rows="many")
 
-    def __call__(self, x: Tensor, time: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, time: Tensor, past: Past | None) -> Tensor:
         """x: (2, T, in). time: (256,). Returns (2, T, 256)."""
-        return self._around(x, self._second(self._first(x).add_(time)))
+        return self._around(x, self._second(self._first(x, past).add_(time), past))
 
 
 class Entry:
@@ -164,15 +173,15 @@ class Entry:
         self._norm = Norm(norm, dtype)
         self._second = Block(resnet.block2, dtype, precision)
 
-    def given(self, known: Tensor) -> Tensor:
+    def given(self, known: Tensor, past: Past | None) -> Tensor:
         """known: (2, T, 240). Returns what it adds to the convolution and to the way around it: (2, 2, T, 256)."""
-        return torch.stack([self._known_convolution(known), self._known_around(known)])
+        return torch.stack([self._known_convolution(known, past), self._known_around(known)])
 
-    def __call__(self, x: Tensor, given: Tensor, time: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, given: Tensor, time: Tensor, past: Past | None) -> Tensor:
         """x: (1, T, 80), the same for both rows. given: (2, 2, T, 256). time: (256,). Returns (2, T, 256)."""
         convolved, around = given
-        h = mish_(self._norm(convolved + self._convolution(x))).add_(time)
-        return self._second(h).add_(around).add_(self._around(x))
+        h = mish_(self._norm(convolved + self._convolution(x, past))).add_(time)
+        return self._second(h, past).add_(around).add_(self._around(x))
 
 
 class Transformer:
@@ -193,10 +202,12 @@ class Transformer:
             for layer in (attention.to_out[0], widen.proj, narrow)
         )
 
-    def __call__(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def __call__(self, x: Tensor, mask: Tensor | None, past: Past | None) -> Tensor:
         """x: (2, T, 256). mask: (1, 1, 1, T), added. Returns (2, T, 256)."""
         h = self._norm1(x)
         q, k, v = (self._apart(product(h)) for product in self._qkv)  # (2, heads, T, 64)
+        if past is not None:
+            k, v = past.join(self, k, v)
         heard = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         x = self._out(heard.transpose(1, 2).flatten(2), x)
         wide = torch.ops.aten.gelu_(self._widen(self._norm3(x)))  # (2, T, 1024), in place: F.gelu cannot

@@ -32,9 +32,20 @@ class HiFT:
 
     def __call__(self, mel: Tensor, generator: torch.Generator) -> Tensor:
         """Sound a mel. mel: (1, 80, T), 50 a second. Returns (1, 480 T) at 24 kHz."""
-        f0 = self._hift.f0_predictor(mel)  # (1, T), Hz
-        source = self._source(self._hift.f0_upsamp(f0[:, None]), generator)  # (1, 480 T)
-        return self.decode(mel, source)
+        return self.decode(mel, self.source(self.pitch(mel), self.start(generator), generator))
+
+    def pitch(self, mel: Tensor) -> Tensor:
+        """Find the pitch of each frame. mel: (1, 80, T). Returns (1, T), Hz."""
+        f0: Tensor = self._hift.f0_predictor(mel)
+        return f0
+
+    def start(self, generator: torch.Generator) -> Phase:
+        """Draw where the harmonics of a take begin."""
+        return self._source.start(generator)
+
+    def source(self, f0: Tensor, phase: Phase, generator: torch.Generator) -> Tensor:
+        """Make the source of frames, moving the phase on. f0: (1, T), Hz. Returns (1, 480 T)."""
+        return self._source(self._hift.f0_upsamp(f0[:, None]), phase, generator)
 
     def decode(self, mel: Tensor, source: Tensor) -> Tensor:
         """Shape a source by a mel. mel: (1, 80, T). source: (1, 480 T). Returns (1, 480 T)."""
@@ -92,6 +103,14 @@ class Snake:
         return torch.addcmul(x, self._inverse, wave, out=wave)
 
 
+class Phase:
+    """Where the harmonics are. offset: (1, 9, 1), their beginning, radians. cycles: (1, 9, 1), those since, below 1."""
+
+    def __init__(self, offset: Tensor) -> None:
+        self.offset = offset
+        self.cycles = torch.zeros_like(offset)
+
+
 class Source:
     """Upstream's SourceModuleHnNSF: eight harmonics over the pitch where there is one, and noise.
 
@@ -103,15 +122,21 @@ class Source:
         weight: Tensor = self._merge.weight
         self._times = torch.arange(1, self._sines.harmonic_num + 2, device=weight.device, dtype=weight.dtype)[:, None]
 
-    def __call__(self, f0: Tensor, generator: torch.Generator) -> Tensor:
-        """f0: (1, 1, L), Hz, one a sample. Returns (1, L)."""
+    def start(self, generator: torch.Generator) -> Phase:
+        """Draw where the harmonics begin; the fundamental does so at 0."""
+        times = self._times
+        drawn = torch.rand(1, len(times), 1, generator=generator, device=generator.device, dtype=times.dtype)
+        offset = -math.pi + drawn.to(times.device) * (2 * math.pi)
+        offset[:, 0] = 0
+        return Phase(offset)
+
+    def __call__(self, f0: Tensor, phase: Phase, generator: torch.Generator) -> Tensor:
+        """f0: (1, 1, L), Hz, one a sample. Moves the phase on. Returns (1, L)."""
         sines, dtype, device = self._sines, f0.dtype, f0.device
 
-        cycles = torch.cumsum(f0 * self._times / sines.sampling_rate, dim=2) % 1  # (1, 9, L)
-        drawn = torch.rand(1, len(self._times), 1, generator=generator, device=generator.device, dtype=dtype)
-        phase = -math.pi + drawn.to(device) * (2 * math.pi)  # (1, 9, 1)
-        phase[:, 0] = 0
-        waves = sines.sine_amp * torch.sin(2 * math.pi * cycles + phase)
+        cycles = (phase.cycles + torch.cumsum(f0 * self._times / sines.sampling_rate, dim=2)) % 1  # (1, 9, L)
+        phase.cycles = cycles[..., -1:]
+        waves = sines.sine_amp * torch.sin(2 * math.pi * cycles + phase.offset)
 
         voiced = (f0 > sines.voiced_threshold).float()  # (1, 1, L)
         loudness = voiced * sines.noise_std + (1 - voiced) * sines.sine_amp / 3

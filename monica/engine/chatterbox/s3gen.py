@@ -18,6 +18,7 @@ from monica.engine.chatterbox.encoder import Encoder
 from monica.engine.chatterbox.estimator import MEL, Estimator
 from monica.engine.chatterbox.graphs import Graphs, Replay
 from monica.engine.chatterbox.hift import HiFT
+from monica.engine.chatterbox.past import Past
 
 EULER_STEPS = 10
 BUCKETS = range(128, 2048 + 1, 128)
@@ -35,12 +36,13 @@ class Decoder:
     def __init__(self, s3gen: Any, *, precision: str = "fp32", graphs: Graphs | None = None) -> None:
         flow = s3gen.flow
         self._flow = flow
-        self._encoder = Encoder(flow)
+        self.encoder = Encoder(flow)
         estimator = Estimator(flow.decoder.estimator, precision=precision)
-        self._solver = Solver(estimator, guidance=flow.decoder.inference_cfg_rate, graphs=graphs)
+        self.solver = Solver(estimator, guidance=flow.decoder.inference_cfg_rate, graphs=graphs)
         flow.decoder.estimator = None  # else its fused and rounded weights would be kept twice
-        self._hift = HiFT(s3gen.mel2wav)
-        self._fade: Tensor = s3gen.trim_fade
+        self.hift = HiFT(s3gen.mel2wav)
+        self.fade: Tensor = s3gen.trim_fade
+        """What the first samples of a take are multiplied by."""
 
     @torch.inference_mode()
     def sound(
@@ -52,8 +54,8 @@ class Decoder:
         """
         mel = yield from self._mel(tokens, conditionals, generator)  # (1, 80, 2 N)
         yield
-        wav = self._hift(mel, generator)[0]  # (960 N,)
-        wav[: self._fade.numel()] *= self._fade
+        wav = self.hift(mel, generator)[0]  # (960 N,)
+        wav[: self.fade.numel()] *= self.fade
         return wav
 
     def decode(self, tokens: Tensor, conditionals: Conditionals, *, generator: torch.Generator) -> Tensor:
@@ -69,20 +71,37 @@ class Decoder:
     @torch.inference_mode()
     def warm_up(self) -> None:
         """Capture the Euler steps, where graphs are of use."""
-        self._solver.warm_up()
+        self.solver.warm_up()
 
     def _mel(
         self, tokens: Tensor, conditionals: Conditionals, generator: torch.Generator
     ) -> Generator[None, None, Tensor]:
-        mu = self._encoder(torch.cat([conditionals.s3gen_tokens, tokens[None]], dim=1))  # (1, T, 80)
-        speaker = self._flow.spk_embed_affine_layer(F.normalize(conditionals.x_vector.to(mu.dtype), dim=1))  # (1, 80)
+        mu = self.encoder(torch.cat([conditionals.s3gen_tokens, tokens[None]], dim=1))  # (1, T, 80)
+        speaker = self.speaker(conditionals)
         spoken = conditionals.s3gen_mel.size(1)
         prompt = torch.zeros_like(mu)
         prompt[:, :spoken] = conditionals.s3gen_mel
         frames = mu.size(1)
         noise = torch.randn(1, MEL, frames, generator=generator, device=generator.device, dtype=mu.dtype).to(mu.device)
-        mel = yield from self._solver(noise.transpose(1, 2), mu, speaker, prompt)  # (1, T, 80)
+        mel = yield from self.solver(noise.transpose(1, 2), mu, speaker, prompt)  # (1, T, 80)
         return mel[:, spoken:].transpose(1, 2).contiguous()
+
+    def speaker(self, conditionals: Conditionals) -> Tensor:
+        """Say what the estimator is told of who speaks. Returns (1, 80)."""
+        layer = self._flow.spk_embed_affine_layer
+        speaker: Tensor = layer(F.normalize(conditionals.x_vector.to(layer.weight.dtype), dim=1))
+        return speaker
+
+
+class Pasts:
+    """What the frames of a take so far leave to those that follow: at the entry, and at every Euler step.
+
+    prompt: those of a voice's prompt, where these begin.
+    """
+
+    def __init__(self, prompt: Pasts | None = None) -> None:
+        self.given = Past(prompt and prompt.given)
+        self.steps = [Past(prompt and prompt.steps[step]) for step in range(EULER_STEPS)]
 
 
 class Solver:
@@ -106,6 +125,21 @@ class Solver:
             state.load(x, given, step)
             advance()
             x = state.x[:, : x.size(1)].clone()
+        return x
+
+    def follow(
+        self, noise: Tensor, mu: Tensor, speaker: Tensor, prompt: Tensor, pasts: Pasts
+    ) -> Generator[None, None, Tensor]:
+        """Solve frames that come after others, yielding before every step. Shapes as above, T frames of these alone.
+
+        They hear what came before, and what came before does not hear them: upstream's estimator under a chunk mask.
+        """
+        x, given = noise, self._estimator.given(mu, speaker, prompt, pasts.given)
+        schedule = self._estimator.schedule(EULER_STEPS)
+        for times, length, past in zip(schedule.times, schedule.lengths, pasts.steps, strict=True):
+            yield
+            told, untold = self._estimator(x, given, times, past=past)  # (T, 80) each
+            x = x + length * ((1 + self._guidance) * told - self._guidance * untold)
         return x
 
     def warm_up(self) -> None:

@@ -1,4 +1,4 @@
-"""The utterances under way: T3 says all of them, a token a step; S3Gen sounds one of them, a stage a step."""
+"""The utterances under way: T3 says all of them, a token a step; S3Gen sounds them one after the other, in stages."""
 
 from __future__ import annotations
 
@@ -60,9 +60,13 @@ class Utterances:
         return utterance
 
     def step(self) -> None:
-        """Have T3 say a token of each, and S3Gen go through a stage of the one that was said first."""
+        """Have T3 say a token of each, and S3Gen go through as many stages as there are takes that have been said.
+
+        So T3 is not kept waiting for long, nor left with few takes to say at once; the first take gets all of them.
+        """
         self._say()
-        self._sound()
+        for _ in self._said():
+            self._sound()
 
     def pause(self, utterance: Utterance) -> None:
         """Set one aside. Where there is no memory to keep it in, it ends."""
@@ -127,9 +131,11 @@ class Utterances:
         else:
             self._end(progress, samples=np.empty(0, np.float32))
 
+    def _said(self) -> list[Progress]:
+        return [each for each in self._progress.values() if each.sounding is not None and not each.paused]
+
     def _sound(self) -> None:
-        said = [each for each in self._progress.values() if each.sounding is not None and not each.paused]
-        progress = min(said, key=lambda each: each.said, default=None)
+        progress = min(self._said(), key=lambda each: each.said, default=None)
         if progress is None or progress.sounding is None:
             return
         try:
