@@ -8,7 +8,7 @@ EXTRA ?= $(if $(HAS_ACCELERATOR),chatterbox)
 EXTRAS = $(if $(EXTRA),--extra $(EXTRA))
 DEV = --locked --extra chatterbox --group dev
 
-.PHONY: run install test lint format bench bench-engine bench-load bench-endurance bench-warm
+.PHONY: run install test lint format bench bench-engine bench-load bench-endurance bench-warm image-test
 
 run: $(UV)
 	$(UV) run --locked $(EXTRAS) gunicorn
@@ -48,6 +48,14 @@ bench-endurance: $(UV)
 
 bench-warm: $(UV)
 	$(UV) run $(DEV) python -m benchmarks.warm
+
+# As root, with Debian's debootstrap, buildah and podman. IMAGES=slim leaves out the one with torch, which is large.
+IMAGES ?= slim monica
+IMAGE_STORE ?= /var/tmp/monica-image-test
+
+image-test: $(UV)
+	image/build.sh $(IMAGE_STORE) $(IMAGES)
+	IMAGE_STORE=$(IMAGE_STORE) IMAGE_TARGETS="$(IMAGES)" $(UV) run --locked --inexact --group dev pytest image
 
 .uv/bin/uv:
 	python3 -m venv .uv || { echo "Monica needs Python's venv module (on Debian: apt install python3-venv)" >&2; exit 1; }

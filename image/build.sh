@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Builds Monica's images from the Dockerfile without a Docker engine: image/build.sh STORE TARGET...
+#
+# Root, with Debian's debootstrap, buildah and podman. Everything lands in the folder STORE. debian:bookworm-slim is made
+# of Debian's packages, in place of the one on the hub; the Dockerfile is built as it is.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+store=${1:?usage: image/build.sh STORE TARGET...}
+shift
+base=docker.io/library/debian:bookworm-slim
+
+fail() {
+    echo "image/build.sh: $*" >&2
+    exit 1
+}
+
+[ "$(id -u)" = 0 ] || fail "needs root: debootstrap and chroot do"
+for program in debootstrap buildah podman; do
+    command -v "$program" >/dev/null || fail "$program is missing; on Debian: apt install debootstrap buildah podman"
+done
+
+storage=(--root "$store/storage" --runroot "$store/run")
+export TMPDIR=$store/tmp # buildah's cache mounts are there
+mkdir -p "$TMPDIR"
+work=$(mktemp -d "$store/build.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+if ! podman "${storage[@]}" image exists "$base"; then
+    debootstrap --variant=minbase bookworm "$work/debian" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$store/debootstrap.log" \
+        || fail "debootstrap failed, see $store/debootstrap.log"
+    # What the slim image leaves out.
+    rm -rf "$work"/debian/usr/share/{doc,man,info,locale}/* "$work"/debian/var/{cache/apt,lib/apt/lists}/*
+    tar -C "$work/debian" -c . | podman "${storage[@]}" import --quiet --change 'CMD ["bash"]' - "$base"
+fi
+
+# The context: what git knows and what it does not ignore, and what must never get into an image.
+git ls-files -z --cached --others --exclude-standard | tar -c --null --ignore-failed-read -T - | tar -x -C "$work" --one-top-level=context
+echo "MONICA_API_KEY=planted-secret" >"$work/context/.env"
+for name in 26-monica--interview.wav monica/planted.wav monica/.env; do
+    echo "planted-recording" >"$work/context/$name"
+done
+
+# A proxy between this machine and the package indexes is trusted here as the machine trusts it. Mounts are in no image.
+mounts=()
+if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
+    echo "native-tls = true" >"$work/uv.toml"
+    printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n' >"$work/pip.conf"
+    mounts=(
+        --volume /etc/ssl/certs:/etc/ssl/certs:ro
+        --volume "$work/uv.toml:/etc/uv/uv.toml:ro"
+        --volume "$work/pip.conf:/etc/pip.conf:ro"
+    )
+fi
+
+for target in "$@"; do
+    began=$SECONDS
+    buildah "${storage[@]}" build --isolation chroot --network host --format docker --layers --pull-never "${mounts[@]}" \
+        --target "$target" --tag "localhost/monica:$target" "$work/context" \
+        || fail "the Dockerfile's target $target cannot be built"
+    echo "image/build.sh: monica:$target built in $((SECONDS - began)) s"
+done

@@ -1,0 +1,86 @@
+"""A container of one of Monica's images, run by podman as docker-compose.yml has Docker run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.server import free_port
+
+STORE = Path(os.environ.get("IMAGE_STORE", "/var/tmp/monica-image-test"))
+HARDENED = (
+    "--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges",
+    "--ulimit=nofile=65536:65536", "--network=host",
+)  # fmt: skip
+
+
+def podman(*arguments: str, check: bool = True, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    command = ["podman", "--root", str(STORE / "storage"), "--runroot", str(STORE / "run"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    assert not check or done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}{done.stderr}"
+    return done
+
+
+def inspect(image: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(podman("image", "inspect", image).stdout)[0]
+    return found
+
+
+class Container:
+    """A running Monica. volumes: each as podman takes it, `SOURCE:TARGET[:ro]`."""
+
+    def __init__(self, image: str, settings: Mapping[str, str] | None = None, volumes: tuple[str, ...] = ()) -> None:
+        self.port = int((settings or {}).get("PORT") or free_port())
+        self.url = f"http://127.0.0.1:{self.port}"
+        environment = {"HOST": "127.0.0.1", "PORT": str(self.port)} | dict(settings or {})
+        options = [f"--env={name}={value}" for name, value in environment.items()]
+        options += [f"--volume={volume}" for volume in volumes]
+        self.id = podman("run", "--detach", *HARDENED, *options, image).stdout.strip()
+
+    def log(self) -> str:
+        done = podman("logs", self.id)
+        return done.stdout + done.stderr
+
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(podman("container", "inspect", self.id).stdout)[0]["State"]
+        return found
+
+    def execute(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return podman("exec", self.id, *command, check=False)
+
+    def wait_ready(self, timeout: float = 300) -> Container:
+        """Wait for /health to be 200. Raises AssertionError with the log where it does not come to that."""
+        until = time.monotonic() + timeout
+        while time.monotonic() < until:
+            assert self.state()["Status"] == "running", self.log()
+            try:
+                if requests.get(f"{self.url}/health", timeout=5).status_code == 200:
+                    return self
+            except requests.ConnectionError:
+                pass
+            time.sleep(0.2)
+        raise AssertionError(f"not ready within {timeout} s:\n{self.log()}")
+
+    def say(self, text: str) -> requests.Response:
+        return requests.post(f"{self.url}/blabla", json={"text": text}, timeout=120)
+
+    def wait_exit(self, timeout: float = 120) -> int:
+        return int(podman("wait", self.id, timeout=timeout).stdout)
+
+    def stop(self) -> int:
+        """Stop as `docker stop` does, and return the exit code; 137 where it had to be killed."""
+        podman("stop", "--time=60", self.id)
+        return int(self.state()["ExitCode"])
+
+    def __enter__(self) -> Container:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        podman("rm", "--force", "--time=10", "--volumes", self.id)
