@@ -1,24 +1,79 @@
-# CUDA comes with the PyTorch wheels: the host needs its driver and the NVIDIA container toolkit, nothing else.
-# EXTRA= (empty) builds a small image that speaks with the embedded espeak engine.
-FROM python:3.12-slim-bookworm AS build
-ARG EXTRA=chatterbox
-ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never
-RUN pip install --no-cache-dir uv
-WORKDIR /app
-COPY pyproject.toml uv.lock README.md LICENSE ./
-RUN uv sync --locked --no-dev --no-install-project ${EXTRA:+--extra ${EXTRA}}
-COPY monica monica
-COPY wsgi.py gunicorn.conf.py ./
-RUN uv sync --locked --no-dev --no-editable ${EXTRA:+--extra ${EXTRA}}
+# Monica for linux/amd64 and linux/arm64. CUDA comes with PyTorch's wheels: the host needs its driver and the NVIDIA
+# container toolkit, nothing else.
+#
+#   docker build -t monica .                               her own voice, on a GPU
+#   docker build -t monica --build-arg CHECKPOINT=main .   the same with the checkpoint in it: it starts without a network
+#   docker build -t monica:slim --target slim .            the embedded voice alone, without torch
+#
+# The root file system may be read-only (docker run --read-only --tmpfs /tmp); only /data is written to.
 
-FROM python:3.12-slim-bookworm
-RUN useradd --create-home --uid 1000 monica && install -d -o monica /data
-COPY --from=build /app /app
+FROM debian:bookworm-slim AS base
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    rm -f /etc/apt/apt.conf.d/docker-clean \
+    && apt-get update \
+    && apt-get install --yes --no-install-recommends python3 tini
+
+FROM base AS uv
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    apt-get update \
+    && apt-get install --yes --no-install-recommends python3-venv
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /opt/uv && /opt/uv/bin/pip install --disable-pip-version-check uv==0.13.9
+ENV PATH=/opt/uv/bin:$PATH UV_PYTHON=/usr/bin/python3 UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
 WORKDIR /app
-ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 HF_HOME=/data/hub MONICA_CACHE_DIR=/data/cache
-USER monica
-VOLUME /data
+COPY pyproject.toml uv.lock ./
+
+# The packages first, for they change less often than Monica does; of wheels alone, for there is no compiler here.
+FROM uv AS build-slim
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-build --no-install-project
+COPY README.md LICENSE ./
+COPY monica monica
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-editable
+
+FROM uv AS build
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-build --no-install-project --extra chatterbox
+COPY README.md LICENSE ./
+COPY monica monica
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-editable --extra chatterbox
+
+FROM build AS checkpoint
+# A revision of the checkpoint to put into the image. Empty: it is downloaded into /data/hub at the first start.
+ARG CHECKPOINT=
+# A mirror of the hub.
+ARG HF_ENDPOINT
+RUN mkdir /model \
+    && if [ -n "$CHECKPOINT" ]; then \
+        HF_HOME=/hub MONICA_MODEL_REVISION="$CHECKPOINT" .venv/bin/monica prefetch \
+        && cp --dereference /hub/hub/models--*/snapshots/*/* /model/; \
+    fi
+
+FROM base AS runtime
+LABEL org.opencontainers.image.title="Monica" \
+    org.opencontainers.image.description="Text-to-speech server for live announcements" \
+    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.licenses="MIT"
+RUN useradd --uid 1000 --home-dir /tmp --no-create-home monica \
+    && install --directory --owner monica --group monica /data/hub /data/cache
+WORKDIR /app
+COPY wsgi.py gunicorn.conf.py ./
+# What libraries keep at home, like numba's compiled functions, goes where a read-only container can write.
+ENV PATH=/app/.venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 HF_HOME=/data/hub MONICA_CACHE_DIR=/data/cache
+VOLUME ["/data/hub", "/data/cache"]
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=3s --start-period=5m \
-    CMD python -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health', timeout=2)"
+USER 1000:1000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10m CMD ["python", "-ISc", "import http.client, os, sys; \
+    monica = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 8080), timeout=4); \
+    monica.request('GET', '/health'); \
+    sys.exit(monica.getresponse().status != 200)"]
+ENTRYPOINT ["tini", "--"]
 CMD ["gunicorn"]
+
+FROM runtime AS slim
+ENV MONICA_ENGINE=espeak
+COPY --from=build-slim /app/.venv .venv
+
+FROM runtime AS monica
+ARG CHECKPOINT=
+ENV MONICA_MODEL_DIR=${CHECKPOINT:+/model} NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+COPY --from=build /app/.venv .venv
+COPY --from=checkpoint /model /model
