@@ -17,6 +17,7 @@ from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.decoding import Decoding
 from monica.engine.chatterbox.device import GIB, free_memory
 from monica.engine.chatterbox.graphs import Graphs
+from monica.engine.chatterbox.streaming import Stream, Streamer
 from monica.engine.chatterbox.t3 import T3, affordable_slots
 from monica.engine.chatterbox.tokenizer import TextTokenizer
 from monica.engine.chatterbox.watermark import Watermark
@@ -50,6 +51,7 @@ class Model:
         slots = affordable_slots(front.cfg, len(layers), precision, int(free * CACHE_SHARE))
         self.t3 = T3(front, layers, precision=precision, graphs=self.graphs, slots=slots)
         self.decoder = s3gen.Decoder(self.s3gen, precision=precision, graphs=self.graphs)
+        self.streamer = Streamer(self.decoder, self.watermark)
         began = time.monotonic()
         self.t3.warm_up()
         self.decoder.warm_up()
@@ -91,6 +93,10 @@ class Model:
         yield
         with stage_duration.labels("watermark").time():
             return self.watermark.apply(samples).cpu().numpy()
+
+    def stream(self, voice: Conditionals, seed: int) -> Stream:
+        """Begin to sound a take while T3 says it."""
+        return self.streamer.stream(voice, self._generator(seed))
 
     def _generator(self, seed: int) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(seed)

@@ -15,10 +15,13 @@ from monica.engine import SynthesisParams, Utterance
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.decoding import Decoding
 from monica.engine.chatterbox.model import Model
+from monica.engine.chatterbox.streaming import Stream
 from monica.errors import SynthesisFailed
 from monica.metrics import stage_duration
 
 OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
+STREAMS = 4
+"""At once: the estimator remembers 0.7 GB of each, in float32. Those beyond are sounded whole."""
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +30,8 @@ logger = logging.getLogger(__name__)
 class Progress:
     """An utterance on its way.
 
-    began, said: when T3 took it up, and when it had said it; seconds of one clock.
-    sounding: what makes samples of it, once it is said.
+    began, said: when T3 took it up, and when it had said what S3Gen is to sound; seconds of one clock.
+    stream: what sounds it in hops. saying: whether T3 is at it. sounding: what makes samples of what has been said.
     """
 
     utterance: Utterance
@@ -36,6 +39,8 @@ class Progress:
     voice: Conditionals
     seed: int
     began: float
+    stream: Stream | None = None
+    saying: bool = True
     said: float = 0.0
     sounding: Generator[None, None, NDArray[np.float32]] | None = None
     paused: bool = False
@@ -48,7 +53,9 @@ class Utterances:
         self.model = model
         self._progress: dict[Utterance, Progress] = {}
 
-    def begin(self, text: str, voice: Conditionals, params: SynthesisParams, seed: int) -> Utterance:
+    def begin(
+        self, text: str, voice: Conditionals, params: SynthesisParams, seed: int, *, stream: bool = False
+    ) -> Utterance:
         """Take up a text. T3 must have a free slot. Raises InvalidText or SynthesisFailed."""
         began = time.perf_counter()
         try:
@@ -56,7 +63,9 @@ class Utterances:
         except OUT_OF_MEMORY as error:
             raise self._no_memory(error) from error
         utterance = Utterance()
-        self._progress[utterance] = Progress(utterance, decoding, voice, seed, began)
+        streams = sum(each.stream is not None for each in self._progress.values())
+        streamed = self.model.stream(voice, seed) if stream and streams < STREAMS else None
+        self._progress[utterance] = Progress(utterance, decoding, voice, seed, began, streamed)
         return utterance
 
     def step(self) -> None:
@@ -74,7 +83,7 @@ class Utterances:
         if progress is None or progress.paused:
             return
         progress.paused = True
-        if progress.sounding is None:
+        if progress.saying:
             try:
                 self.model.t3.pause(progress.decoding)
             except OUT_OF_MEMORY as error:
@@ -85,7 +94,7 @@ class Utterances:
         progress = self._progress.get(utterance)
         if progress is None or not progress.paused:
             return
-        if progress.sounding is None:
+        if progress.saying:
             try:
                 self.model.t3.resume(progress.decoding)
             except OUT_OF_MEMORY as error:
@@ -102,7 +111,7 @@ class Utterances:
             progress.sounding.close()
 
     def _say(self) -> None:
-        saying = [each for each in self._progress.values() if each.sounding is None and not each.paused]
+        saying = [each for each in self._progress.values() if each.saying and not each.paused]
         try:
             self.model.t3.step()
         except OUT_OF_MEMORY as error:
@@ -113,12 +122,14 @@ class Utterances:
         for progress in saying:
             if progress.decoding.done:
                 self._hand_over(progress)
+            else:
+                self._hop(progress)
 
     def _hand_over(self, progress: Progress) -> None:
         """Take it from T3 to S3Gen. It ends there where there is nothing to sound."""
         decoding = progress.decoding
         self.model.t3.retire(decoding)
-        progress.said = time.perf_counter()
+        progress.saying, progress.said = False, time.perf_counter()
         stage_duration.labels("t3").observe(progress.said - progress.began)
         progress.utterance.complete = decoding.complete
         try:
@@ -126,10 +137,24 @@ class Utterances:
         except SynthesisFailed as error:
             self._end(progress, error=error)
             return
-        if tokens:
-            progress.sounding = self.model.sound(tokens, progress.voice, progress.seed)
-        else:
+        if not tokens:
             self._end(progress, samples=np.empty(0, np.float32))
+        elif progress.stream is not None and progress.stream.begun:
+            self._hop(progress)
+        else:  # over before its first hop
+            progress.stream = None
+            progress.sounding = self.model.sound(tokens, progress.voice, progress.seed)
+
+    def _hop(self, progress: Progress) -> None:
+        """Have what a stream has said since its last hop sounded, if it is enough, or the end."""
+        decoding, stream = progress.decoding, progress.stream
+        if stream is None or progress.sounding is not None:
+            return
+        if not progress.saying:
+            progress.sounding = stream.sound(decoding.speech(), last=True)
+        elif len(decoding.tokens) >= stream.wanted:
+            progress.said = time.perf_counter()
+            progress.sounding = stream.sound(list(decoding.tokens), last=False)
 
     def _said(self) -> list[Progress]:
         return [each for each in self._progress.values() if each.sounding is not None and not each.paused]
@@ -140,12 +165,25 @@ class Utterances:
             return
         try:
             next(progress.sounding)
-        except StopIteration as last:
-            self._end(progress, samples=last.value)
+        except StopIteration as sounded:
+            self._heard(progress, sounded.value)
         except SynthesisFailed as error:
             self._end(progress, error=error)
         except OUT_OF_MEMORY as error:
             self._end(progress, error=self._no_memory(error))
+
+    def _heard(self, progress: Progress, samples: NDArray[np.float32]) -> None:
+        """Hand out what S3Gen has made: a piece of a stream, or all there is."""
+        stream, utterance = progress.stream, progress.utterance
+        if stream is None:
+            self._end(progress, samples=samples)
+            return
+        utterance.pieces.append(samples)
+        progress.sounding = None
+        if stream.ended:
+            self._end(progress, samples=np.concatenate(utterance.pieces))
+        elif not progress.saying:
+            self._hop(progress)
 
     def _end(
         self, progress: Progress, *, samples: NDArray[np.float32] | None = None, error: SynthesisFailed | None = None
