@@ -19,6 +19,12 @@ time_to_first_audio = Histogram(
     "Time from a request for speech to its first byte of sound.",
     buckets=SECONDS,
 )
+speech_duration = Histogram(
+    "monica_speech_duration_seconds",
+    "Time from a request for speech to the first of its answer, by whence the sound came (hit, miss, joined).",
+    ["cache"],
+    buckets=SECONDS,
+)
 queue_wait = Histogram(
     "monica_queue_wait_seconds",
     "Time a take waited before the engine began it.",
@@ -71,3 +77,16 @@ ready = Gauge("monica_ready", "1 when the engine is ready to speak, else 0.")
 model_load_seconds = Gauge(
     "monica_model_load_seconds", "Seconds the last load took, conditionals and warm-up included."
 )
+
+# Those from here on are set when they are asked for, by monica.api.metrics.
+status = Gauge("monica_status", "1 for the status that /health has (loading, ok, degraded, ...), else 0.", ["status"])
+engine = Gauge("monica_engine", "1 for the engine that speaks here (chatterbox, espeak), else 0.", ["engine"])
+failures_in_a_row = Gauge("monica_failures_in_a_row", "Takes that failed since one has ended well.")
+last_success = Gauge(
+    "monica_last_success_timestamp_seconds",
+    "When a take last ended well, in seconds since the epoch; 0 where none has since the start.",
+)
+queue_limit = Gauge("monica_queue_limit", "Takes that may wait for the engine, both lanes together.")
+cache_limit = Gauge("monica_cache_limit_bytes", "Bytes on disk that the cache of takes may have.")
+disk_free = Gauge("monica_disk_free_bytes", "Bytes that are free where the cache is.")
+disk_size = Gauge("monica_disk_size_bytes", "Bytes of the file system where the cache is.")

@@ -12,6 +12,7 @@ from tests.server import ROOT, Server
 ARCHITECTURE = {
     "monica_request_duration_seconds",
     "monica_time_to_first_audio_seconds",
+    "monica_speech_duration_seconds",
     "monica_queue_wait_seconds",
     "monica_stage_duration_seconds",
     "monica_real_time_factor",
@@ -25,6 +26,14 @@ ARCHITECTURE = {
     "monica_fallbacks",
     "monica_warm_phrases",
     "monica_queue_depth",
+    "monica_queue_limit",
+    "monica_cache_limit_bytes",
+    "monica_disk_free_bytes",
+    "monica_disk_size_bytes",
+    "monica_failures_in_a_row",
+    "monica_last_success_timestamp_seconds",
+    "monica_engine",
+    "monica_status",
     "monica_ready",
     "monica_model_load_seconds",
 }
