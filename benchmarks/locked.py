@@ -25,7 +25,7 @@ logging.basicConfig(level=logging.INFO)
 settings = Settings.from_env()
 loader = Loader(settings, Store("conditionals", settings.cache_dir))
 loader.load_once()
-engine = loader.ready_engine()
+engine, voice = loader.ready_engine(), loader.voices[DEFAULT_VOICE]
 normaliser = Normaliser(language=settings.language)
 lock = threading.Lock()
 kept: dict[str, bytes] = {}
@@ -40,7 +40,7 @@ def blabla() -> Response:
         said = normaliser.normalise(text).text
         seed = secrets.randbelow(MAX_SEED + 1)
         with lock:
-            samples = speak(engine, said, voice=DEFAULT_VOICE, params=SynthesisParams(), seed=seed)
+            samples = speak(engine, said, voice=voice, params=SynthesisParams(), seed=seed)
         wav = kept[text] = encode_wav(samples, engine.sample_rate)
     return Response(wav, mimetype="audio/wav")
 

@@ -31,14 +31,14 @@ def fresh(count: int) -> list[str]:
     return [phrase(run, number // SERIALS, number % SERIALS) for number in range(count)]
 
 
-def synthesise(engine: Engine, said: list[str]) -> None:
+def synthesise(engine: Engine, voice: str, said: list[str]) -> None:
     """Have an engine say texts, as many at once as it can; nobody else may use it meanwhile."""
     left = list(enumerate(said))
     under_way: list[Utterance] = []
     while left or under_way:
         if left and len(under_way) < engine.slots:
             seed, text = left.pop()
-            under_way.append(engine.begin(text, voice=DEFAULT_VOICE, params=SynthesisParams(), seed=seed))
+            under_way.append(engine.begin(text, voice=voice, params=SynthesisParams(), seed=seed))
         engine.step()
         for utterance in [each for each in under_way if each.done]:
             under_way.remove(utterance)
@@ -65,9 +65,9 @@ def compare(settings: dict[str, str], rounds: int, count: int) -> None:
     os.environ.update(settings)
     announcer = Announcer(Settings.from_env())
     announcer.start_and_wait()
-    engine = announcer._loader.ready_engine()
+    engine, voice = announcer._loader.ready_engine(), announcer._loader.voices[DEFAULT_VOICE]
     ways: dict[str, Callable[[list[str]], None]] = {
-        "the engine alone": lambda texts: synthesise(engine, [announcer.spell(text).text for text in texts]),
+        "the engine alone": lambda texts: synthesise(engine, voice, [announcer.spell(text).text for text in texts]),
         "takes that are asked for": lambda texts: announce(announcer, texts),
         "a job": lambda texts: rehearse(announcer, texts),
     }

@@ -6,9 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Any
+from dataclasses import replace
+from typing import IO, Any
 
 from monica import metrics
 from monica.audio import join_wavs, wav_duration
@@ -16,11 +15,10 @@ from monica.cache import Store
 from monica.catalogue import Catalogue
 from monica.config import Settings
 from monica.encodings import Encodings
-from monica.engine import Engine, SynthesisParams
+from monica.engine import Engine
 from monica.errors import (
     ConfigError,
     DeadlineExceeded,
-    InvalidText,
     NotReady,
     Overloaded,
     SynthesisFailed,
@@ -31,85 +29,41 @@ from monica.health import Health
 from monica.identity import Identity
 from monica.label import Recipe
 from monica.loader import Loader
+from monica.speech import Announcement, SpeechRequest
+from monica.spelling import Speller, Spelling
 from monica.stage import Outcome
 from monica.studio import Order, Studio
 from monica.takes import Lane, Patience, Waiter, stay
-from monica.text import Lexicon, LexiconFile, Normaliser, has_words, split_sentences, tidy
+from monica.text import tidy
+from monica.uploads import Uploads
 from monica.voices import DEFAULT_VOICE
 from monica.watchdog import Watchdog
+
+__all__ = ["Announcement", "Announcer", "SpeechRequest"]
 
 logger = logging.getLogger(__name__)
 
 AUDIO_VERSION = 1  # of what happens to samples after the engine; part of the cache key
-SENTENCES_BEYOND = 250  # characters; a longer text is said sentence by sentence
-PAUSE_S = 0.35  # between two of them
+PAUSE_S = 0.35  # between two sentences
 RESERVE_S = 0.5
 """What the embedded voice needs at most, to stand in before the deadline passes; a quarter of a shorter deadline."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechRequest:
-    """A sentence someone wants to hear.
-
-    seed: None accepts any take of the sentence.
-    fresh: make a new take, and let it replace the kept one. keep: whether it may be kept.
-    deadline_s: None for the settings'. fallback: whether the embedded voice may speak where the settings let it.
-    """
-
-    text: str
-    voice: str = DEFAULT_VOICE
-    seed: int | None = None
-    params: SynthesisParams = field(default_factory=SynthesisParams)
-    lane: Lane = Lane.LIVE
-    fresh: bool = False
-    keep: bool = True
-    deadline_s: float | None = None
-    fallback: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """A spoken sentence. key: what it was kept under; None where the embedded voice stood in, and nothing is kept.
-
-    cache: `hit`, `miss` or `joined`. duration_s: of the sound.
-    """
-
-    wav: bytes
-    key: str | None
-    cache: str
-    engine: str
-    duration_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Spelling:
-    """A text as it is said. sentences: what is a take of its own. rules: those that changed something, in order."""
-
-    text: str
-    sentences: tuple[str, ...]
-    rules: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"text": self.text, "sentences": list(self.sentences), "rules": list(self.rules)}
 
 
 class Announcer:
     """Speaks. One a process; every method may be called from any thread.
 
     engine: one to use instead of what the settings choose (tests).
-    Raises ConfigError where the cache folder or the lexicon cannot be used.
+    Raises ConfigError where the cache folder, that of the voices or the lexicon cannot be used.
     """
 
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
         self.settings = settings
-        self._lexicon = LexiconFile(settings.lexicon) if settings.lexicon else Lexicon.default()
-        self._normaliser = Normaliser(language=settings.language, lexicon=self._lexicon)
-        # A phrase comes again and again, and half a millisecond is most of what a cached answer may take.
-        self._spell_once = lru_cache(maxsize=1024)(self._spell)
+        self.spell = Speller(settings).spell
         self._takes = Store("takes", settings.cache_dir / "takes", megabytes=settings.cache_mb)
         self.catalogue = Catalogue(self._takes, settings.cache_mb * 2**20)
         self._conditionals = Store("conditionals", settings.cache_dir / "conditionals")
         self._loader = Loader(settings, self._conditionals, engine, self._note_identity)
+        self.uploads = Uploads(settings, self._loader.gallery)
         self._studio = Studio(self._loader, self._takes, settings.queue_size)
         self.encodings = Encodings(settings)
         self._seats = threading.Semaphore(settings.queue_size + settings.threads * 3 // 4)
@@ -188,38 +142,18 @@ class Announcer:
         """Estimate the time to make takes of so much text, as it is said; None where no pace has been measured yet."""
         return self._studio.scheduler.seconds_for(characters)
 
-    def spell(self, text: str) -> Spelling:
-        """Return a text as it is said. Raises InvalidText where it is too long or says nothing."""
-        return self._spell_once(text, self._lexicon.current())
-
-    def _spell(self, text: str, _lexicon: Lexicon) -> Spelling:
-        length = len(tidy(text))
-        if length > self.settings.max_text_length:
-            raise InvalidText(
-                f"Text is {length} characters, at most {self.settings.max_text_length}.",
-                code="text_too_long",
-                param="text",
-            )
-        spoken = self._normaliser.normalise(text)
-        if not has_words(spoken.text):
-            raise InvalidText("The text has nothing to say.", param="text")
-        said = spoken.text
-        sentences = split_sentences(said, SENTENCES_BEYOND) if len(said) > SENTENCES_BEYOND else [said]
-        return Spelling(said, tuple(sentences), spoken.rules)
-
     def _recipe(self, request: SpeechRequest, said: str, text: str = "") -> Recipe:
         engine = self._loader.ready_engine()
-        voice_digest = self._loader.voices.get(request.voice)
-        if voice_digest is None:
-            known = ", ".join(sorted(self._loader.voices))
-            raise UnknownVoice(f"There is no such voice. Known: {known}.", param="voice")
+        voice = self._loader.gallery.find(request.voice)
+        if voice is None:
+            raise UnknownVoice(f"There is no such voice. Known: {', '.join(self.voices())}.", param="voice")
         return Recipe(
             text=text,
             said=said,
             engine=engine.name,
             fingerprint=engine.fingerprint,
             voice=request.voice,
-            voice_digest=voice_digest,
+            voice_digest=voice.digest,
             params=request.params,
             seed=request.seed,
             audio=str(AUDIO_VERSION),
@@ -234,7 +168,7 @@ class Announcer:
         return Order(
             key=recipe.key,
             text=said,
-            voice=request.voice,
+            voice=recipe.voice_digest,
             params=request.params,
             seed=request.seed,
             fresh=request.fresh,
@@ -262,6 +196,26 @@ class Announcer:
         """Return the names of the voices there are. Raises NotReady until they are known."""
         self._loader.ready_engine()
         return sorted(self._loader.voices)
+
+    def add_voice(self, name: str, recording: IO[bytes]) -> None:
+        """Add a voice, cloned from a recording. Raises NotReady, DeadlineExceeded, and what Uploads.add does."""
+        engine = self._loader.ready_engine()
+        self.uploads.add(name, recording, self._in_engine)
+        self._note_identity(engine)
+
+    def remove_voice(self, name: str) -> None:
+        """Remove a voice that was added. Raises NotReady, and what Uploads.remove does."""
+        engine = self._loader.ready_engine()
+        self.uploads.remove(name)
+        self._note_identity(engine)
+
+    def _in_engine(self, work: Callable[[], bytes]) -> bytes:
+        done = self._studio.scheduler.run(work)
+        try:
+            return done.result(self.settings.deadline_s)
+        except TimeoutError as error:
+            done.cancel()
+            raise DeadlineExceeded("The engine did not come to this voice in time.") from error
 
     def health(self) -> dict[str, Any]:
         """Return the state of the service, for /health. Never waits on the engine."""

@@ -58,6 +58,8 @@ class Settings:
     lexicon: Path | None = _setting("MONICA_LEXICON", None, "path")
     cache_dir: Path = _setting("MONICA_CACHE_DIR", user_cache_path("monica"), "path")
     cache_mb: int = _setting("MONICA_CACHE_MB", 2048, "int", validate.Range(1, 1_000_000))
+    voices_dir: Path | None = _setting("MONICA_VOICES_DIR", None, "path")
+    voice_uploads: str = _setting("MONICA_VOICE_UPLOADS", "off", "str", validate.OneOf(["off", "on"]))
     queue_size: int = _setting("MONICA_QUEUE_SIZE", 64, "int", validate.Range(1, 10_000))
     deadline_s: float = _setting("MONICA_DEADLINE_S", 30.0, "float", validate.Range(0.1, 3600))
     fallback: str = _setting("MONICA_FALLBACK", "off", "str", validate.OneOf(["off", "espeak"]))

@@ -18,6 +18,8 @@ MonicaError                 500 internal
 ├── CacheFault              503 cache_unusable                  monica.cache
 ├── UnknownEntry, TooManyPins  404, 409                         monica.catalogue
 ├── BundleError, ForeignBundle 422, 409                         monica.bundle
+├── BadRecording            422 recording_invalid               monica.voices
+├── VoiceExists, FolderFault  409 voice_exists, 503 voices_unusable  monica.uploads
 └── ModelUnavailable        the loader's: the weights cannot be had or read just now
 ConfigError                 start-up only, never HTTP
 """

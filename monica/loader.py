@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import time
 from collections.abc import Callable
 from enum import StrEnum
-from typing import cast
 
 from monica import metrics
 from monica.cache import Store
 from monica.config import Settings
-from monica.engine import CloningEngine, Engine, Reference, SynthesisParams, speak
+from monica.engine import Engine, SynthesisParams, speak
 from monica.engine.selection import choose_engine
 from monica.errors import ConfigError, ModelUnavailable, MonicaError, NotReady
-from monica.voices import DEFAULT_VOICE, read_reference
+from monica.gallery import Gallery
+from monica.voices import DEFAULT_VOICE
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +45,11 @@ class Loader:
         on_ready: Callable[[Engine], None] = lambda _: None,
     ) -> None:
         self._settings = settings
-        self._conditionals = conditionals
+        self.gallery = Gallery(settings, conditionals)
         self._given = engine
         self._on_ready = on_ready
         self._engine: Engine | None = None
         self._stop = threading.Event()
-        self.voices: dict[str, str] = {}  # name -> digest
         self.loaded = False
         self.status = Status.LOADING
         self.reason: str | None = "The model is being loaded."
@@ -60,6 +58,11 @@ class Loader:
     def chosen(self) -> Engine | None:
         """The engine, loaded or not; None until it is chosen."""
         return self._engine
+
+    @property
+    def voices(self) -> dict[str, str]:
+        """The digests of the voices, by name."""
+        return self.gallery.digests
 
     def ready_engine(self) -> Engine:
         """Return the engine. Raises NotReady with the reason until it is ready."""
@@ -109,24 +112,13 @@ class Loader:
         # Chosen once: what is found here does not change while the process lives.
         self._engine = self._engine or self._given or choose_engine(self._settings)
         engine = self._engine
-        cloning = cast(CloningEngine, engine) if engine.clones else None
-        path = self._settings.reference_audio if cloning else None
-        reference = read_reference(path, self._settings.reference_duration_s) if path else None
+        self.gallery.look(engine)
 
         loading = time.monotonic()
         engine.load()
         logger.info("model: %s on %s, loaded in %.1f s", engine.model, engine.device, time.monotonic() - loading)
 
-        if cloning:
-            source = reference.digest if reference else "built-in"
-            if reference is None:
-                logger.info("reference audio: none; the model's built-in voice speaks")
-            digest = hashlib.sha256(f"{engine.fingerprint} {source}".encode()).hexdigest()
-            self._add_voice(cloning, digest, reference)
-        else:
-            digest = engine.fingerprint
-        self.voices = {DEFAULT_VOICE: digest}
-
+        self.gallery.open(engine, self._check_stop)
         self._warm_up(engine)
         took = time.monotonic() - began
         metrics.model_load_seconds.set(took)
@@ -137,28 +129,11 @@ class Loader:
             metrics.ready.set(1)
         logger.info("ready in %.1f s", took)
 
-    def _add_voice(self, engine: CloningEngine, digest: str, reference: Reference | None) -> None:
-        began = time.monotonic()
-        kept = self._conditionals.get(digest)
-        if kept is not None:
-            try:
-                engine.add_voice(DEFAULT_VOICE, kept)
-            except ValueError as error:
-                logger.warning("conditionals: the kept ones cannot be used (%s); they are made again", error)
-            else:
-                logger.info("conditionals: read back from the cache in %.1f s", time.monotonic() - began)
-                return
-        made = engine.make_conditionals(reference)
-        engine.add_voice(DEFAULT_VOICE, made)
-        self._conditionals.put(digest, made)
-        logger.info("conditionals: made in %.1f s", time.monotonic() - began)
-
     def _warm_up(self, engine: Engine) -> None:
         began = time.monotonic()
         try:
-            samples = speak(
-                engine, WARM_UP_TEXT, voice=DEFAULT_VOICE, params=SynthesisParams(), seed=0, check=self._check_stop
-            )
+            voice = self.voices[DEFAULT_VOICE]
+            samples = speak(engine, WARM_UP_TEXT, voice=voice, params=SynthesisParams(), seed=0, check=self._check_stop)
         except MonicaError as error:
             raise ModelUnavailable(f"The warm-up failed: {error}") from error
         took, seconds = time.monotonic() - began, len(samples) / engine.sample_rate

@@ -9,15 +9,24 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from monica import metrics
 from monica.engine import Engine
+from monica.errand import Errand
 from monica.errors import MonicaError, NotReady, Overloaded
 from monica.lanes import Lanes
 from monica.pace import Pace
 from monica.stage import Deliver, Outcome, Stage, miss
 from monica.takes import Lane, Take
+
+T = TypeVar("T")
+
+MOST_ERRANDS = 4
+"""That wait for the engine thread: each makes every take under way wait."""
 
 
 class Scheduler:
@@ -40,6 +49,7 @@ class Scheduler:
         self.stage = Stage(engine, deliver, self._report, clock)
         self._engine = engine
         self._pace = Pace()
+        self._errands: deque[Errand[Any]] = deque()
         self._idle = True
         self._refusing: MonicaError | None = None
         self.turn_began: float | None = None
@@ -71,6 +81,21 @@ class Scheduler:
             error = Overloaded("Live sentences need the places of rehearsed ones.", retry_after=self.place_after())
             self._report(take, Outcome.REFUSED, error)
 
+    def run(self, work: Callable[[], T]) -> Future[T]:
+        """Have something done by the engine thread, between two steps. Cancelled in time, it is not done.
+
+        Raises NotReady while shutting down, Overloaded where enough is to be done already.
+        """
+        errand = Errand(work)
+        with self._changed:
+            if self._refusing is not None:
+                raise self._refusing
+            if len(self._errands) >= MOST_ERRANDS:
+                raise Overloaded("The engine has other work to do between two sentences.", retry_after=5)
+            self._errands.append(errand)
+            self._changed.notify_all()
+        return errand.done
+
     def depth(self) -> int:
         """Takes that wait for the engine."""
         return len(self._lanes)
@@ -94,11 +119,20 @@ class Scheduler:
         with self._changed:
             self._refusing = error
             takes = [*self._lanes.remove(lambda _: True), *self.stage.takes]
+            errands = [*self._errands]
+            self._errands.clear()
+        for errand in errands:
+            errand.refuse(error)
         for take in takes:
             self._report(take, Outcome.FAILED, error)
 
     def turn(self) -> None:
         """Do one turn of the engine thread: drop what is late, begin one take more, do a step with all of them."""
+        self.turn_began = self._clock()
+        with self._changed:
+            errand = self._errands.popleft() if self._errands else None
+        if errand is not None:
+            errand.do()
         now = self.turn_began = self._clock()
         with self._changed:
             late = self._lanes.remove(lambda take: take.deadline <= now)
@@ -122,7 +156,7 @@ class Scheduler:
             self.turn()
 
     def _has_work(self) -> bool:
-        return bool(self._lanes or self.stage.takes)
+        return bool(self._errands or self._lanes or self.stage.takes)
 
     def _begin(self) -> None:
         """Choose the lane that plays, and begin one take of it if there is room: others wait for that no longer."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 
-from monica.engine import SynthesisParams, Utterance
-from monica.errors import MonicaError
+from monica.engine import VOICES_AT_HAND, Reference, SynthesisParams, Utterance
+from monica.errors import MonicaError, UnknownVoice
 from monica.loader import WARM_UP_TEXT
 
 
@@ -79,3 +80,48 @@ class ToyEngine:
     def drop(self, utterance: Utterance) -> None:
         self.under_way = [each for each in self.under_way if each is not utterance]
         self.paused = [each for each in self.paused if each is not utterance]
+
+
+class CloningToy(ToyEngine):
+    """A toy with voices: conditionals are the digest of the recording.
+
+    made: what voices were cloned from, and by which thread. heard: conditionals of the takes that were begun.
+    break_on: what cloning a recording throws, by its digest.
+    """
+
+    name = "chatterbox"
+    clones = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bring_voice: Callable[[str], None] = self._refuse
+        self.at_hand: dict[str, bytes] = {}
+        self.made: list[tuple[str, str]] = []
+        self.heard: list[bytes] = []
+        self.break_on: dict[str, Exception] = {}
+        self.cloning = threading.Event()
+        self.cloning.set()
+
+    def make_conditionals(self, reference: Reference | None) -> bytes:
+        self.cloning.wait()
+        digest = reference.digest if reference else "built-in"
+        self.made.append((digest, threading.current_thread().name))
+        if digest in self.break_on:
+            raise self.break_on[digest]
+        return f"cloned {digest}".encode()
+
+    def add_voice(self, name: str, conditionals: bytes) -> None:
+        if not conditionals.startswith(b"cloned "):
+            raise ValueError("these are not conditionals")
+        self.at_hand[name] = conditionals
+        while len(self.at_hand) > VOICES_AT_HAND:
+            del self.at_hand[next(iter(self.at_hand))]
+
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+        if voice not in self.at_hand:
+            self.bring_voice(voice)
+        self.heard.append(self.at_hand[voice])
+        return super().begin(text, voice=voice, params=params, seed=seed)
+
+    def _refuse(self, name: str) -> None:
+        raise UnknownVoice(f"There is no voice called {name!r}.")

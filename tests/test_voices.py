@@ -8,7 +8,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from monica.errors import ConfigError
-from monica.voices import read_reference
+from monica.voices import is_name, read_reference
 
 
 def tone(seconds: float, rate: int = 16_000) -> NDArray[np.float64]:
@@ -73,6 +73,14 @@ def _not_numbers(path: Path) -> None:
     soundfile.write(path, np.full(32_000, np.nan), 16_000, subtype="FLOAT")
 
 
+def _slow(path: Path) -> None:
+    soundfile.write(path, tone(20, 1_000), 1_000)
+
+
+def _fast(path: Path) -> None:
+    soundfile.write(path, tone(2, 500_000), 500_000)
+
+
 def _folder(path: Path) -> None:
     path.mkdir()
 
@@ -88,6 +96,8 @@ def _folder(path: Path) -> None:
         (_short, "0.50 s is too short, at least 1 s"),
         (_silent, "silent"),
         (_not_numbers, "not numbers"),
+        (_slow, "It has 1000 samples a second, not 4000 to 384000."),
+        (_fast, "It has 500000 samples a second"),
     ],
 )
 def test_a_bad_recording_says_what_to_do(tmp_path: Path, make: object, says: str) -> None:
@@ -97,3 +107,23 @@ def test_a_bad_recording_says_what_to_do(tmp_path: Path, make: object, says: str
     with pytest.raises(ConfigError, match=r"^REFERENCE_AUDIO=") as caught:
         read_reference(path, 120)
     assert says in str(caught.value)
+
+
+def test_many_channels_are_read_a_piece_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "voice.wav"
+    soundfile.write(path, np.stack([tone(2)] * 200, axis=1), 16_000)
+    whole = read_reference(path, 120)
+    monkeypatch.setattr("monica.voices.PIECE", 1_000)
+    pieces = read_reference(path, 120)
+    assert pieces.digest == whole.digest
+    assert len(read_reference(path, 1.5).samples) == 24_000
+
+
+@pytest.mark.parametrize("name", ["a", "0", "anna", "anna-2", "luc_b", "x" * 64])
+def test_names(name: str) -> None:
+    assert is_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "-a", "_a", "A", "é", "a b", "a.b", "a/b", "..", "a\n", "a\0", "x" * 65, "٣"])
+def test_what_is_no_name(name: str) -> None:
+    assert not is_name(name)

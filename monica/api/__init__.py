@@ -18,6 +18,7 @@ from monica.api.openai import openai
 from monica.api.schemas import ErrorSchema
 from monica.api.text import text
 from monica.api.tts import tts
+from monica.api.voices import voices
 from monica.warmer import Warmer
 
 MAX_BODY_BYTES = 64 * 1024
@@ -51,7 +52,7 @@ def build(announcer: Announcer, version: str) -> Flask:
     access.register(app)
     errors.register(app)
     api = Api(app)
-    for blueprint in (tts, openai, text, jobs, health, metrics):
+    for blueprint in (tts, openai, voices, text, jobs, health, metrics):
         api.register_blueprint(blueprint)
     # Swagger UI's files come in a wheel: the page needs nothing from another host.
     assets = Path(os.fspath(flask_swagger_ui.__file__)).parent / "dist"

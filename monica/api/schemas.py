@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -196,14 +198,21 @@ def read_body(request: Request) -> bytes:
     """Read a JSON body. Raises RequestTimeout where it stalls, InvalidRequest where it is none or breaks off."""
     if not request.is_json:
         raise InvalidRequest("The Content-Type must be application/json.", code="json_invalid")
-    try:
+    with reading("json_invalid"):
         return request.get_data()
+
+
+@contextmanager
+def reading(broken: str = "request_invalid") -> Iterator[None]:
+    """Read a body. broken: the code where it breaks off. Raises RequestTimeout where it stalls, InvalidRequest."""
+    try:
+        yield
     except (OSError, BadRequest, ParseException) as error:
         # A socket whose receive timeout has passed says that it would block. Werkzeug wraps what
         # was raised where the body's length is known; chunked, it comes bare, as gunicorn's own errors do.
         if isinstance(error, BlockingIOError) or isinstance(error.__context__, BlockingIOError):
             raise RequestTimeout("The body did not arrive in time.") from error
-        raise InvalidRequest("The body broke off before its end.", code="json_invalid") from error
+        raise InvalidRequest("The body broke off before its end.", code=broken) from error
 
 
 @lru_cache(maxsize=256)  # a phrase that is asked for again has the same body

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from monica.errors import MonicaError, SynthesisFailed
 
 MAX_SEED = 2**32 - 1
+VOICES_AT_HAND = 16
+"""In an engine's memory, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,13 @@ class CloningEngine(Engine, Protocol):
         """Encode a voice once, for keeping: safetensors bytes. None: the checkpoint's built-in voice."""
 
     def add_voice(self, name: str, conditionals: bytes) -> None:
-        """Make `name` speakable. Raises ValueError where the bytes are not conditionals of this engine."""
+        """Make `name` speakable; of more than VOICES_AT_HAND, the one not used for longest is forgotten.
+
+        Raises ValueError where the bytes are not conditionals of this engine.
+        """
+
+    bring_voice: Callable[[str], None]
+    """Called by `begin` for a voice that is not at hand: adds it, or raises."""
 
 
 def speak(

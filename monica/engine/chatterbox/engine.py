@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from monica.config import Settings
-from monica.engine import Reference, SynthesisParams, Utterance
+from monica.engine import VOICES_AT_HAND, Reference, SynthesisParams, Utterance
 from monica.engine.chatterbox import checkpoint
 from monica.engine.chatterbox.digest import SUMS, digest
 from monica.engine.chatterbox.language import check_language
@@ -39,7 +40,8 @@ class ChatterboxEngine:
         self._utterances: Utterances | None = None
         self._digest = ""
         self._precision = ""
-        self._voices: dict[str, Conditionals] = {}
+        self._voices: dict[str, Conditionals] = {}  # the last used one last
+        self.bring_voice: Callable[[str], None] = _refuse
         self.device = settings.device
         """`auto`, where that is the setting, until `load` has looked: the master process must not touch CUDA."""
 
@@ -83,19 +85,26 @@ class ChatterboxEngine:
         return self._loaded().model.encode(reference).to_bytes()
 
     def add_voice(self, name: str, conditionals: bytes) -> None:
-        """Make `name` speakable. Raises ValueError where the bytes are not conditionals of this engine."""
+        """Make `name` speakable; of more than VOICES_AT_HAND, the one not used for longest is forgotten.
+
+        Raises ValueError where the bytes are not conditionals of this engine.
+        """
         from monica.engine.chatterbox.conditionals import Conditionals
 
-        self._voices[name] = Conditionals.from_bytes(conditionals).to(self._loaded().model.device)
+        voice = Conditionals.from_bytes(conditionals).to(self._loaded().model.device)
+        self._voices.pop(name, None)
+        self._voices[name] = voice
+        while len(self._voices) > VOICES_AT_HAND:
+            del self._voices[next(iter(self._voices))]
 
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
         """Take up a text; its samples will be watermarked. There must be a free slot.
 
         Raises UnknownVoice, InvalidText where it holds nothing to say or too much, SynthesisFailed.
         """
-        conditionals = self._voices.get(voice)
-        if conditionals is None:
-            raise UnknownVoice(f"There is no voice called {voice!r}.", param="voice")
+        if voice not in self._voices:
+            self.bring_voice(voice)
+        conditionals = self._voices[voice] = self._voices.pop(voice)
         return self._loaded().begin(text, conditionals, params, seed)
 
     def step(self) -> None:
@@ -134,3 +143,7 @@ class ChatterboxEngine:
         if self._utterances is None:
             raise RuntimeError("ChatterboxEngine.load has not run")
         return self._utterances
+
+
+def _refuse(name: str) -> None:
+    raise UnknownVoice(f"There is no voice called {name!r}.", param="voice")

@@ -1,0 +1,85 @@
+"""POST and DELETE /v1/audio/voices: voices that are added and removed while Monica speaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flask_smorest
+from flask import current_app, request
+
+from monica.announcer import Announcer
+from monica.api import auth
+from monica.api.schemas import error_responses, reading
+from monica.api.schemas_openai import VoiceSchema
+from monica.errors import InvalidRequest
+
+voices = flask_smorest.Blueprint("voices", __name__, description="Voices")
+
+MAX_RECORDING = 50 * 2**20
+FORM = "multipart/form-data"
+
+_FORM_SCHEMA = {
+    "type": "object",
+    "required": ["name", "file"],
+    "properties": {
+        "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$", "example": "anna"},
+        "file": {
+            "type": "string",
+            "format": "binary",
+            "description": "A recording of the voice: WAV, FLAC, Ogg or MP3, ten seconds of clear speech or more.",
+        },
+    },
+}
+_ADD_RESPONSES = error_responses(
+    {
+        "403": "forbidden: MONICA_VOICE_UPLOADS is off, or the engine clones no voices",
+        "408": "request_timeout",
+        "409": "voice_exists",
+        "413": f"body_too_large: more than {MAX_RECORDING // 2**20} MiB",
+        "422": "request_invalid, recording_invalid",
+        "500": "synthesis_failed",
+        "503": "model_loading, model_failed, overloaded, shutting_down, voices_unusable",
+        "504": "deadline_exceeded",
+    }
+)
+_REMOVE_RESPONSES = error_responses(
+    {
+        "403": "forbidden: MONICA_VOICE_UPLOADS is off, or it is the voice of REFERENCE_AUDIO",
+        "404": "voice_unknown",
+        "503": "model_loading, model_failed, overloaded, voices_unusable",
+    }
+)
+
+
+def _announcer() -> Announcer:
+    announcer: Announcer = current_app.extensions["announcer"]
+    return announcer
+
+
+@voices.route("/v1/audio/voices", methods=["POST"])
+@voices.response(201, VoiceSchema, description="The voice speaks from now on.")
+@voices.doc(requestBody={"required": True, "content": {FORM: {"schema": _FORM_SCHEMA}}}, responses=_ADD_RESPONSES)
+def add() -> dict[str, Any]:
+    """Add a voice, cloned from a recording."""
+    auth.check()
+    _announcer().uploads.folder()  # who may not is told before his recording is read
+    request.max_content_length = MAX_RECORDING + 2**16
+    if request.mimetype != FORM:
+        raise InvalidRequest(f"The Content-Type must be {FORM}.")
+    with reading():
+        name, file = request.form.get("name"), request.files.get("file")
+    if name is None:
+        raise InvalidRequest("name: Missing.", param="name")
+    if file is None:
+        raise InvalidRequest("file: Missing, or not sent as a file.", param="file")
+    _announcer().add_voice(name, file.stream)
+    return {"id": name, "name": name}
+
+
+@voices.route("/v1/audio/voices/<string:name>", methods=["DELETE"])
+@voices.response(204, description="The voice is known no more, and its recording is gone.")
+@voices.doc(responses=_REMOVE_RESPONSES)
+def remove(name: str) -> None:
+    """Remove a voice that lies in MONICA_VOICES_DIR."""
+    auth.check()
+    _announcer().remove_voice(name)
