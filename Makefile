@@ -8,7 +8,7 @@ EXTRA ?= $(if $(HAS_ACCELERATOR),chatterbox)
 EXTRAS = $(if $(EXTRA),--extra $(EXTRA))
 DEV = --locked --extra chatterbox --group dev
 
-.PHONY: run install test lint format bench bench-engine bench-load bench-endurance bench-warm image-test
+.PHONY: run install test lint format bench bench-engine bench-load bench-endurance bench-warm bench-stream image-test
 
 run: $(UV)
 	$(UV) run --locked $(EXTRAS) gunicorn
@@ -49,7 +49,10 @@ bench-endurance: $(UV)
 bench-warm: $(UV)
 	$(UV) run $(DEV) python -m benchmarks.warm
 
-# As root, with Debian's debootstrap, buildah and podman. IMAGES=slim leaves out the one with torch, which is large.
+bench-stream: $(UV)
+	$(UV) run $(DEV) python -m benchmarks.stream
+
+# As root, with Debian's debootstrap, buildah, podman, runc. IMAGES=slim leaves out the one with torch, which is large.
 IMAGES ?= slim monica
 IMAGE_STORE ?= /var/tmp/monica-image-test
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds Monica's images from the Dockerfile without a Docker engine: image/build.sh STORE TARGET...
 #
-# Root, with Debian's debootstrap, buildah and podman. Everything lands in the folder STORE. debian:bookworm-slim is made
+# Root, with Debian's debootstrap, buildah, podman and runc. Everything lands in the folder STORE. debian:bookworm-slim is made
 # of Debian's packages, in place of the one on the hub; the Dockerfile is built as it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,8 +16,8 @@ fail() {
 }
 
 [ "$(id -u)" = 0 ] || fail "needs root: debootstrap and chroot do"
-for program in debootstrap buildah podman; do
-    command -v "$program" >/dev/null || fail "$program is missing; on Debian: apt install debootstrap buildah podman"
+for program in debootstrap buildah podman runc; do
+    command -v "$program" >/dev/null || fail "$program is missing; on Debian: apt install debootstrap buildah podman runc"
 done
 
 storage=(--root "$store/storage" --runroot "$store/run")
@@ -44,10 +44,10 @@ done
 # A proxy between this machine and the package indexes is trusted here as the machine trusts it. Mounts are in no image.
 mounts=()
 if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
-    echo "native-tls = true" >"$work/uv.toml"
+    echo "system-certs = true" >"$work/uv.toml"
     printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n' >"$work/pip.conf"
     mounts=(
-        --volume /etc/ssl/certs:/etc/ssl/certs:ro
+        --volume /etc/ssl/certs/ca-certificates.crt:/usr/local/share/ca-certificates/host.crt:ro
         --volume "$work/uv.toml:/etc/uv/uv.toml:ro"
         --volume "$work/pip.conf:/etc/pip.conf:ro"
     )

@@ -1,9 +1,10 @@
-"""A container of one of Monica's images, run by podman as docker-compose.yml has Docker run it."""
+"""A container of one of Monica's images, run by podman and runc as docker-compose.yml has Docker run it."""
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import time
 from collections.abc import Mapping
@@ -15,14 +16,18 @@ import requests
 from tests.server import free_port
 
 STORE = Path(os.environ.get("IMAGE_STORE", "/var/tmp/monica-image-test"))
+# By itself podman asks for more than root may give in every place.
+FILES = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 65536)
 HARDENED = (
     "--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges",
-    "--ulimit=nofile=65536:65536", "--network=host",
+    "--network=host", f"--ulimit=nofile={FILES}:{FILES}", "--ulimit=nproc=4096:4096",
+    "--no-healthcheck",  # podman has systemd run it; the tests do it themselves
 )  # fmt: skip
 
 
 def podman(*arguments: str, check: bool = True, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    command = ["podman", "--root", str(STORE / "storage"), "--runroot", str(STORE / "run"), *arguments]
+    store = ("--root", str(STORE / "storage"), "--runroot", str(STORE / "run"))
+    command = ["podman", *store, "--runtime=runc", "--cgroup-manager=cgroupfs", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     assert not check or done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}{done.stderr}"
     return done
