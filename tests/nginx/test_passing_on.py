@@ -130,9 +130,18 @@ def test_an_error_of_monicas_own_is_left_as_it_is(front: Front, status: int) -> 
         assert len(node.calls) == 1
 
 
-@pytest.mark.parametrize("path", ["/blabla", "/v1/phrases/warm", "/metrics", "/nothing"])
-def test_nobody_there_is_said_in_monicas_shape(front: Front, path: str) -> None:
-    answer = front(free_port()).ask("POST", path, data=BODY, headers={"X-Request-Id": "mine"})
+@pytest.mark.parametrize(
+    ("path", "size"),
+    [
+        ("/blabla", 20),
+        ("/v1/phrases/warm", 100_000),
+        ("/v1/phrases/bundle", 500_000),
+        ("/metrics", 20),
+        ("/nothing", 20),
+    ],
+)
+def test_nobody_there_is_said_in_monicas_shape(front: Front, path: str, size: int) -> None:
+    answer = front(free_port()).ask("POST", path, data=b"a" * size, headers={"X-Request-Id": "mine"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
     assert int(answer.headers["Retry-After"]) > 0
     assert answer.headers["X-Request-Id"] == "mine"
