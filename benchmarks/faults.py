@@ -29,7 +29,7 @@ class FaultyEspeak(espeak.EspeakEngine):
         self._faults: dict[Utterance, str] = {}
         self._steps: dict[Utterance, int] = {}
 
-    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         utterance = super().begin(text, voice=voice, params=params, seed=seed)
         (self._faults[utterance],) = random.choices(list(FAULTS), list(FAULTS.values()))
         self._steps[utterance] = 0

@@ -40,9 +40,9 @@ class WatchedEngine:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
-    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         self._watch.note("begin", text)
-        utterance = self._engine.begin(text, voice=voice, params=params, seed=seed)
+        utterance = self._engine.begin(text, voice=voice, params=params, seed=seed, stream=stream)
         self._texts[utterance] = text
         return utterance
 

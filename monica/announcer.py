@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import IO, Any
+from functools import partial
+from typing import IO, Any, TypeVar
 
 from monica import metrics
 from monica.audio import join_wavs, wav_duration
+from monica.broadcast import Broadcast, Pieces
 from monica.cache import Store
 from monica.catalogue import Catalogue
 from monica.config import Settings
@@ -33,13 +35,15 @@ from monica.speech import Announcement, SpeechRequest
 from monica.spelling import Speller, Spelling
 from monica.stage import Outcome
 from monica.studio import Order, Studio
-from monica.takes import Lane, Patience, Waiter, stay
+from monica.takes import Lane, Patience, Take, Waiter, stay
 from monica.text import tidy
 from monica.uploads import Uploads
 from monica.voices import DEFAULT_VOICE
 from monica.watchdog import Watchdog
 
 __all__ = ["Announcement", "Announcer", "SpeechRequest"]
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -91,14 +95,30 @@ class Announcer:
 
         patience: how to wait for it. Raises what it raises, and what the table in monica.errors lists.
         """
+        return self._attempt(request, partial(self._announce, request, patience), lambda said: said)
+
+    def broadcast(self, request: SpeechRequest, patience: Patience = stay) -> Broadcast:
+        """Speak a text while it is made: returns as soon as there is something to hear. Waits and raises as `announce`.
+
+        What was heard in part is not made again, and the embedded voice stands in before the first sound or not at all.
+        """
+        return self._attempt(request, partial(self._broadcast, request, patience), Broadcast.of)
+
+    def _attempt(
+        self,
+        request: SpeechRequest,
+        speak: Callable[[Spelling, float], T],
+        stand_in: Callable[[Announcement], T],
+    ) -> T:
+        """Speak, given a spelling and a deadline, or else have the embedded voice stand in where it may."""
         began = time.monotonic()
         self.last_live = began if request.lane is Lane.LIVE else self.last_live
         allowed = self.settings.deadline_s if request.deadline_s is None else request.deadline_s
         spelling = self.spell(request.text)
         if self._fallback is None or not request.fallback or request.lane is not Lane.LIVE:
-            return self._announce(request, spelling, began + allowed, patience)
+            return speak(spelling, began + allowed)
         try:
-            return self._announce(request, spelling, began + allowed - min(RESERVE_S, allowed / 4), patience)
+            return speak(spelling, began + allowed - min(RESERVE_S, allowed / 4))
         except (NotReady, Overloaded, DeadlineExceeded, SynthesisFailed) as error:
             engine = self._loader.chosen
             if error.code == "shutting_down" or (engine is not None and engine.name == self._fallback.name):
@@ -106,25 +126,47 @@ class Announcer:
             logger.warning("the embedded voice stands in: %s", error)
             wav = self._fallback.say(spelling.sentences, PAUSE_S)
             metrics.fallbacks.labels(error.code).inc()
-            return Announcement(wav, None, "miss", self._fallback.name, wav_duration(wav))
+            return stand_in(Announcement(wav, None, "miss", self._fallback.name, wav_duration(wav)))
 
     def _announce(
-        self, request: SpeechRequest, spelling: Spelling, deadline: float, patience: Patience
+        self, request: SpeechRequest, patience: Patience, spelling: Spelling, deadline: float
     ) -> Announcement:
         recipe = self._recipe(request, spelling.text)
-        key, engine = recipe.key, self._loader.ready_engine()
-        kept = None if request.fresh else self._takes.get(key)
-        if kept is not None:
-            wav, cache = kept, "hit"
+        said = self._hit(request, recipe)
+        if said is None:
+            orders = self._orders(request, spelling)
+            takes, cache, waiter = self._admit(request, orders, deadline)
+            try:
+                wavs = [take.wait(deadline, patience) for take in takes]
+            finally:
+                self._leave(takes, waiter)
+            wav = self._join(request, recipe, wavs)
+            said = Announcement(wav, recipe.key, cache, recipe.engine, wav_duration(wav))
+        metrics.requests_served.labels(request.lane, said.cache).inc()
+        return said
+
+    def _broadcast(self, request: SpeechRequest, patience: Patience, spelling: Spelling, deadline: float) -> Broadcast:
+        recipe = self._recipe(request, spelling.text)
+        said = self._hit(request, recipe)
+        if said is None:
+            rate = self._loader.ready_engine().sample_rate
+            takes, cache, waiter = self._admit(request, self._orders(request, spelling, stream=True), deadline)
+
+            def left(heard: bool) -> None:
+                self._leave(takes, waiter)
+                if heard:
+                    self._join(request, recipe, [take.sound.result() for take in takes])
+
+            pieces = Pieces(takes, deadline, patience, bytes(2 * round(PAUSE_S * rate)), left)
+            broadcast = Broadcast(pieces, rate, recipe.key, cache, recipe.engine)
         else:
-            text = tidy(request.text)
-            alone = len(spelling.sentences) == 1
-            orders = [self._order(request, said, text if alone else said) for said in spelling.sentences]
-            wav, cache = self._say(orders, Waiter(deadline, request.lane, request.keep), patience)
-            if request.keep and len(orders) > 1:
-                self._studio.keep(key, wav, replace(recipe, text=text))
-        metrics.requests_served.labels(request.lane, cache).inc()
-        return Announcement(wav, key, cache, engine.name, wav_duration(wav))
+            broadcast = Broadcast.of(said)
+        metrics.requests_served.labels(request.lane, broadcast.cache).inc()
+        return broadcast
+
+    def _hit(self, request: SpeechRequest, recipe: Recipe) -> Announcement | None:
+        wav = None if request.fresh else self._takes.get(recipe.key)
+        return None if wav is None else Announcement(wav, recipe.key, "hit", recipe.engine, wav_duration(wav))
 
     def key_of(self, request: SpeechRequest) -> str:
         """Return what the sound of a request is, or would be, kept under. Raises as `announce` does."""
@@ -132,7 +174,7 @@ class Announcer:
 
     def kept(self, key: str) -> bytes | None:
         """Return the sound that is kept under a key: it is in use, but nobody has asked for it."""
-        return self._takes.get(key, counted=False)
+        return self._takes.use(key)
 
     def slots(self) -> int:
         """Return how many takes are made side by side. Raises NotReady."""
@@ -163,7 +205,11 @@ class Announcer:
         """Let who imports takes know whose are played here."""
         Identity(engine.fingerprint, self._loader.voices, str(AUDIO_VERSION)).write(self.settings.cache_dir)
 
-    def _order(self, request: SpeechRequest, said: str, text: str) -> Order:
+    def _orders(self, request: SpeechRequest, spelling: Spelling, *, stream: bool = False) -> list[Order]:
+        text, alone = tidy(request.text), len(spelling.sentences) == 1
+        return [self._order(request, said, text if alone else said, stream) for said in spelling.sentences]
+
+    def _order(self, request: SpeechRequest, said: str, text: str, stream: bool) -> Order:
         recipe = self._recipe(request, said, text)
         return Order(
             key=recipe.key,
@@ -173,24 +219,36 @@ class Announcer:
             seed=request.seed,
             fresh=request.fresh,
             recipe=recipe,
+            stream=stream,
         )
 
-    def _say(self, orders: list[Order], waiter: Waiter, patience: Patience) -> tuple[bytes, str]:
-        """Make, or wait for, the takes of a text, all under way at once; returns their sound, joined, and whence."""
+    def _admit(self, request: SpeechRequest, orders: list[Order], deadline: float) -> tuple[list[Take], str, Waiter]:
+        """Make, or join, the takes of a text, all under way at once; returns them, and whence. They must be left."""
         if not self._seats.acquire(blocking=False):
             # Many may wait for one and the same take; the threads they wait in are bounded all the same.
             metrics.takes.labels(Outcome.REFUSED).inc(len(orders))
             raise Overloaded("Too many requests already wait.", retry_after=self._studio.scheduler.place_after())
+        waiter = Waiter(deadline, request.lane, request.keep)
         try:
             takes, cache = self._studio.takes(orders, waiter)
-            try:
-                wavs = [take.wait(waiter.deadline, patience) for take in takes]
-            finally:
-                for take in takes:
-                    take.leave(waiter)
-        finally:
+        except BaseException:
             self._seats.release()
-        return (wavs[0] if len(wavs) == 1 else join_wavs(wavs, PAUSE_S)), cache
+            raise
+        return takes, cache, waiter
+
+    def _leave(self, takes: list[Take], waiter: Waiter) -> None:
+        for take in takes:
+            take.leave(waiter)
+        self._seats.release()
+
+    def _join(self, request: SpeechRequest, recipe: Recipe, wavs: list[bytes]) -> bytes:
+        """Put the sentences of a text together, and keep them together."""
+        if len(wavs) == 1:
+            return wavs[0]
+        wav = join_wavs(wavs, PAUSE_S)
+        if request.keep:
+            self._studio.keep(recipe.key, wav, replace(recipe, text=tidy(request.text)))
+        return wav
 
     def voices(self) -> list[str]:
         """Return the names of the voices there are. Raises NotReady until they are known."""
@@ -219,24 +277,11 @@ class Announcer:
 
     def health(self) -> dict[str, Any]:
         """Return the state of the service, for /health. Never waits on the engine."""
-        loader, scheduler = self._loader, self._studio.scheduler
-        engine = loader.chosen
         now = time.monotonic()
-        status, reason = self._health.diagnose(now)
-        success = scheduler.last_success
-        return {
-            "status": str(status),
-            "device": engine.device if engine else self.settings.device,
-            "model_loaded": loader.loaded,
-            "engine": engine.name if engine else self.settings.engine,
-            "model": engine.model if engine and loader.loaded else None,
+        return self._health.report(now, self.settings) | {
             "voice": DEFAULT_VOICE,
             "fallback": self._fallback.name if self._fallback else None,
             "uptime_s": round(now - self._began, 1),
-            "queue_depth": scheduler.depth(),
-            "last_success_s": None if success is None else round(now - success, 1),
-            "failures_in_a_row": scheduler.failures_in_a_row,
-            "reason": reason,
         }
 
     def drain(self, timeout: float) -> None:

@@ -52,6 +52,11 @@ def wav_rate(wav: bytes) -> int:
     return int(rate)
 
 
+def wav_pcm(wav: bytes) -> bytes:
+    """Return the samples of a WAV that `encode_wav` made: 16 bits, little-endian."""
+    return wav[HEADER_BYTES:]
+
+
 def join_wavs(wavs: list[bytes], pause_s: float) -> bytes:
     """Put WAVs that `encode_wav` made at one rate behind each other, `pause_s` seconds of silence between them."""
     (rate,) = struct.unpack_from("<I", wavs[0], 24)

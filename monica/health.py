@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from monica.config import Settings
 from monica.loader import Loader, Status
 from monica.scheduler import Scheduler
 
@@ -28,6 +31,23 @@ class Health:
             return f"The engine has not come back from a step for {now - began:.0f} s."
         breakdowns = self._scheduler.stage.breakdowns_in_a_row
         return f"The engine broke down {breakdowns} times in a row." if breakdowns >= BREAKDOWNS else None
+
+    def report(self, now: float, settings: Settings) -> dict[str, Any]:
+        """Say how it all is, for /health. settings: what to name where no engine is chosen yet."""
+        loader, scheduler = self._loader, self._scheduler
+        engine, success = loader.chosen, scheduler.last_success
+        status, reason = self.diagnose(now)
+        return {
+            "status": str(status),
+            "device": engine.device if engine else settings.device,
+            "model_loaded": loader.loaded,
+            "engine": engine.name if engine else settings.engine,
+            "model": engine.model if engine and loader.loaded else None,
+            "queue_depth": scheduler.depth(),
+            "last_success_s": None if success is None else round(now - success, 1),
+            "failures_in_a_row": scheduler.failures_in_a_row,
+            "reason": reason,
+        }
 
     def diagnose(self, now: float) -> tuple[Status, str | None]:
         """Return the status, and the reason where it is not `ok`."""

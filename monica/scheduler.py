@@ -20,7 +20,7 @@ from monica.errand import Errand
 from monica.errors import MonicaError, NotReady, Overloaded
 from monica.lanes import Lanes
 from monica.pace import Pace
-from monica.stage import Deliver, Outcome, Stage, miss
+from monica.stage import Deliver, Outcome, Play, Stage, miss
 from monica.takes import Lane, Take
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Scheduler:
     """Makes the takes that are submitted, in a thread of its own.
 
     engine: returns the engine, once it is ready. queue_size: takes that may wait, both lanes together.
-    clock: monotonic seconds.
+    clock: monotonic seconds. play: lets a piece of a take be heard, before it is delivered.
     """
 
     def __init__(
@@ -42,11 +42,12 @@ class Scheduler:
         deliver: Deliver,
         queue_size: int,
         clock: Callable[[], float] = time.monotonic,
+        play: Play = lambda take, samples: None,
     ) -> None:
         self._clock = clock
         self._changed = threading.Condition()  # guards the lanes; never held while a take ends
         self._lanes = Lanes(queue_size)
-        self.stage = Stage(engine, deliver, self._report, clock)
+        self.stage = Stage(engine, deliver, play, self._report, clock)
         self._engine = engine
         self._pace = Pace()
         self._errands: deque[Errand[Any]] = deque()

@@ -36,18 +36,21 @@ class Outcome(StrEnum):
 
 Deliver = Callable[[Take, NDArray[np.float32], float, bool], bytes]
 """Makes the WAV of a take: its samples, the seconds it took, whether it may be kept."""
+Play = Callable[[Take, NDArray[np.float32]], None]
+"""Lets a piece of a take be heard, while the rest is made."""
 Report = Callable[[Take, Outcome, "bytes | MonicaError | None"], None]
 """Tells how a take ended, and with what; nothing where it is to be made again."""
 
 
 @dataclass(eq=False, slots=True)
 class Performance:
-    """A take in the engine. began: when it got there."""
+    """A take in the engine. began: when it got there. played: pieces of it that have been heard."""
 
     take: Take
     utterance: Utterance
     began: float
     paused: bool = False
+    played: int = 0
 
 
 class Stage:
@@ -57,10 +60,11 @@ class Stage:
     """
 
     def __init__(
-        self, engine: Callable[[], Engine], deliver: Deliver, report: Report, clock: Callable[[], float]
+        self, engine: Callable[[], Engine], deliver: Deliver, play: Play, report: Report, clock: Callable[[], float]
     ) -> None:
         self._engine = engine
         self._deliver = deliver
+        self._play = play
         self._report = report
         self._clock = clock
         self._performances: list[Performance] = []
@@ -104,6 +108,9 @@ class Stage:
                     each.take.context.run(self._fail, each.take, error, each.began)
         for each in self._leave(lambda each: each.utterance.done):
             each.take.context.run(self._settle, each)
+        for each in tuple(self._performances):
+            if each.played < len(each.utterance.pieces):
+                each.take.context.run(self._play_on, each)
 
     def drop_late(self) -> None:
         """Drop takes whose deadline has passed, or that nobody waits for any more."""
@@ -111,10 +118,23 @@ class Stage:
         for each in self._leave(lambda each: each.take.deadline <= now):
             self._report(each.take, *miss(each.take))
 
+    def _play_on(self, performance: Performance) -> None:
+        """Let what has come of a stream since be heard."""
+        pieces = performance.utterance.pieces[performance.played :]
+        try:
+            for piece in pieces:
+                self._play(performance.take, piece)
+                performance.played += 1
+        except Exception as error:
+            self._leave(lambda each: each is performance)
+            self._fail(performance.take, error, performance.began)
+
     def _begin(self, take: Take) -> None:
         began = self._clock()
         try:
-            utterance = self._engine().begin(take.text, voice=take.voice, params=take.params, seed=take.seed)
+            utterance = self._engine().begin(
+                take.text, voice=take.voice, params=take.params, seed=take.seed, stream=take.stream
+            )
         except Exception as error:
             self._fail(take, error, began)
         else:
@@ -172,13 +192,18 @@ class Stage:
         elif isinstance(error, SynthesisFailed) and self._again(take, str(error), began):
             return
         else:
-            logger.error("take %.12s failed: %s", take.key, error)
+            logger.log(
+                logging.ERROR if error.status >= 500 else logging.INFO, "take %.12s failed: %s", take.key, error
+            )
         self._report(take, Outcome.FAILED if error.status >= 500 else Outcome.INVALID, error)
 
     def _again(self, take: Take, why: str, began: float) -> bool:
-        """Send a take back for its second attempt, if it has one and there is as much time left as the first took."""
+        """Send a take back for its second attempt, if it has one and there is as much time left as the first took.
+
+        What has been heard, in part, cannot be taken back.
+        """
         now = self._clock()
-        if take.attempts > 1 or now + (now - began) >= take.deadline:
+        if take.attempts > 1 or take.pieces or now + (now - began) >= take.deadline:
             return False
         take.attempts += 1
         take.seed = (take.seed + SEED_STEP) % (MAX_SEED + 1)

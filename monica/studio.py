@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monica import metrics
-from monica.audio import encode_wav, wav_duration
+from monica.audio import encode_wav, to_pcm, wav_duration
 from monica.cache import Store
 from monica.engine import MAX_SEED, SynthesisParams
 from monica.errors import MonicaError
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 class Order:
     """What to make: `text` as it will be said, under `key`; everything that changes the sound is in the key.
 
-    seed: None draws one. fresh: make it anew, and let it replace the kept one.
+    seed: None draws one. fresh: make it anew, and let it replace the kept one. stream: let it be heard in pieces.
     recipe: what is said of it beside the kept sound, if anything is.
     """
 
@@ -42,6 +42,7 @@ class Order:
     seed: int | None
     fresh: bool
     recipe: Recipe | None = None
+    stream: bool = False
 
 
 class Studio:
@@ -56,7 +57,7 @@ class Studio:
         self._recipes: WeakKeyDictionary[Take, Recipe] = WeakKeyDictionary()
         # Re-entrant: submitting a take may end abandoned ones, and each is forgotten here where it ends.
         self._lock = threading.RLock()
-        self.scheduler = Scheduler(loader.ready_engine, self._deliver, queue_size, clock)
+        self.scheduler = Scheduler(loader.ready_engine, self._deliver, queue_size, clock, self._play)
         metrics.cache_bytes.set(store.volume())
 
     def takes(self, orders: list[Order], waiter: Waiter) -> tuple[list[Take], str]:
@@ -98,7 +99,7 @@ class Studio:
 
     def _new(self, order: Order, waiter: Waiter) -> Take:
         seed = secrets.randbelow(MAX_SEED + 1) if order.seed is None else order.seed
-        take = Take(order.key, order.text, order.voice, order.params, seed, (waiter,))
+        take = Take(order.key, order.text, order.voice, order.params, seed, (waiter,), order.stream)
         if order.recipe is not None:
             self._recipes[take] = order.recipe
         return take
@@ -116,13 +117,21 @@ class Studio:
             if self._under_way.get(take.key) is take:
                 del self._under_way[take.key]
 
+    def _play(self, take: Take, samples: NDArray[np.float32]) -> None:
+        """Let a piece of a take be heard; the engine thread's work."""
+        take.play(to_pcm(samples).astype("<i2").tobytes())
+
     def _deliver(self, take: Take, samples: NDArray[np.float32], took: float, flawless: bool) -> bytes:
         """Make the WAV of a take, and keep it where it is flawless; the engine thread's work."""
         rate = self._loader.ready_engine().sample_rate
         seconds = len(samples) / rate
         metrics.real_time_factor.observe(took / seconds)
         with metrics.stage_duration.labels("encode").time():
-            wav = encode_wav(samples, rate)
+            if take.pieces:  # what has been heard is what is kept
+                self._play(take, samples[sum(map(len, take.pieces)) // 2 :])
+                wav = encode_wav(np.frombuffer(b"".join(take.pieces), "<i2"), rate)
+            else:
+                wav = encode_wav(samples, rate)
         if take.keep and flawless:
             self.keep(take.key, wav, self._recipes.get(take), take.seed)
         logger.info(

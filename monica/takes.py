@@ -5,17 +5,22 @@ from __future__ import annotations
 import contextvars
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Lock
+from typing import Any
 
+from monica.audio import wav_pcm
 from monica.engine import SynthesisParams
 from monica.errors import DeadlineExceeded
 
-Patience = Callable[["Future[bytes]", float], None]
+Patience = Callable[["Future[Any]", float], None]
 """How someone waits: returns once the future is done or so many seconds have passed; raises where he has gone."""
+
+
+LATE = "The deadline passed before the sentence was made."
 
 
 class Lane(StrEnum):
@@ -41,7 +46,8 @@ class Waiter:
 class Take:
     """What to say and how, and who waits for it.
 
-    sound: the WAV, or the error it ended with. submitted: when. attempts: the present one included.
+    stream: whether it is to be heard in pieces. sound: the WAV, or the error it ended with. submitted: when.
+    attempts: the present one included.
     """
 
     key: str
@@ -50,12 +56,19 @@ class Take:
     params: SynthesisParams
     seed: int
     waiters: tuple[Waiter, ...]
+    stream: bool = False
     sound: Future[bytes] = field(default_factory=Future)
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
     submitted: float = 0.0
     attempts: int = 1
+    pieces: tuple[bytes, ...] = ()
+    """What can be heard of it before it has ended: PCM, 16 bits."""
     _last: Waiter | None = None
+    _news: Future[None] = field(default_factory=Future)
     _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        self.sound.add_done_callback(lambda _: self._announce())
 
     @classmethod
     def finished(cls, wav: bytes) -> Take:
@@ -99,6 +112,35 @@ class Take:
         waiters = self.waiters or (self._last,)
         return any(waiter is not None and waiter.keep for waiter in waiters)
 
+    def play(self, piece: bytes) -> None:
+        """Let those who follow it hear a piece."""
+        self.pieces += (piece,)
+        self._announce()
+
+    def follow(self, deadline: float, patience: Patience) -> Generator[bytes, None, None]:
+        """Hear it from its start, piece by piece, as they come: PCM, 16 bits. What never came in pieces comes as one.
+
+        Raises what `wait` does.
+        """
+        heard = 0
+        while True:
+            news, ended, pieces = self._news, self.sound.done(), self.pieces  # in this order: nothing is missed
+            yield from pieces[heard:]
+            heard = len(pieces)
+            if ended:
+                break
+            patience(news, max(0.0, deadline - time.monotonic()))
+            if not news.done() and not self.sound.done():
+                raise DeadlineExceeded(LATE)
+        wav = self.sound.result()
+        if not heard:
+            yield wav_pcm(wav)
+
+    def _announce(self) -> None:
+        with self._lock:
+            news, self._news = self._news, Future()
+        news.set_result(None)
+
     def wait(self, deadline: float, patience: Patience) -> bytes:
         """Wait for the sound until `deadline`.
 
@@ -106,10 +148,10 @@ class Take:
         """
         patience(self.sound, max(0.0, deadline - time.monotonic()))
         if not self.sound.done():
-            raise DeadlineExceeded("The deadline passed before the sentence was made.")
+            raise DeadlineExceeded(LATE)
         return self.sound.result()
 
 
-def stay(sound: Future[bytes], seconds: float) -> None:
+def stay(awaited: Future[Any], seconds: float) -> None:
     """Wait without ever going: the patience of a caller in this process."""
-    wait([sound], seconds)
+    wait([awaited], seconds)

@@ -46,7 +46,7 @@ class ToyEngine:
         if self.fail_load_with:
             raise self.fail_load_with.pop(0)
 
-    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         utterance = ToyUtterance(text, seed)
         self.under_way.append(utterance)
         if text != WARM_UP_TEXT:
@@ -117,7 +117,7 @@ class CloningToy(ToyEngine):
         while len(self.at_hand) > VOICES_AT_HAND:
             del self.at_hand[next(iter(self.at_hand))]
 
-    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         if voice not in self.at_hand:
             self.bring_voice(voice)
         self.heard.append(self.at_hand[voice])

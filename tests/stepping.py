@@ -54,7 +54,7 @@ class SteppingEngine:
     def load(self) -> None:
         pass
 
-    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         attempts = self.parts.get(text, [])
         part = Part(text=text, seed=seed, kind=attempts.pop(0) if attempts else "ok", left=self.steps(text))
         self.begun.append(part)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monica.config import LANGUAGES, Settings
 from monica.engine import SynthesisParams, speak
 from monica.engine.espeak import EspeakEngine
+from monica.errors import InvalidText
 from tests.server import ROOT
 
 
@@ -76,11 +77,16 @@ def test_a_paused_text_waits_and_a_dropped_one_is_never_said(engine: EspeakEngin
     engine.drop(first)
 
 
-@pytest.mark.parametrize(
-    "text", ["x" * 5000, "é" * 500, "a b " * 1000, "مرحبا", "你好", "<b>gras</b>", "[[h@loU]]", "-"]
-)
+@pytest.mark.parametrize("text", ["x" * 5000, "é" * 500, "a b " * 1000, "مرحبا", "你好", "<b>gras</b>", "[[h@loU]]"])
 def test_odd_texts(engine: EspeakEngine, text: str) -> None:
     assert np.isfinite(say(engine, text)).all()
+
+
+@pytest.mark.parametrize("text", ["-", "\ua960"])
+def test_what_it_has_no_sound_for_is_said(engine: EspeakEngine, text: str) -> None:
+    """Letters of Old Korean, for one: not silence, and no failure of the engine's."""
+    with pytest.raises(InvalidText, match="nothing to say"):
+        say(engine, text)
 
 
 def test_its_process_is_small() -> None:

@@ -168,7 +168,7 @@ def test_the_engine_always_has_one_more(settings: Settings) -> None:
 class Picky(ToyEngine):
     """Fails on what has `raté` in it."""
 
-    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         if "raté" in text:
             raise SynthesisFailed("The engine does not like it.")
         return super().begin(text, voice=voice, params=params, seed=seed)

@@ -14,9 +14,17 @@ from flask import Response, current_app, g, request
 from monica import metrics
 from monica.announcer import Announcer
 from monica.api.client import Client
+from monica.api.live import EVENTS, can_stream, stream
 from monica.api.media import answer
 from monica.api.schemas import error_responses, read_body
-from monica.api.schemas_openai import ModelsSchema, OpenAISpeechSchema, VoicesSchema, parse_openai
+from monica.api.schemas_openai import (
+    ModelsSchema,
+    OpenAIRequest,
+    OpenAISpeechSchema,
+    StreamFormat,
+    VoicesSchema,
+    parse_openai,
+)
 from monica.errors import InvalidText
 from monica.formats import Format
 
@@ -26,6 +34,11 @@ MODEL = "monica"
 PCM_RATE = 24_000
 """OpenAI's `pcm` has this rate by definition; its clients assume it."""
 _BODY = {"required": True, "content": {"application/json": {"schema": OpenAISpeechSchema}}}
+_EVENT = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {"data": {"type": "string", "description": "JSON: `speech.audio.delta`, last `speech.audio.done`."}},
+}
 _SOUND = {"schema": {"type": "string", "format": "binary"}}
 _RESPONSES = error_responses(
     {
@@ -41,7 +54,7 @@ _RESPONSES = error_responses(
 )
 _RESPONSES["200"] = {
     "description": "The sound, in `response_format`.",
-    "content": {format.content_type(PCM_RATE): _SOUND for format in Format},
+    "content": {format.content_type(PCM_RATE): _SOUND for format in Format} | {EVENTS: {"schema": _EVENT}},
 }
 
 
@@ -52,14 +65,24 @@ def speech() -> Response:
     announcer: Announcer = current_app.extensions["announcer"]
     wanted = parse_openai(read_body(request))
     try:
-        said = announcer.announce(wanted.speech, Client.of(request.environ).wait)
+        response = _answer(announcer, wanted)
     except InvalidText as error:
         raise InvalidText(error.message, code=error.code, param="input") from error
-    rate = PCM_RATE if wanted.format is Format.PCM else None
-    response = answer(announcer, said, wanted.format, speed=wanted.speed, rate=rate)
     metrics.time_to_first_audio.observe(time.perf_counter() - g.began)
-    g.outcome = f"{said.cache} {said.duration_s:.2f}s of audio"
     return response
+
+
+def _answer(announcer: Announcer, wanted: OpenAIRequest) -> Response:
+    patience = Client.of(request.environ).wait
+    rate = PCM_RATE if wanted.format is Format.PCM else None
+    events = wanted.stream_format is StreamFormat.SSE
+    if events or (wanted.stream_format is StreamFormat.AUDIO and can_stream()):
+        broadcast = announcer.broadcast(wanted.speech, patience)
+        g.outcome = f"{broadcast.cache} streamed"
+        return stream(broadcast, wanted.format, speed=wanted.speed, rate=rate, events=events)
+    said = announcer.announce(wanted.speech, patience)
+    g.outcome = f"{said.cache} {said.duration_s:.2f}s of audio"
+    return answer(announcer, said, wanted.format, speed=wanted.speed, rate=rate)
 
 
 @openai.route("/v1/models", methods=["GET"])

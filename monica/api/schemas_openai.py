@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
@@ -15,13 +16,19 @@ from monica.stretch import FASTEST, SLOWEST
 from monica.voices import DEFAULT_VOICE
 
 
+class StreamFormat(StrEnum):
+    AUDIO = "audio"
+    SSE = "sse"
+
+
 @dataclass(frozen=True, slots=True)
 class OpenAIRequest:
-    """A request for speech as OpenAI's clients make it. speed: the pitch stays."""
+    """A request for speech as OpenAI's clients make it. speed: the pitch stays. stream_format: None for no stream."""
 
     speech: SpeechRequest
     format: Format
     speed: float
+    stream_format: StreamFormat | None
 
 
 class OpenAISpeechSchema(ma.Schema):
@@ -53,10 +60,14 @@ class OpenAISpeechSchema(ma.Schema):
     instructions = ma.fields.String(
         allow_none=True, metadata={"description": "Accepted and ignored: the model takes none."}
     )
-    stream_format = ma.fields.String(
-        load_default="audio",
-        validate=ma.validate.Equal("audio", error="Only audio is here: events are not sent."),
-        metadata={"description": "`audio`, the sound itself."},
+    stream_format = ma.fields.Enum(
+        StreamFormat,
+        by_value=True,
+        load_default=None,
+        metadata={
+            "description": "`audio`: the sound, while it is made. `sse`: the same in events. "
+            "Without it the sound is sent once it is whole and has been checked."
+        },
     )
 
     @ma.validates("voice")
@@ -67,7 +78,7 @@ class OpenAISpeechSchema(ma.Schema):
     @ma.post_load
     def _make(self, data: dict[str, Any], **_: Any) -> OpenAIRequest:
         speech = SpeechRequest(text=data["input"], voice=_voice_name(data["voice"]))
-        return OpenAIRequest(speech, data["response_format"], data["speed"])
+        return OpenAIRequest(speech, data["response_format"], data["speed"], data["stream_format"])
 
 
 class ModelSchema(ma.Schema):

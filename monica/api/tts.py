@@ -11,6 +11,7 @@ from flask import Response, current_app, g, request
 from monica import metrics
 from monica.announcer import Announcer, SpeechRequest
 from monica.api.client import Client
+from monica.api.live import stream, wants_stream
 from monica.api.media import answer, choose_format
 from monica.api.schemas import (
     DEADLINE_HEADER,
@@ -29,7 +30,7 @@ tts = flask_smorest.Blueprint("tts", __name__, description="Speech")
 _TEXT = {"schema": {"type": "string"}}
 _HEADERS = {
     "Content-Disposition": _TEXT | {"description": 'inline; filename="monica.wav"; the suffix is that of the format.'},
-    "X-Generation-Time": _TEXT | {"description": "Seconds this request took, as 2.34s."},
+    "X-Generation-Time": _TEXT | {"description": "Seconds until the answer, or a stream's first sound, as 2.34s."},
     "X-Audio-Duration": _TEXT | {"description": "Seconds of sound, as 3.12s."},
     "X-Monica-Cache": {
         "schema": {"type": "string", "enum": ["hit", "miss", "joined"]},
@@ -52,6 +53,14 @@ _DEADLINE = {
     "description": "Whole milliseconds after which the caller has no use for the answer: then it is 504. "
     "At most the server's own deadline, MONICA_DEADLINE_S.",
     "example": 8000,
+}
+_STREAM = {
+    "in": "query",
+    "name": "stream",
+    "required": False,
+    "schema": {"type": "string", "enum": ["0", "1"], "default": "0"},
+    "description": "1: the sound is sent while it is made, chunked, without ETag and X-Audio-Duration; a WAV then says "
+    "that its length is unknown. What goes wrong once it has begun breaks the connection off.",
 }
 _BODY = {"required": True, "content": {"application/json": {"schema": SpeechSchema}}}
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
@@ -80,7 +89,7 @@ _OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is 
     description="The sentence: mono 16-bit PCM in a WAV, or what Accept asks for: flac, mp3, opus, aac, pcm.",
     headers=_HEADERS,
 )
-@tts.doc(requestBody=_BODY, parameters=[_DEADLINE], responses=_OTHER_RESPONSES)
+@tts.doc(requestBody=_BODY, parameters=[_DEADLINE, _STREAM], responses=_OTHER_RESPONSES)
 def blabla() -> Response:
     """Speak a sentence. `Cache-Control: no-cache` makes a new take, `no-store` keeps none."""
     announcer: Announcer = current_app.extensions["announcer"]
@@ -96,15 +105,21 @@ def blabla() -> Response:
         etag = _etag_he_has(announcer, speech, format)
         if etag is not None:
             return Response(status=304, headers={"ETag": f'"{etag}"', "Vary": "Accept"})
-    said = announcer.announce(speech, Client.of(request.environ).wait)
-    response = answer(announcer, said, format)
+    patience = Client.of(request.environ).wait
+    if wants_stream():
+        broadcast = announcer.broadcast(speech, patience)
+        response = stream(broadcast, format)
+        g.outcome = f"{broadcast.cache} streamed"
+    else:
+        said = announcer.announce(speech, patience)
+        response = answer(announcer, said, format)
+        if said.key is not None:
+            response.headers["ETag"] = f'"{_etag(said.key, format)}"'
+        g.outcome = f"{said.cache} {said.duration_s:.2f}s of audio"
     took = time.perf_counter() - g.began
     response.headers["X-Generation-Time"] = f"{took:.2f}s"
     response.headers["Vary"] = "Accept"
-    if said.key is not None:
-        response.headers["ETag"] = f'"{_etag(said.key, format)}"'
     metrics.time_to_first_audio.observe(took)
-    g.outcome = f"{said.cache} {said.duration_s:.2f}s of audio"
     return response
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -53,11 +53,13 @@ class Utterance:
     samples: (N,) float32 mono in [-1, 1] once it has ended; N is 0 where there was nothing to hear.
     complete: whether it came to its own end, and was not cut at `max_tokens`.
     error: what it ended with instead.
+    pieces: of a stream, what is certain so far, in order; together its samples once it has ended well.
     """
 
     samples: NDArray[np.float32] | None = None
     complete: bool = True
     error: MonicaError | None = None
+    pieces: list[NDArray[np.float32]] = field(default_factory=list)
 
     @property
     def done(self) -> bool:
@@ -96,9 +98,10 @@ class Engine(Protocol):
         Raises ConfigError where a setting must be changed, ModelUnavailable where trying again may help.
         """
 
-    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         """Take up a text. There must be a free slot.
 
+        stream: whether its sound is wanted in pieces, while the rest is made; none comes where the engine cannot.
         Raises InvalidText, UnknownVoice or SynthesisFailed.
         """
 

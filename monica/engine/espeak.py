@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from monica import metrics
 from monica.config import Settings
 from monica.engine import SynthesisParams, Utterance
-from monica.errors import ConfigError, SynthesisFailed
+from monica.errors import ConfigError, InvalidText, SynthesisFailed
 
 _OUTPUT_SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: samples come to the callback, espeak_Synth returns when done
 _INITIALIZE_DONT_EXIT = 0x8000  # or the library ends the whole process where its data is missing
@@ -73,11 +73,12 @@ class EspeakEngine:
             if library.espeak_SetVoiceByName(voice.encode()) != 0:
                 raise ConfigError(f"MONICA_LANGUAGE={self._language}: espeak-ng has no such voice.")
 
-    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         """Take up a text.
 
         espeak-ng has one voice and no sampling: voice, params and seed change nothing. Two takes of a text differ
         by a few samples all the same: it carries the phase of its oscillators from one to the next.
+        stream: changes nothing either, for a sentence is there, whole, before its first piece could be on its way.
         """
         utterance = Utterance()
         self._under_way[utterance] = text
@@ -89,7 +90,7 @@ class EspeakEngine:
             del self._under_way[utterance]
             try:
                 utterance.samples = self._say(text)
-            except SynthesisFailed as error:
+            except (SynthesisFailed, InvalidText) as error:
                 utterance.error = error
             return
 
@@ -115,6 +116,8 @@ class EspeakEngine:
             if status != 0:
                 raise SynthesisFailed(f"espeak-ng failed with status {status}.")
             samples = np.concatenate(self._chunks) if self._chunks else np.empty(0, np.int16)
+        if not samples.any():
+            raise InvalidText("The text has nothing to say that espeak-ng knows how to say.", param="text")
         return samples.astype(np.float32) / 32768.0
 
     def _receive(self, wav: Any, count: int, _events: object) -> int:

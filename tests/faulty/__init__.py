@@ -3,11 +3,13 @@
 `with Server(folder, settings | faults.settings)` starts her with the project's own gunicorn.conf.py, and an espeak-ng
 that looks before each of its steps which faults are on:
 
-slow     a take that is begun meanwhile needs fifty steps of 20 ms before it is said
-held     no take ends; steps come back, so that takes can still be dropped
-stuck    a step does not come back
-broken   a step raises what no engine should
-silent   what is said cannot be heard
+slow       a take that is begun meanwhile needs fifty steps of 20 ms before it is said
+held       no take ends; steps come back, so that takes can still be dropped
+stuck      a step does not come back
+broken     a step raises what no engine should
+silent     what is said cannot be heard
+piecewise  a stream that is begun meanwhile comes in twenty pieces, one every 20 ms
+torn       a stream that comes in pieces fails after some of them
 
 Those that are on at the start keep Monica from being ready: her warm-up is a take like any other.
 """

@@ -97,7 +97,7 @@ class ChatterboxEngine:
         while len(self._voices) > VOICES_AT_HAND:
             del self._voices[next(iter(self._voices))]
 
-    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int) -> Utterance:
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         """Take up a text; its samples will be watermarked. There must be a free slot.
 
         Raises UnknownVoice, InvalidText where it holds nothing to say or too much, SynthesisFailed.
@@ -105,7 +105,7 @@ class ChatterboxEngine:
         if voice not in self._voices:
             self.bring_voice(voice)
         conditionals = self._voices[voice] = self._voices.pop(voice)
-        return self._loaded().begin(text, conditionals, params, seed)
+        return self._loaded().begin(text, conditionals, params, seed, stream=stream)
 
     def step(self) -> None:
         """Advance all utterances but the paused ones: those in T3 by a token, one that it has said by a stage."""

@@ -100,8 +100,8 @@ class Pasts:
     """
 
     def __init__(self, prompt: Pasts | None = None) -> None:
-        self.given = Past(prompt and prompt.given)
-        self.steps = [Past(prompt and prompt.steps[step]) for step in range(EULER_STEPS)]
+        self.given: Past = Past(prompt.given if prompt else None)
+        self.steps: list[Past] = [Past(prompt.steps[step] if prompt else None) for step in range(EULER_STEPS)]
 
 
 class Solver:
