@@ -1,6 +1,7 @@
 """Monica's gunicorn.conf.py with an espeak-ng that fails at random, for `gunicorn -c python:benchmarks.faults`.
 
-Of the takes that are begun, a few are slow, a few silent, a few end in an error, a few raise what no engine should.
+Of the takes that are begun, a few are slow, a few silent, a few end in an error, a few raise what no engine should; of
+those that are streamed a few fail in the middle.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ import random
 import time
 from pathlib import Path
 
+import numpy as np
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
+from numpy.typing import NDArray
 
 from monica.config import Settings
 from monica.engine import SynthesisParams, Utterance, espeak
 from monica.errors import SynthesisFailed
 
-FAULTS = {"none": 0.92, "slow": 0.02, "silent": 0.02, "failing": 0.02, "broken": 0.02}
+FAULTS = {"none": 0.85, "slow": 0.02, "silent": 0.02, "failing": 0.02, "broken": 0.02, "torn": 0.07}
 """The share of each. Five broken ones in a row would end the process: it takes months until they come."""
 SLOW_STEPS, STEP_S = 20, 0.02
 
@@ -28,11 +31,14 @@ class FaultyEspeak(espeak.EspeakEngine):
         super().__init__(settings)
         self._faults: dict[Utterance, str] = {}
         self._steps: dict[Utterance, int] = {}
+        self._streams: dict[Utterance, NDArray[np.float32] | None] = {}
 
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         utterance = super().begin(text, voice=voice, params=params, seed=seed)
         (self._faults[utterance],) = random.choices(list(FAULTS), list(FAULTS.values()))
         self._steps[utterance] = 0
+        if stream:
+            self._streams[utterance] = None
         return utterance
 
     def step(self) -> None:
@@ -45,14 +51,31 @@ class FaultyEspeak(espeak.EspeakEngine):
             raise RuntimeError("a fault that was asked for")
         elif fault == "failing":
             utterance.error = SynthesisFailed("A fault that was asked for.")
+        elif utterance in self._streams:
+            self._say_on(utterance, torn=fault == "torn")
         else:
             super().step()
             if fault == "silent" and utterance.samples is not None:
                 utterance.samples *= 0
 
+    def _say_on(self, utterance: Utterance, *, torn: bool) -> None:
+        """Say half of it, and the other half a step later, if that one comes."""
+        samples = self._streams[utterance]
+        if samples is None:
+            samples = self._streams[utterance] = self._say(self._under_way[utterance])
+            utterance.pieces.append(samples[: len(samples) // 2])
+        elif torn:
+            utterance.error = SynthesisFailed("A fault that was asked for.")
+        else:
+            utterance.pieces.append(samples[len(samples) // 2 :])
+            utterance.samples = samples
+        if utterance.done:
+            del self._under_way[utterance]
+
     def drop(self, utterance: Utterance) -> None:
         super().drop(utterance)
         del self._faults[utterance], self._steps[utterance]
+        self._streams.pop(utterance, None)
 
 
 exec(Path("gunicorn.conf.py").read_text())

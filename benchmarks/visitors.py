@@ -58,6 +58,7 @@ class Visitor:
             self.hurried: 8,
             self.gone: 8,
             self.slow: 3,
+            self.streamed: 10,
             self.malformed: 7,
         }
 
@@ -94,6 +95,25 @@ class Visitor:
         """He takes his answer in sips."""
         return self._ask("slow", json.dumps({"text": " ".join(self._sentence() for _ in range(9))}).encode(), slow=True)
 
+    def streamed(self) -> Visit:
+        """He hears it while it is made; where the engine fails in the middle, it is broken off."""
+        began, body = time.monotonic(), json.dumps({"text": self._sentence()}).encode()
+        connection = self._request(body, {"Accept": "audio/pcm"}, "/blabla?stream=1")
+        try:
+            response = connection.getresponse()
+            content = response.read()
+        except http.client.IncompleteRead as broken:
+            return Visit("streamed", "broken off", time.monotonic() - began, "" if broken.partial else "nothing came")
+        except (OSError, http.client.HTTPException) as error:
+            return Visit("streamed", "no answer", time.monotonic() - began, f"{type(error).__name__}: {error}")
+        finally:
+            connection.close()
+        took = time.monotonic() - began
+        if response.status == 200:
+            return Visit("streamed", "200", took, "" if len(content) > 10_000 else f"{len(content)} bytes")
+        outcome, wrong = judge_error(response.status, content, TIRED)
+        return Visit("streamed", outcome, took, wrong)
+
     def malformed(self) -> Visit:
         body, status, code = self._chance.choice(MALFORMED)
         return self._ask("malformed", body, {(status, code)})
@@ -104,9 +124,9 @@ class Visitor:
     def _speak(self, kind: str, text: str, **fields: Any) -> Visit:
         return self._ask(kind, json.dumps({"text": text} | fields).encode())
 
-    def _request(self, body: bytes, headers: dict[str, str]) -> http.client.HTTPConnection:
+    def _request(self, body: bytes, headers: dict[str, str], path: str = "/blabla") -> http.client.HTTPConnection:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._patience_s)
-        connection.request("POST", "/blabla", body, {"Content-Type": "application/json"} | headers)
+        connection.request("POST", path, body, {"Content-Type": "application/json"} | headers)
         return connection
 
     def _ask(
