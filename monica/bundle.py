@@ -33,9 +33,15 @@ ROW = 4096  # bytes that an entry takes in the store at most, beside its sound a
 
 
 class BundleError(MonicaError):
-    """A bundle that is not in order, or for which there is no room."""
+    """A bundle that is not in order."""
 
     status, code = 422, "bundle_invalid"
+
+
+class NoRoom(BundleError):
+    """A bundle that the cache, or the disk, has no room for."""
+
+    status, code = 507, "no_room"
 
 
 class ForeignBundle(BundleError):
@@ -82,6 +88,18 @@ class Imported:
     known: int
 
 
+def ours(cards: list[Card], identity: Identity | None) -> list[Card]:
+    """Leave out what another engine, checkpoint or voice said; where it is not known who speaks here, nothing is."""
+    return [card for card in cards if identity is None or not _is_foreign(card, identity)]
+
+
+def _is_foreign(card: Card, identity: Identity) -> bool:
+    try:
+        return identity.differs(card.label().recipe) is not None
+    except ValueError:
+        return False  # no label: `export` says so
+
+
 def export(catalogue: Catalogue, cards: list[Card], file: IO[bytes]) -> list[Card]:
     """Write a bundle: the same sounds give the same bytes.
 
@@ -110,14 +128,14 @@ class Bundle:
     """A bundle in which every byte is as its manifest says: it is examined as a whole before anything else."""
 
     def __init__(self, file: IO[bytes], limit: int) -> None:
-        """Examine a bundle; nothing is written. limit: bytes that its sounds may have. Raises BundleError."""
+        """Examine a bundle; nothing is written. limit: bytes that its sounds may have. Raises BundleError or NoRoom."""
         with _in_order():
             self._zip = ZipFile(file)
             self.records = self._read_manifest()
             self._check_members()
             size = sum(record.size for record in self.records)
             if size > limit:
-                raise BundleError(f"There is no room: the bundle has {size / 2**20:.1f} MB of sound.")
+                raise NoRoom(f"There is no room: the bundle has {size / 2**20:.1f} MB of sound.")
             for record in self.records:
                 self._sound(record)
 
@@ -168,8 +186,8 @@ class Bundle:
     def put_into(self, catalogue: Catalogue) -> Imported:
         """Keep every sound; one that is there in another take is replaced. Nothing is evicted for them.
 
-        Raises BundleError where there is no room, before anything is written, or where the disk fails in the middle:
-        then what was kept until then is whole, and importing once more goes on from there.
+        Raises NoRoom, before anything is written, or where the disk fails in the middle: then what was kept until then
+        is whole, and importing once more goes on from there.
         """
         kept = {card.key: card for card in catalogue.cards()}
         known = {record.key for record in self.records if _holds(catalogue, kept.get(record.key), record)}
@@ -179,7 +197,7 @@ class Bundle:
         growth -= sum(card.size for card in replaced)
         free = catalogue.limit - catalogue.volume()
         if growth > free:
-            raise BundleError(
+            raise NoRoom(
                 f"There is no room: {max(growth, 0) / 2**20:.1f} MB are needed, {max(free, 0) / 2**20:.1f} MB of "
                 f"MONICA_CACHE_MB={catalogue.limit // 2**20} are free."
             )
@@ -187,7 +205,7 @@ class Bundle:
             with _in_order():
                 sound = self._sound(record)
             if not catalogue.put(record.key, sound, record.label):
-                raise BundleError(
+                raise NoRoom(
                     f"The cache could not be written after {number} of {len(missing)} sounds. Those are kept, whole; "
                     "see to the disk, then import once more."
                 )

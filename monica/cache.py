@@ -139,13 +139,27 @@ class Store:
                 else:
                     self._owed[key] += 1
         except _FAULTS as error:
-            logger.warning("cache of %s: entry %.12s cannot be used (%s); it is made again", self._name, key, error)
-            metrics.cache_lookups.labels(self._name, "corrupt").inc()
-            self.remove(key)
+            self._drop(key, error)
             return None
         if counted:
             metrics.cache_lookups.labels(self._name, "miss" if value is None else "hit").inc()
         return value
+
+    def use(self, key: str) -> bytes | None:
+        """Return the bytes kept under `key`, or None, as `get` does: in use, but not asked for, so it is no hit."""
+        try:
+            with self._lock, self._cache.transact():  # or the file may be replaced before it is read
+                value = self.read(key)
+                self._cache._sql("UPDATE Cache SET access_time = ? WHERE key = ? AND raw = 1", (time.time(), key))
+        except (CacheFault, *_FAULTS) as error:
+            self._drop(key, error)
+            return None
+        return value
+
+    def _drop(self, key: str, error: Exception) -> None:
+        logger.warning("cache of %s: entry %.12s cannot be used (%s); it is made again", self._name, key, error)
+        metrics.cache_lookups.labels(self._name, "corrupt").inc()
+        self.remove(key)
 
     def _remember(self, key: str, value: bytes | None) -> None:
         self._recent.pop(key, None)

@@ -119,16 +119,17 @@ class Catalogue:
 
     def pick(self, prefixes: list[str]) -> list[Card]:
         """Find entries by the beginnings of their keys. Raises UnknownEntry where one names none, or several."""
-        cards = {card.key: card for card in self.cards()}
+        entries = {entry.key: entry for entry in self._store.entries()} if self._store else {}
         picked = {}
         for prefix in prefixes:
-            found = [key for key in cards if prefix and key.startswith(prefix.lower())]
+            wanted = prefix.lower()
+            found = [wanted] if wanted in entries else [key for key in entries if wanted and key.startswith(wanted)]
             if not found:
-                raise UnknownEntry(f"No entry's key begins with {shown(prefix)!r}.", param="key")
+                raise UnknownEntry(f"No entry's key begins with {shown(prefix[:64])!r}.", param="key")
             if len(found) > 1:
                 few = ", ".join(key[:12] for key in sorted(found)[:3])
                 raise UnknownEntry(f"{len(found)} entries' keys begin with {prefix}: {few}...", param="key")
-            picked[found[0]] = cards[found[0]]
+            picked[found[0]] = Card.of(entries[found[0]])
         return list(picked.values())
 
     def stats(self) -> Stats:

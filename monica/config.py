@@ -66,6 +66,7 @@ class Settings:
     threads: int = _setting("MONICA_THREADS", 32, "int", validate.Range(2, 512))
     api_key: str | None = _setting("MONICA_API_KEY", None, "str", secret=True)
     api_key_file: Path | None = _setting("MONICA_API_KEY_FILE", None, "path")
+    api_key_scope: str = _setting("MONICA_API_KEY_SCOPE", "posts", "str", validate.OneOf(["posts", "all"]))
 
     @classmethod
     def from_env(cls) -> Settings:
@@ -76,7 +77,10 @@ class Settings:
                 nearest = difflib.get_close_matches(name, variables, n=1, cutoff=0)[0]
                 raise ConfigError(f"{name} is not a setting of Monica. Did you mean {nearest}?")
         values = {f.name: _read(f) for f in fields(cls)}
-        return cls(**values | {"api_key": _read_key(values["api_key"], values["api_key_file"])})
+        key = values["api_key"] = _read_key(values["api_key"], values["api_key_file"])
+        if key is None and values["api_key_scope"] == "all":
+            raise ConfigError("MONICA_API_KEY_SCOPE='all' closes nothing without a key: set MONICA_API_KEY too.")
+        return cls(**values)
 
 
 def _read(setting: Field[Any]) -> Any:

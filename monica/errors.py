@@ -16,8 +16,12 @@ MonicaError                 500 internal
 ├── BookError               422 book_invalid                    monica.phrases
 ├── UnknownJob, TooManyJobs 404 job_unknown, 429 jobs_full      monica.jobs
 ├── CacheFault              503 cache_unusable                  monica.cache
-├── UnknownEntry, TooManyPins  404, 409                         monica.catalogue
-├── BundleError, ForeignBundle 422, 409                         monica.bundle
+├── UnknownEntry            404 entry_unknown                   monica.catalogue
+├── TooManyPins             409 pins_full                       monica.catalogue
+├── NoRemake                409 remake_impossible               monica.remake
+├── BundleError             422 bundle_invalid                  monica.bundle
+│   ├── ForeignBundle       409 bundle_foreign
+│   └── NoRoom              507 no_room
 ├── BadRecording            422 recording_invalid               monica.voices
 ├── VoiceExists, FolderFault  409 voice_exists, 503 voices_unusable  monica.uploads
 └── ModelUnavailable        the loader's: the weights cannot be had or read just now

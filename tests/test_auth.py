@@ -1,4 +1,4 @@
-"""Who may change what is kept over HTTP."""
+"""Who may do what over HTTP."""
 
 from __future__ import annotations
 
@@ -130,7 +130,6 @@ def test_stopping_a_job_needs_the_key_too_and_looking_does_not(locked_client: Fl
         assert locked_client.delete(f"/v1/jobs/{job_id}").status_code == 401
     assert locked_client.get(f"/v1/jobs/{job['id']}").get_json()["state"] == "waiting"
     assert locked_client.delete(f"/v1/jobs/{job['id']}", headers=allowed).get_json()["state"] == "stopped"
-    assert locked_client.post("/blabla", json={"text": "Tapis !"}).status_code == 200
 
 
 def test_who_may_not_is_told_before_his_body_is_read(locked_client: FlaskClient) -> None:
@@ -189,6 +188,17 @@ def test_a_key_that_cannot_be_sent_stops_the_start(
     environment.delenv("MONICA_API_KEY_FILE")
     environment.setenv("MONICA_API_KEY", "two words")
     with pytest.raises(ConfigError, match=r"^MONICA_API_KEY: a key is letters, digits and punctuation of ASCII"):
+        Settings.from_env()
+
+
+def test_a_scope_that_closes_nothing_stops_the_start(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("MONICA_API_KEY_SCOPE", "all")
+    with pytest.raises(ConfigError, match=r"^MONICA_API_KEY_SCOPE='all' closes nothing without a key"):
+        Settings.from_env()
+    environment.setenv("MONICA_API_KEY", KEY)
+    assert Settings.from_env().api_key_scope == "all"
+    environment.setenv("MONICA_API_KEY_SCOPE", "gets")
+    with pytest.raises(ConfigError, match=r"^MONICA_API_KEY_SCOPE='gets': Must be one of: posts, all"):
         Settings.from_env()
 
 

@@ -246,6 +246,29 @@ def test_a_take_that_is_replaced_has_no_hits_yet(store: Store) -> None:
     assert _entry(store).hits == 0
 
 
+@pytest.mark.parametrize("value", [b"small", LARGE])
+def test_what_is_used_is_no_hit_and_stays_in_use(tmp_path: Path, value: bytes) -> None:
+    store = Store("takes", tmp_path / "takes", megabytes=10)
+    for key in (KEY, "b" * 64):
+        store.put(key, value)
+    before = _entry(store).used
+    looked_up = _metric("monica_cache_lookups_total", cache="takes", result="hit")
+    assert store.use(KEY) == value
+    store.flush()
+    assert _entry(store).hits == 0
+    assert _entry(store).used > before
+    assert store.use("c" * 64) is None
+    assert _metric("monica_cache_lookups_total", cache="takes", result="hit") == looked_up
+
+
+def test_what_is_corrupt_is_of_no_use(tmp_path: Path) -> None:
+    store = Store("takes", tmp_path / "takes", megabytes=10)
+    store.put(KEY, LARGE)
+    next((tmp_path / "takes").rglob("*.val")).write_bytes(b"corrupt")
+    assert store.use(KEY) is None
+    assert store.entries() == []
+
+
 def test_hits_that_cannot_be_counted_cost_nothing_else(tmp_path: Path) -> None:
     store = Store("takes", tmp_path / "takes", megabytes=10)
     store.put(KEY, LARGE)

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from tests.command import monica
+from tests.server import Server
 
 
 @pytest.fixture
@@ -25,6 +26,20 @@ def test_say_writes_a_wav(tmp_path: Path, espeak: dict[str, str]) -> None:
 def test_say_to_standard_output(espeak: dict[str, str]) -> None:
     done = monica("say", "Bonjour.", "-o", "-", **espeak)
     assert soundfile.info(io.BytesIO(done.stdout)).samplerate == 22050
+
+
+def test_a_running_server_says_it(tmp_path: Path, espeak: dict[str, str]) -> None:
+    (tmp_path / "key").write_text("une-clef")
+    with Server(tmp_path, espeak | {"MONICA_API_KEY": "une-clef"}) as server:
+        url = ("--url", server.wait_ready().url)
+        refused = monica("say", "Bonjour.", "-o", "-", *url)
+        assert (refused.returncode, refused.stdout) == (1, b"")
+        assert refused.stderr.startswith(b"monica: the server refused: This needs the API key: ")
+        said = monica("say", "Bonjour.", "--seed", "7", "-o", "-", *url, MONICA_API_KEY_FILE=str(tmp_path / "key"))
+        assert soundfile.info(io.BytesIO(said.stdout)).samplerate == 22050
+    gone = monica("say", "Bonjour.", "-o", "-", *url)
+    assert (gone.returncode, gone.stderr.count(b"\n")) == (1, 1)
+    assert gone.stderr.startswith(b"monica: no Monica answers at ")
 
 
 @pytest.mark.parametrize(

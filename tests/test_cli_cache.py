@@ -125,7 +125,7 @@ def test_a_folder_that_is_not_there_is_empty(cache: Settings, command: list[str]
     assert not cache.cache_dir.exists()
 
 
-@pytest.mark.parametrize("command", ["play", "rm", "pin", "unpin", "remake"])
+@pytest.mark.parametrize("command", ["play", "rm", "pin", "unpin"])
 def test_a_key_that_names_nothing_or_too_much_is_one_line(full: Settings, command: str) -> None:
     assert "No entry's key begins with 'zz'." in fails(command, "zz")
     store = server_store(full)
@@ -289,28 +289,28 @@ def test_an_export_that_fails_leaves_nothing_and_no_half(full: Settings, tmp_pat
     assert bundle.read_bytes() == b"of yesterday"
 
 
-def test_a_running_server_makes_a_phrase_anew(tmp_path: Path, cache: Settings) -> None:
-    settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(cache.cache_dir)}
+def test_a_running_server_makes_a_phrase_anew(tmp_path: Path, cache: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(cache.cache_dir), "MONICA_API_KEY": "une-clef"}
     with Server(tmp_path, settings) as server:
         server.wait_ready()
-        assert server.say("Blinds 100/200 !").headers["X-Monica-Cache"] == "miss"
-        assert server.say("Blinds 100/200 !").headers["X-Monica-Cache"] == "hit"
+        url, allowed = ("--url", server.url), {"Authorization": "Bearer une-clef"}
+        assert server.say("Blinds 100/200 !", headers=allowed).headers["X-Monica-Cache"] == "miss"
         (before,) = json.loads(ok("ls", "--json"))
         assert before["text"] == "Blinds 100/200 !"
-        assert "is made anew" in ok("remake", before["key"][:12], "--url", server.url)
+        assert "the server refused: This needs the API key" in fails("remake", before["key"], *url)
+        monkeypatch.setenv("MONICA_API_KEY", "une-clef")
+        assert "is made anew" in ok("remake", before["key"][:12], *url)
         (after,) = json.loads(ok("ls", "--json"))
         assert (after["key"], after["made"] > before["made"]) == (before["key"], True)
 
         seeded = keep(server_store(cache), "Avec une graine.", seed=5)
-        assert "the seed 5: it would come out the same" in fails("remake", seeded, "--url", server.url)
-        other = keep(server_store(cache), "D'un autre moteur.")
-        assert "under another key" in fails("remake", other, "--url", server.url)
-        silent = keep(server_store(cache), "...")
-        assert "The server refused: The text has nothing to say." in fails("remake", silent, "--url", server.url)
-        server_store(cache).put("0" * 64, b"before labels")
-        assert "not known how it was asked for" in fails("remake", "00000", "--url", server.url)
-    assert "No Monica answers" in fails("remake", before["key"], "--url", server.url)
-    assert "is not the address" in fails("remake", before["key"], "--url", "ftp://monica")
+        assert "the seed 5: it would come out the same" in fails("remake", seeded, *url)
+        assert "the server refused: No entry's key begins with 'ffff'." in fails("remake", "ffff", *url)
+        for nonsense in ("zz", "../x", "a" * 65):
+            assert "the server refused: There is nothing at this path." in fails("remake", nonsense, *url)
+    assert "no Monica answers" in fails("remake", before["key"], *url)
+    for address in ("ftp://monica", "http://monica:port"):
+        assert fails("remake", before["key"], "--url", address)
 
 
 def test_curating_does_without_the_weight_of_speaking(full: Settings) -> None:

@@ -23,6 +23,7 @@ def _app() -> Flask:
     return create_app(announcer=started(Settings(engine="espeak", cache_dir=folder, deadline_s=3600)))
 
 
+schemathesis.serializer.alias("application/zip", "application/octet-stream")
 schema = schemathesis.openapi.from_wsgi("/openapi.json", _app())
 
 

@@ -11,10 +11,12 @@ from flask import Blueprint, Flask
 
 from monica.announcer import Announcer
 from monica.api import access, auth, errors
+from monica.api.bundles import bundles
 from monica.api.health import health
 from monica.api.jobs import jobs
 from monica.api.metrics import metrics
 from monica.api.openai import openai
+from monica.api.phrases import Key, phrases
 from monica.api.schemas import ErrorSchema
 from monica.api.text import text
 from monica.api.tts import tts
@@ -50,9 +52,12 @@ def build(announcer: Announcer, version: str) -> Flask:
     app.extensions["announcer"] = announcer
     app.extensions["warmer"] = Warmer(announcer)
     access.register(app)
+    auth.register(app)
     errors.register(app)
-    api = Api(app)
-    for blueprint in (tts, openai, voices, text, jobs, health, metrics):
+    api = Api(app, spec_kwargs={"extra_plugins": [auth.Guards()]})
+    app.url_map.converters["key"] = Key
+    api.register_converter(Key, Key.schema)
+    for blueprint in (tts, openai, voices, text, jobs, phrases, bundles, health, metrics):
         api.register_blueprint(blueprint)
     # Swagger UI's files come in a wheel: the page needs nothing from another host.
     assets = Path(os.fspath(flask_swagger_ui.__file__)).parent / "dist"

@@ -7,7 +7,6 @@ from typing import Any
 import flask_smorest
 from flask import Response, current_app, jsonify, request
 
-from monica.api import auth
 from monica.api.schemas import error_responses, read_body
 from monica.api.schemas_jobs import (
     EstimateSchema,
@@ -31,8 +30,7 @@ _BODY = {
 }
 _LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Of the job."}}
 _WARM_RESPONSES = error_responses(
-    auth.ERRORS
-    | {
+    {
         "408": "request_timeout",
         "413": "body_too_large",
         "422": "json_invalid, request_invalid, book_invalid",
@@ -54,10 +52,9 @@ def _warmer() -> Warmer:
 
 @jobs.route("/v1/phrases/warm", methods=["POST"])
 @jobs.response(202, JobSchema, headers=_LOCATION, description="The job; it runs when those before it have ended.")
-@jobs.doc(requestBody=_BODY, responses=_WARM_RESPONSES, security=auth.SECURITY)
+@jobs.doc(requestBody=_BODY, responses=_WARM_RESPONSES)
 def warm() -> Response:
     """Have phrases made, whenever no live announcement is: a list of them, or those of a phrase book."""
-    auth.check()
     request.max_content_length = MAX_BODY_BYTES
     script, dry_run = parse_warm(read_body(request))
     if dry_run:
@@ -86,8 +83,7 @@ def show(job_id: str) -> dict[str, Any]:
 
 @jobs.route("/v1/jobs/<string:job_id>", methods=["DELETE"])
 @jobs.response(200, JobSchema, description="The job, which has ended.")
-@jobs.doc(responses=error_responses(auth.ERRORS | _UNKNOWN), security=auth.SECURITY)
+@jobs.doc(responses=error_responses(_UNKNOWN))
 def stop(job_id: str) -> dict[str, Any]:
     """Stop a job: what it has made is kept, the take under way is left. One that has ended stays as it is."""
-    auth.check()
     return _warmer().stop(job_id).as_dict()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from monica.card import Card
 from monica.catalogue import Catalogue
 from monica.cli.group import fail
 from monica.config import Settings
@@ -29,8 +28,7 @@ def export(file: Path, search: str, everything: bool) -> None:
     settings = Settings.from_env()
     with Catalogue.open(settings) as catalogue:
         cards = catalogue.cards(search)
-        identity = None if everything else Identity.read(settings.cache_dir)
-        chosen = [card for card in cards if identity is None or not _is_foreign(card, identity)]
+        chosen = cards if everything else bundle.ours(cards, Identity.read(settings.cache_dir))
         if not chosen:
             fail("There is nothing to export.")
         part = file.with_name(f".{file.name}.{os.getpid()}")  # so that there is never half a bundle under its name
@@ -49,13 +47,6 @@ def export(file: Path, search: str, everything: bool) -> None:
         click.echo(f"left out: {foreign} of another engine, checkpoint or voice; --all takes them too", err=True)
     if left_out:
         click.echo(f"left out: {len(left_out)} that are corrupt, or of before there were labels", err=True)
-
-
-def _is_foreign(card: Card, identity: Identity) -> bool:
-    try:
-        return identity.differs(card.label().recipe) is not None
-    except ValueError:
-        return False  # no label: `export` says so
 
 
 @click.command("import")

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import tempfile
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 import click
 
 from monica.catalogue import Catalogue
 from monica.cli.group import fail
 from monica.cli.output import write
+from monica.cli.remote import TIMEOUT_S, Remote, told
 from monica.config import Settings
-from monica.label import Recipe
 
 PLAYERS = (
     ("paplay",),
@@ -61,53 +58,10 @@ def _play(sound: bytes) -> None:
 @click.argument("key")
 @click.option("--url", help="Where Monica runs; this machine otherwise.")
 def remake(key: str, url: str | None) -> None:
-    """Have a running server make a phrase anew, in the place of what is kept."""
+    """Have a running server make a phrase anew, in the place of what is kept; live requests go first."""
     settings = Settings.from_env()
-    with Catalogue.open(settings) as catalogue:
-        (card,) = catalogue.pick([key])
-    try:
-        recipe = card.label().recipe
-    except ValueError:
-        fail(f"Of {card.key:.12} it is not known how it was asked for. Remove it: it is made again when it is wanted.")
-    if recipe.seed is not None:
-        fail(f"{card.key:.12} was asked for with the seed {recipe.seed}: it would come out the same.")
-    made = _ask(url or f"http://127.0.0.1:{settings.port}", recipe, settings.deadline_s + 5)
-    if made != card.key:
-        fail("The server made it under another key: its engine, voice, finish or lexicon is not that of what is kept.")
-    click.echo(f"{card.key:.12} is made anew. Hear it: monica cache play {card.key:.12}")
-
-
-def _ask(url: str, recipe: Recipe, timeout: float) -> str:
-    """Have a take made anew, and return its key."""
-    where = urlsplit(url)
-    kind = {"http": HTTPConnection, "https": HTTPSConnection}.get(where.scheme)
-    if kind is None or where.hostname is None:
-        fail(f"{url} is not the address of a server: http://host:port")
-    body = {
-        "text": recipe.text,
-        "voice": recipe.voice,
-        "exaggeration": recipe.params.exaggeration,
-        "cfg_weight": recipe.params.cfg_weight,
-        "temperature": recipe.params.temperature,
-        "fallback": False,
-    }
-    headers = {"Content-Type": "application/json", "Cache-Control": "no-cache"}
-    try:
-        connection = kind(where.hostname, where.port, timeout=timeout)
-        connection.request("POST", f"{where.path.rstrip('/')}/blabla", json.dumps(body), headers)
-        response = connection.getresponse()
-        answer = response.read()
-        connection.close()
-    except (OSError, HTTPException, ValueError) as error:
-        fail(f"No Monica answers at {url}: {error}")
-    if response.status != 200:
-        _refused(response, answer)
-    return (response.headers["ETag"] or "").strip('"')
-
-
-def _refused(response: HTTPResponse, answer: bytes) -> NoReturn:
-    try:
-        message = json.loads(answer)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        message = response.reason
-    fail(f"The server refused: {message}")
+    with told():
+        remote = Remote(url or f"http://127.0.0.1:{settings.port}", settings.api_key)
+        path = f"/v1/phrases/{quote(key, safe='')}/remake"
+        made = remote.ask("POST", path, timeout=max(TIMEOUT_S, settings.deadline_s + 5))
+    click.echo(f"{made['key']:.12} is made anew. Hear it: monica cache play {made['key']:.12}")

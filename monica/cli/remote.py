@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
+from monica.card import shown
+from monica.cli.group import fail
 from monica.errors import MonicaError
 
 TIMEOUT_S = 60.0
@@ -19,6 +23,17 @@ class Away(MonicaError):
 
 class Refused(MonicaError):
     """The server does not do it, and asking again would not change that."""
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """End the command with one line where a server does not do what it is asked for."""
+    try:
+        yield
+    except Refused as error:
+        fail(f"the server refused: {shown(error.message)}")
+    except (Away, ValueError) as error:
+        fail(shown(str(error)))
 
 
 class Remote:
@@ -34,11 +49,19 @@ class Remote:
         self._host, self._port, self._path = where.hostname, where.port, where.path.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
-    def ask(self, method: str, path: str, body: object = None) -> Any:
+    def ask(self, method: str, path: str, body: object = None, timeout: float = TIMEOUT_S) -> Any:
         """Return what it answers. Raises Away where trying again later makes sense, else Refused."""
+        answer = self.fetch(method, path, body, timeout)
+        try:
+            return json.loads(answer)
+        except ValueError:
+            raise Refused(f"{self.url} does not answer as Monica does") from None
+
+    def fetch(self, method: str, path: str, body: object = None, timeout: float = TIMEOUT_S) -> bytes:
+        """Return what it answers, whatever that is. Raises as `ask` does."""
         sent = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = self._headers | ({"Content-Type": "application/json"} if sent else {})
-        connection = self._kind(self._host, self._port, timeout=TIMEOUT_S)
+        connection = self._kind(self._host, self._port, timeout=timeout)
         try:
             connection.request(method, self._path + path, sent, headers)
             response = connection.getresponse()
@@ -48,14 +71,12 @@ class Remote:
             raise Away(f"no Monica answers at {self.url} ({reason})") from error
         finally:
             connection.close()
-        try:
-            found = json.loads(answer)
-        except ValueError:
-            found = None
-        if response.status < 300 and found is not None:
-            return found
-        wrong = found["error"] if isinstance(found, dict) and isinstance(found.get("error"), dict) else {}
-        code, message = wrong.get("code"), str(wrong.get("message", f"{response.status} {response.reason}"))
+        if response.status < 300:
+            return answer
+        code, message = None, f"{response.status} {response.reason}"
+        with suppress(ValueError, TypeError, KeyError):
+            wrong = json.loads(answer)["error"]
+            code, message = wrong["code"], str(wrong["message"])
         if response.status in AWAY and code != "cache_unusable":
             after = response.headers.get("Retry-After", "")
             raise Away(message, retry_after=int(after) if after.isdecimal() else None)

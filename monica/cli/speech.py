@@ -9,6 +9,7 @@ import click
 from monica import logs
 from monica.announcer import Announcer, SpeechRequest
 from monica.cli.output import write
+from monica.cli.remote import TIMEOUT_S, Remote, told
 from monica.config import Settings
 
 
@@ -16,9 +17,16 @@ from monica.config import Settings
 @click.argument("text")
 @click.option("-o", "--output", default="monica.wav", help="The WAV to write; - for standard output.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="The same seed gives the same take.")
-def say(text: str, output: str, seed: int | None) -> None:
-    """Speak TEXT into a WAV file; no server is needed."""
+@click.option("--url", help="Have the Monica that runs there say it.")
+def say(text: str, output: str, seed: int | None, url: str | None) -> None:
+    """Speak TEXT into a WAV file; without --url, no server is needed."""
     settings = Settings.from_env()
+    if url is not None:
+        body = {"text": text} if seed is None else {"text": text, "seed": seed}
+        with told():
+            wav = Remote(url, settings.api_key).fetch("POST", "/blabla", body, max(TIMEOUT_S, settings.deadline_s + 5))
+        write(wav, output)
+        return
     logs.set_up(settings.log_level)
     announcer = Announcer(settings)
     try:

@@ -1,0 +1,141 @@
+"""/v1/phrases: what is kept, looked at, heard, pinned, removed, and made anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flask_smorest
+from flask import Response, current_app, request
+from werkzeug.routing import BaseConverter
+
+from monica import remake as remaking
+from monica.announcer import Announcer
+from monica.api.client import Client
+from monica.api.schemas import error_responses
+from monica.api.schemas_phrases import ListSchema, PhraseSchema, PhrasesSchema, StatsSchema, parse_query
+from monica.card import Card
+
+phrases = flask_smorest.Blueprint("phrases", __name__, description="Phrases that are kept")
+
+_LIST = ListSchema()
+_FAULT = {"503": "cache_unusable: the disk fails"}
+_UNKNOWN = {"404": "entry_unknown: none, or more than one, has a key that begins so"} | _FAULT
+
+
+class Key(BaseConverter):
+    """The beginning of a key, in a path."""
+
+    regex = "[0-9A-Fa-f]{1,64}"
+
+    @classmethod
+    def schema(cls, _key: BaseConverter) -> dict[str, str]:
+        return {
+            "type": "string",
+            "pattern": f"^{cls.regex}$",
+            "description": "The beginning of a key, as long as no other begins so.",
+            "example": "1a2b3c4d5e6f",
+        }
+
+
+def _announcer() -> Announcer:
+    announcer: Announcer = current_app.extensions["announcer"]
+    return announcer
+
+
+def _pick(key: str) -> Card:
+    (card,) = _announcer().catalogue.pick([key])
+    return card
+
+
+@phrases.route("/v1/phrases", methods=["GET"])
+@phrases.response(200, PhrasesSchema)
+@phrases.doc(
+    parameters=[{"in": "query", "schema": ListSchema}], responses=error_responses({"422": "request_invalid"} | _FAULT)
+)
+def index() -> dict[str, Any]:
+    """List what is kept."""
+    query = parse_query(_LIST, request.args)
+    cards = _announcer().catalogue.cards(query["search"], query["sort"])
+    page = cards[query["offset"] : query["offset"] + query["limit"]]
+    return {"phrases": [card.as_dict() for card in page], "total": len(cards)}
+
+
+@phrases.route("/v1/phrases/stats", methods=["GET"])
+@phrases.response(200, StatsSchema)
+@phrases.doc(responses=error_responses(_FAULT))
+def stats() -> dict[str, Any]:
+    """Show the cache in numbers."""
+    return _announcer().catalogue.stats().as_dict()
+
+
+@phrases.route("/v1/phrases/<key:key>", methods=["GET"])
+@phrases.response(200, PhraseSchema)
+@phrases.doc(responses=error_responses(_UNKNOWN))
+def show(key: str) -> dict[str, Any]:
+    """Show a phrase."""
+    return _pick(key).as_dict()
+
+
+@phrases.route("/v1/phrases/<key:key>", methods=["DELETE"])
+@phrases.response(200, PhraseSchema, description="The phrase, which is gone.")
+@phrases.doc(responses=error_responses(_UNKNOWN))
+def remove(key: str) -> dict[str, Any]:
+    """Remove a phrase, and its pin. It is made again when it is asked for."""
+    card = _pick(key)
+    _announcer().catalogue.remove([card])
+    return card.as_dict()
+
+
+@phrases.route("/v1/phrases/<key:key>/audio", methods=["GET"])
+@phrases.response(
+    200,
+    {"type": "string", "contentMediaType": "audio/wav"},
+    content_type="audio/wav",
+    description="The WAV, as it is kept.",
+)
+@phrases.doc(responses=error_responses(_UNKNOWN))
+def audio(key: str) -> Response:
+    """Let a phrase be heard. It does not count as a hit."""
+    response = Response(_announcer().catalogue.read(_pick(key)), content_type="audio/wav")
+    response.headers["Content-Disposition"] = 'inline; filename="monica.wav"'
+    response.headers["Cache-Control"] = "no-store"  # another take may have its place a moment later
+    return response
+
+
+@phrases.route("/v1/phrases/<key:key>/pin", methods=["PUT"])
+@phrases.response(200, PhraseSchema)
+@phrases.doc(responses=error_responses(_UNKNOWN | {"409": "pins_full: pins have half of MONICA_CACHE_MB at most"}))
+def pin(key: str) -> dict[str, Any]:
+    """Keep a phrase when the cache is full. One that is made again stays pinned."""
+    card = _pick(key)
+    _announcer().catalogue.pin([card])
+    return _pick(card.key).as_dict()
+
+
+@phrases.route("/v1/phrases/<key:key>/pin", methods=["DELETE"])
+@phrases.response(200, PhraseSchema)
+@phrases.doc(responses=error_responses(_UNKNOWN))
+def unpin(key: str) -> dict[str, Any]:
+    """Let a phrase be evicted again."""
+    card = _pick(key)
+    _announcer().catalogue.unpin([card])
+    return _pick(card.key).as_dict()
+
+
+@phrases.route("/v1/phrases/<key:key>/remake", methods=["POST"])
+@phrases.response(200, PhraseSchema, description="The phrase in its new take.")
+@phrases.doc(
+    responses=error_responses(
+        _UNKNOWN
+        | {
+            "404": "entry_unknown, voice_unknown",
+            "409": "remake_impossible: it would come out the same, or under another key",
+            "500": "synthesis_failed",
+            "503": "model_loading, model_failed, overloaded, shutting_down, cache_unusable",
+            "504": "deadline_exceeded",
+        }
+    )
+)
+def remake(key: str) -> dict[str, Any]:
+    """Have a phrase that came out badly made anew, in the place of what is kept. Live announcements go first."""
+    return remaking.remake(_announcer(), _pick(key), Client.of(request.environ).wait).as_dict()
