@@ -103,6 +103,7 @@ class Store:
                 timeout=5,
                 eviction_policy=POLICY if self.limit else "none",
                 size_limit=self.limit or 0,
+                sqlite_mmap_size=0,  # every thread has a connection, and each would map the whole database
                 cull_limit=2,  # entries that may go for one that comes: more than one, or a full store stays over
             )
             cache._sql(PINS)

@@ -120,7 +120,7 @@ def test_every_format_can_be_streamed(client: FlaskClient, format: str) -> None:
     if format == "pcm":
         assert streamed.data == pcm_of(whole.data)
     else:
-        with av.open(io.BytesIO(streamed.data)) as sound:
+        with av.open(io.BytesIO(streamed.data), "r") as sound:
             rate = sound.streams.audio[0].rate
             heard = sum(frame.samples for frame in sound.decode(audio=0)) / rate
         assert heard == pytest.approx(len(pcm_of(whole.data)) / 2 / 22_050, abs=0.15)

@@ -139,7 +139,8 @@ def test_where_pieces_meet_nothing_is_heard(streamer: Streamer, voice: Condition
 def test_what_was_heard_of_a_stream_does_not_depend_on_what_comes(streamer: Streamer, voice: Conditionals) -> None:
     first, other = (streamer.stream(voice, seeded()) for _ in range(2))
     np.testing.assert_array_equal(hop(first, SAID[:FIRST_HOP]), hop(other, SAID[:FIRST_HOP]))
-    one, another = hop(first, SAID[:60], last=True), hop(other, [*SAID[:FIRST_HOP], *reversed(SAID[FIRST_HOP:60])], last=True)
+    others = [*SAID[:FIRST_HOP], *reversed(SAID[FIRST_HOP:60])]
+    one, another = hop(first, SAID[:60], last=True), hop(other, others, last=True)
     assert np.abs(one - another).max() > 0.01
 
 
@@ -199,10 +200,17 @@ def test_a_stream_says_the_same_tokens(studio: House, monkeypatch: pytest.Monkey
     heard: list[Sequence[int]] = []
     model = studio.utterances.model
     sound, hops = model.sound, Stream.sound
-    monkeypatch.setattr(model, "sound", lambda tokens, *others: heard.append(tokens) or sound(tokens, *others))
-    monkeypatch.setattr(
-        Stream, "sound", lambda self, tokens, **last: heard.append(tokens) or hops(self, tokens, **last)
-    )
+
+    def sounded(tokens: Sequence[int], voice: Conditionals, seed: int) -> Any:
+        heard.append(tokens)
+        return sound(tokens, voice, seed)
+
+    def hopped(self: Stream, tokens: Sequence[int], *, last: bool) -> Any:
+        heard.append(tokens)
+        return hops(self, tokens, last=last)
+
+    monkeypatch.setattr(model, "sound", sounded)
+    monkeypatch.setattr(Stream, "sound", hopped)
     studio.finish(begin(studio, 40, stream=False))
     streamed = begin(studio, 40)
     samples = studio.finish(streamed)
