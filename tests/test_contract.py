@@ -285,7 +285,8 @@ def test_openapi_and_docs(call: Call) -> None:
     spec = call("GET", "/openapi.json").json
     assert spec["openapi"].startswith("3.1")
     assert {"/blabla", "/health", "/health/live", "/metrics"} <= set(spec["paths"])
-    (deadline,) = spec["paths"]["/blabla"]["post"]["parameters"]
+    deadline, stream = spec["paths"]["/blabla"]["post"]["parameters"]
+    assert (stream["in"], stream["name"], stream["required"]) == ("query", "stream", False)
     assert (deadline["in"], deadline["name"], deadline["required"]) == ("header", "X-Deadline-Ms", False)
     assert deadline["schema"] == {"type": "integer", "minimum": 1, "maximum": 3_600_000}
     page = call("GET", "/docs")
