@@ -112,7 +112,15 @@ def test_a_client_that_hangs_up_is_gone_for_the_node_too(front: Front, certifica
 
     with Node(notice) as node:
         site = front(node.port)
-        command = [program("curl"), "--silent", version, "--noproxy", "*", "--cacert", certificate / "fullchain.pem"]
+        command = [
+            program("curl"),
+            "--silent",
+            version,
+            "--noproxy",
+            "*",
+            "--cacert",
+            str(certificate / "fullchain.pem"),
+        ]
         with subprocess.Popen([*command, "--data", BODY, f"{site.url}/blabla"]) as client:
             until(lambda: bool(node.calls))
             client.kill()

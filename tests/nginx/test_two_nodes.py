@@ -16,8 +16,11 @@ import requests
 from tests.nginx.conftest import Front
 from tests.nginx.node import Call, Node
 from tests.server import Server, free_port
+from tests.wire import until
 
-CLIENTS = 12
+CLIENTS = 10
+PAUSE_S = 0.1
+"""Of each client, between two phrases: nginx and two nodes have their machine to share with what starts."""
 
 
 @pytest.mark.parametrize(
@@ -113,19 +116,21 @@ def test_one_node_after_the_other_is_restarted_under_load_and_nobody_hears_it(
 
         nodes = [start(port) for port in ports]
         for node in nodes:
-            node.wait_ready()
+            wait_ready(node)
+        # What one has made the other plays: they have one cache.
+        assert [node.say("Bonsoir.").headers["X-Monica-Cache"] for node in nodes] == ["miss", "hit"]
         site = front(*ports, changes={"rate=10r/s": "rate=100000r/s"})
         load = Load(f"{site.url}/blabla", site.session)
         with ThreadPoolExecutor(CLIENTS) as pool:
             clients = [pool.submit(load.run) for _ in range(CLIENTS)]
             try:
                 for port, node in zip(ports, nodes, strict=True):
-                    load.wait_for_more(200)
+                    load.wait_for_more(100)
                     node.terminate()
                     assert node.wait_exit() == 0
-                    load.wait_for_more(200)
-                    start(port).wait_ready()
-                load.wait_for_more(200)
+                    load.wait_for_more(100)
+                    wait_ready(start(port))
+                load.wait_for_more(100)
             finally:
                 load.stop()
             for client in clients:
@@ -134,8 +139,21 @@ def test_one_node_after_the_other_is_restarted_under_load_and_nobody_hears_it(
     assert load.failures == []
     assert Counter(line["status"] for line in lines) == {"200": load.asked}
     served = Counter(line["node"].split(", ")[-1] for line in lines)
-    assert all(served[f"127.0.0.1:{port}"] > 100 for port in ports)
+    assert all(served[f"127.0.0.1:{port}"] > 50 for port in ports)
     assert any("," in line["node"] for line in lines), "no request met a node that was away: nothing was tried"
+
+
+def wait_ready(node: Server) -> None:
+    """Wait as `Server.wait_ready` does, with more patience: under load a worker that begins answers late."""
+
+    def is_ready() -> bool:
+        assert node.process.poll() is None, node.log()
+        try:
+            return requests.get(f"{node.url}/health", timeout=60).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    until(is_ready, 120)
 
 
 class Load:
@@ -145,13 +163,13 @@ class Load:
         self._url, self._session = url, session
         self._phrases = itertools.count()
         self._counted = threading.Condition()
-        self._stopped = False
+        self._stopped = threading.Event()
         self.asked = 0
         self.failures: list[str] = []
 
     def run(self) -> None:
         with self._session() as session:
-            while not self._stopped:
+            while not self._stopped.wait(PAUSE_S):
                 failure = self._ask(session)
                 with self._counted:
                     self.asked += 1
@@ -173,4 +191,4 @@ class Load:
             assert self._counted.wait_for(lambda: self.asked >= goal, 60)
 
     def stop(self) -> None:
-        self._stopped = True
+        self._stopped.set()
