@@ -43,7 +43,9 @@ class Call(BaseHTTPRequestHandler):
         self.reply(status, json.dumps(error).encode(), Content_Type="application/json", Retry_After="7")
 
     def begin_stream(self) -> None:
+        """Begin a chunked answer that asks nginx, as Monica does, to pass on what it gets."""
         self.send_response(200)
+        self.send_header("X-Accel-Buffering", "no")
         self.send_header("Content-Type", "audio/wav")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()

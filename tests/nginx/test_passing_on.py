@@ -86,6 +86,20 @@ def test_and_so_over_http2(front: Front, certificate: Path, path: str) -> None:
         assert client.returncode == 0
 
 
+def test_a_client_that_reads_slowly_holds_no_thread_of_monicas(front: Front) -> None:
+    sound, sent = bytes(32 * 2**20), threading.Event()  # more than the sockets in between hold
+
+    def say(call: Call) -> None:
+        call.reply(200, sound)
+        sent.set()
+
+    with Node(say) as node:
+        site = front(node.port)
+        with site.session() as session, session.post(f"{site.url}/blabla", stream=True, timeout=60) as answer:
+            assert sent.wait(60)
+            assert answer.content == sound
+
+
 def break_off(call: Call) -> None:
     call.begin_stream()
     call.chunk(FIRST)
