@@ -9,6 +9,11 @@ import pytest
 from image.container import HARDENED, STORE, podman
 from tests.server import ROOT
 
+WRITE_CHECKPOINT = """
+from pathlib import Path
+from benchmarks.synthetic_checkpoint import write_checkpoint
+write_checkpoint(Path("/checkpoint"), t3_layers=2, prompt_s=0.04, tokens=25)
+"""
 TARGETS = os.environ.get("IMAGE_TARGETS", "slim monica").split()
 
 
@@ -48,8 +53,7 @@ def checkpoint(full: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         os.chown(folder, 1000, 1000)
         mounts = (f"--volume={ROOT / 'benchmarks'}:/app/benchmarks:ro", f"--volume={folder}:/checkpoint")
-        command = ("python", "-m", "benchmarks.synthetic_checkpoint", "/checkpoint", "--t3-layers=2", "--eos-bias=0.6")
-        podman("run", "--rm", *HARDENED, *mounts, full, *command, timeout=600)
+        podman("run", "--rm", *HARDENED, *mounts, full, "python", "-c", WRITE_CHECKPOINT, timeout=600)
     return folder
 
 

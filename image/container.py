@@ -87,5 +87,7 @@ class Container:
     def __enter__(self) -> Container:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: object, *_: object) -> None:
+        if error is not None:
+            print(self.log())
         podman("rm", "--force", "--time=10", "--volumes", self.id)

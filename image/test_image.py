@@ -153,6 +153,7 @@ def test_missing_reference(full: str) -> None:
 
 
 def test_checkpoint_incomplete(full: str, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
     settings = {"MONICA_ENGINE": "chatterbox", "MONICA_DEVICE": "cpu", "MONICA_MODEL_DIR": "/model"}
     line = refusal(full, settings | {"REFERENCE_AUDIO": ""}, (f"{tmp_path}:/model:ro",))
     assert "MONICA_MODEL_DIR='/model'" in line
