@@ -15,6 +15,7 @@ from monica.api import MAX_BODY_BYTES
 from monica.api.jobs import MAX_BODY_BYTES as MAX_BOOK_BYTES
 from tests.nginx.site import NAME, OUTSIDE, Site
 from tests.server import Server
+from tests.wire import until
 
 WARM = {"phrases": ["Le tournoi va commencer."], "dry_run": True}
 
@@ -136,9 +137,10 @@ def test_the_log_is_json_and_tells_of_the_cache_and_the_node(site: Site, server:
     site.say("Anatole double.", **{"X-Request-Id": "logged-miss"})
     site.say("Anatole double.", **{"X-Request-Id": "logged-hit", "User-Agent": 'a "quoted\\ agent'})
     site.ask("POST", "/blabla?a=%22", data=b"x" * (MAX_BODY_BYTES + 1), headers={"X-Request-Id": "logged-refused"})
-    number = len(site.log(3))
-    lines = {line["id"]: line for line in site.log(number)}
-    miss, hit, refused = (lines[f"logged-{name}"] for name in ("miss", "hit", "refused"))
+    names = [f"logged-{name}" for name in ("miss", "hit", "refused")]
+    until(lambda: {line["id"] for line in site.log(0)} >= set(names))
+    lines = {line["id"]: line for line in site.log(0)}
+    miss, hit, refused = (lines[name] for name in names)
     assert (miss["cache"], hit["cache"], refused["cache"]) == ("miss", "hit", "")
     assert (hit["engine"], hit["node"], hit["node_status"]) == ("espeak", f"127.0.0.1:{server.port}", "200")
     assert all(float(hit[name]) >= 0 for name in ("seconds", "node_connect", "node_first_byte", "node_seconds"))
