@@ -68,6 +68,7 @@ def settings(target: str, request: pytest.FixtureRequest) -> dict[str, str]:
         "MONICA_DEVICE": "cpu",
         "MONICA_MODEL_DIR": "/checkpoint",
         "MONICA_DEADLINE_S": "120",
+        "OMP_NUM_THREADS": "1",  # two that spin for one core are slower by far
         "REFERENCE_AUDIO": "",
     }
 
