@@ -27,6 +27,7 @@ from monica.errors import (
     UnknownVoice,
 )
 from monica.fallback import Fallback
+from monica.finish import Finisher
 from monica.health import Health
 from monica.identity import Identity
 from monica.label import Recipe
@@ -47,7 +48,6 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-AUDIO_VERSION = 1  # of what happens to samples after the engine; part of the cache key
 PAUSE_S = 0.35  # between two sentences
 RESERVE_S = 0.5
 """What the embedded voice needs at most, to stand in before the deadline passes; a quarter of a shorter deadline."""
@@ -66,12 +66,13 @@ class Announcer:
         self._takes = Store("takes", settings.cache_dir / "takes", megabytes=settings.cache_mb)
         self.catalogue = Catalogue(self._takes, settings.cache_mb * 2**20)
         self._conditionals = Store("conditionals", settings.cache_dir / "conditionals")
-        self._loader = Loader(settings, self._conditionals, engine, self._note_identity)
+        self.finisher = Finisher.of(settings)
+        self._loader = Loader(settings, self._conditionals, engine, self._note_identity, self.finisher)
         self.uploads = Uploads(settings, self._loader.gallery)
-        self._studio = Studio(self._loader, self._takes, settings.queue_size)
+        self._studio = Studio(self._loader, self._takes, settings.queue_size, finisher=self.finisher)
         self.encodings = Encodings(settings)
         self._seats = threading.Semaphore(settings.queue_size + settings.threads * 3 // 4)
-        self._fallback = Fallback(settings) if settings.fallback == "espeak" else None
+        self._fallback = Fallback(settings, self.finisher) if settings.fallback == "espeak" else None
         self._health = Health(self._loader, self._studio.scheduler, overdue_s=2 * settings.deadline_s)
         self._began = self.last_live = time.monotonic()
         """When a live sentence was last asked for."""
@@ -198,12 +199,12 @@ class Announcer:
             voice_digest=voice.digest,
             params=request.params,
             seed=request.seed,
-            audio=str(AUDIO_VERSION),
+            audio=self.finisher.version,
         )
 
     def _note_identity(self, engine: Engine) -> None:
         """Let who imports takes know whose are played here."""
-        Identity(engine.fingerprint, self._loader.voices, str(AUDIO_VERSION)).write(self.settings.cache_dir)
+        Identity(engine.fingerprint, self._loader.voices, self.finisher.version).write(self.settings.cache_dir)
 
     def _orders(self, request: SpeechRequest, spelling: Spelling, *, stream: bool = False) -> list[Order]:
         text, alone = tidy(request.text), len(spelling.sentences) == 1

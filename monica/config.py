@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from environs import Env, EnvError, validate
+from environs import Env, EnvError, ValidationError, validate
 from platformdirs import user_cache_path
 
 from monica.errors import ConfigError
@@ -28,7 +29,7 @@ def _setting(
     name: str,
     default: Any,
     kind: str,
-    check: validate.OneOf | validate.Range | None = None,
+    check: Callable[[Any], object] | None = None,
     *,
     may_be_empty: bool = False,
     secret: bool = False,
@@ -36,6 +37,20 @@ def _setting(
     """Declare a field that the variable `name` sets; `kind` is the environs reader of its type."""
     metadata = {"name": name, "kind": kind, "check": check, "may_be_empty": may_be_empty}
     return field(default=default, metadata=metadata, repr=not secret)
+
+
+def _level(unit: str, lowest: float, highest: float) -> Callable[[str], None]:
+    """Make the check of a level in decibels that may be `off`."""
+
+    def check(value: str) -> None:
+        try:
+            fits = value == "off" or lowest <= float(value) <= highest
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValidationError(f"Must be {lowest:g} to {highest:g} ({unit}), or off.")
+
+    return check
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +75,9 @@ class Settings:
     cache_mb: int = _setting("MONICA_CACHE_MB", 2048, "int", validate.Range(1, 1_000_000))
     voices_dir: Path | None = _setting("MONICA_VOICES_DIR", None, "path")
     voice_uploads: str = _setting("MONICA_VOICE_UPLOADS", "off", "str", validate.OneOf(["off", "on"]))
+    loudness: str = _setting("MONICA_LOUDNESS", "-16", "str", _level("LUFS", -40, -6))
+    peak: str = _setting("MONICA_PEAK", "-1", "str", _level("dBTP", -20, 0))
+    trim: str = _setting("MONICA_TRIM", "on", "str", validate.OneOf(["on", "off"]))
     queue_size: int = _setting("MONICA_QUEUE_SIZE", 64, "int", validate.Range(1, 10_000))
     deadline_s: float = _setting("MONICA_DEADLINE_S", 30.0, "float", validate.Range(0.1, 3600))
     fallback: str = _setting("MONICA_FALLBACK", "off", "str", validate.OneOf(["off", "espeak"]))

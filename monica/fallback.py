@@ -8,12 +8,14 @@ from monica.audio import encode_wav, join_wavs
 from monica.config import Settings
 from monica.engine import SynthesisParams, speak
 from monica.engine.espeak import EspeakEngine
+from monica.finish import OFF, Finisher
 
 
 class Fallback:
     """Speaks at once, in whatever thread asks. Raises ConfigError where the embedded engine has no such language."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, finisher: Finisher = OFF) -> None:
+        self._finisher = finisher
         self._engine = EspeakEngine(settings)
         self._engine.load()
         self._lock = threading.Lock()
@@ -23,5 +25,6 @@ class Fallback:
         """Return the sentences as a WAV. Raises SynthesisFailed."""
         with self._lock:
             spoken = [speak(self._engine, each, voice="", params=SynthesisParams(), seed=0) for each in sentences]
-        wavs = [encode_wav(samples, self._engine.sample_rate) for samples in spoken]
+        rate = self._engine.sample_rate
+        wavs = [encode_wav(self._finisher.finish(samples, rate), rate) for samples in spoken]
         return wavs[0] if len(wavs) == 1 else join_wavs(wavs, pause_s)

@@ -14,6 +14,7 @@ from monica.config import Settings
 from monica.engine import Engine, SynthesisParams, speak
 from monica.engine.selection import choose_engine
 from monica.errors import ConfigError, ModelUnavailable, MonicaError, NotReady
+from monica.finish import OFF, Finisher
 from monica.gallery import Gallery
 from monica.voices import DEFAULT_VOICE
 
@@ -35,6 +36,7 @@ class Loader:
     """The way from settings to an engine that is ready to speak.
 
     engine: one to use instead of what the settings choose (tests). on_ready: called with it whenever it is ready.
+    finisher: what will finish the takes; it is warmed up too.
     """
 
     def __init__(
@@ -43,11 +45,13 @@ class Loader:
         conditionals: Store,
         engine: Engine | None = None,
         on_ready: Callable[[Engine], None] = lambda _: None,
+        finisher: Finisher = OFF,
     ) -> None:
         self._settings = settings
         self.gallery = Gallery(settings, conditionals)
         self._given = engine
         self._on_ready = on_ready
+        self._finisher = finisher
         self._engine: Engine | None = None
         self._stop = threading.Event()
         self.loaded = False
@@ -109,6 +113,7 @@ class Loader:
 
     def load_once(self) -> None:
         began = time.monotonic()
+        self._finisher.warm_up()  # first: the embedded voice may have to stand in any time
         # Chosen once: what is found here does not change while the process lives.
         self._engine = self._engine or self._given or choose_engine(self._settings)
         engine = self._engine

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monica import metrics
-from monica.audio import encode_wav, to_pcm, wav_duration
+from monica.audio import Samples, encode_wav, to_pcm, wav_duration
 from monica.cache import Store
 from monica.engine import MAX_SEED, SynthesisParams
 from monica.errors import MonicaError
+from monica.finish import OFF, Finisher, Stream
 from monica.label import Label, Recipe
 from monica.loader import Loader
 from monica.scheduler import Scheduler
@@ -49,10 +50,18 @@ class Studio:
     """The takes under way, and the store of those that ended well."""
 
     def __init__(
-        self, loader: Loader, store: Store, queue_size: int, clock: Callable[[], float] = time.monotonic
+        self,
+        loader: Loader,
+        store: Store,
+        queue_size: int,
+        clock: Callable[[], float] = time.monotonic,
+        finisher: Finisher = OFF,
     ) -> None:
         self._loader = loader
         self._store = store
+        self._finisher = finisher
+        self._streams: WeakKeyDictionary[Take, tuple[int, Stream]] = WeakKeyDictionary()
+        """Takes that are heard while they are made: which attempt, and how it is finished."""
         self._under_way: dict[str, Take] = {}
         self._recipes: WeakKeyDictionary[Take, Recipe] = WeakKeyDictionary()
         # Re-entrant: submitting a take may end abandoned ones, and each is forgotten here where it ends.
@@ -118,20 +127,27 @@ class Studio:
                 del self._under_way[take.key]
 
     def _play(self, take: Take, samples: NDArray[np.float32]) -> None:
-        """Let a piece of a take be heard; the engine thread's work."""
-        take.play(to_pcm(samples).astype("<i2").tobytes())
+        """Let a piece of a take be heard, finished as it comes; the engine thread's work."""
+        attempt, stream = self._streams.get(take, (0, None))
+        if stream is None or attempt != take.attempts:  # nothing of an earlier attempt was heard
+            stream = self._finisher.stream(self._loader.ready_engine().sample_rate)
+            self._streams[take] = take.attempts, stream
+        _let_hear(take, stream.push(samples, False))
 
     def _deliver(self, take: Take, samples: NDArray[np.float32], took: float, flawless: bool) -> bytes:
         """Make the WAV of a take, and keep it where it is flawless; the engine thread's work."""
         rate = self._loader.ready_engine().sample_rate
         seconds = len(samples) / rate
         metrics.real_time_factor.observe(took / seconds)
-        with metrics.stage_duration.labels("encode").time():
+        with metrics.stage_duration.labels("finish").time():
             if take.pieces:  # what has been heard is what is kept
-                self._play(take, samples[sum(map(len, take.pieces)) // 2 :])
-                wav = encode_wav(np.frombuffer(b"".join(take.pieces), "<i2"), rate)
+                _, stream = self._streams[take]
+                _let_hear(take, stream.push(samples[stream.taken :], True))
+                finished: Samples = np.frombuffer(b"".join(take.pieces), np.int16)
             else:
-                wav = encode_wav(samples, rate)
+                finished = self._finisher.finish(samples, rate)
+        with metrics.stage_duration.labels("encode").time():
+            wav = encode_wav(finished, rate)
         if take.keep and flawless:
             self.keep(take.key, wav, self._recipes.get(take), take.seed)
         logger.info(
@@ -139,3 +155,8 @@ class Studio:
             take.key, len(take.text), seconds, took, take.seed,
         )  # fmt: skip
         return wav
+
+
+def _let_hear(take: Take, samples: NDArray[np.float32]) -> None:
+    if len(samples):
+        take.play(to_pcm(samples).astype("<i2").tobytes())

@@ -29,8 +29,10 @@ LAYERS = (
     ("monica.formats", "monica.stretch"),
     ("monica.catalogue",),
     ("monica.card", "monica.identity", "monica.speech", "monica.spelling"),
+    ("monica.finish",),
+    ("monica.silence",),
     ("monica.takes", "monica.cache", "monica.text", "monica.voices", "monica.audio", "monica.faults", "monica.pace"),
-    ("monica.label", "monica.disk", "monica.errand"),
+    ("monica.label", "monica.disk", "monica.errand", "monica.level"),
     ("monica.engine",),
     ("monica.config", "monica.errors", "monica.metrics", "monica.logs"),
 )
@@ -53,6 +55,7 @@ HOMES = {
     "av": ("monica.formats", "monica.stretch"),
     "espeakng_loader": ("monica.engine.espeak",),
     "environs": ("monica.config",),
+    "pyloudnorm": ("monica.level",),
     "num2words": ("monica.text.numbers",),
     "cachetools": ("monica.cache",),
 }
