@@ -7,6 +7,7 @@ import sys
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
+import monica.api  # noqa: F401 - before the port is open: who comes while she starts would wait for it
 from monica import __version__, logs
 from monica.config import Settings
 from monica.errors import ConfigError

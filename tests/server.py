@@ -56,7 +56,7 @@ class Server:
             try:
                 if requests.get(f"{self.url}/health", timeout=5).status_code == 200:
                     return self
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 pass
             time.sleep(0.02)
         raise AssertionError(f"not ready within {timeout} s:\n{self.log()}")
