@@ -21,17 +21,18 @@ WORKDIR /app
 COPY pyproject.toml uv.lock ./
 
 # The packages first, for they change less often than Monica does; of wheels alone, for there is no compiler here.
+# Monica herself without the cache: as long as pyproject.toml stays as it is, uv would take her last wheel out of it.
 FROM uv AS build-slim
 RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-build --no-install-project
 COPY README.md LICENSE ./
 COPY monica monica
-RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-editable
+RUN uv sync --locked --no-editable --no-cache
 
 FROM uv AS build
 RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-build --no-install-project --extra chatterbox
 COPY README.md LICENSE ./
 COPY monica monica
-RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-editable --extra chatterbox
+RUN uv sync --locked --no-editable --no-cache --extra chatterbox
 
 FROM build AS checkpoint
 # A revision of the checkpoint to put into the image. Empty: it is downloaded into /data/hub at the first start.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from image.container import HARDENED, Container, inspect, podman
-from tests.server import free_port
+from tests.server import ROOT, free_port
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -56,6 +56,18 @@ def test_contents(files: Path) -> None:
     for configuration in ("etc/pip.conf", "etc/uv/uv.toml", "usr/local/share/ca-certificates/host.crt"):
         path = files / configuration
         assert not path.exists() or path.stat().st_size == 0, "the mount's place may be left, not what was mounted"
+
+
+def test_code_is_this(files: Path) -> None:
+    """No older Monica out of a cache of the build."""
+    (package,) = files.glob("app/.venv/lib/python3*/site-packages/monica")
+    stale = [
+        path
+        for path in (ROOT / "monica").rglob("*")
+        if path.suffix in (".py", ".toml")
+        and path.read_bytes() != (package / path.relative_to(ROOT / "monica")).read_bytes()
+    ]
+    assert stale == []
 
 
 def test_only_data_can_be_written(image: str) -> None:
