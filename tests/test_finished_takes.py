@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -14,13 +15,16 @@ import soundfile
 from prometheus_client import REGISTRY
 
 from monica.announcer import Announcer, SpeechRequest
+from monica.audio import to_pcm
 from monica.config import Settings
+from monica.engine import SynthesisParams
 from monica.errors import ConfigError, ModelUnavailable
 from monica.level import loudness, ratio, true_peaks
-from monica.silence import AFTER_S
+from monica.silence import AFTER_S, BEFORE_S
+from monica.takes import Take, Waiter
 from tests.conftest import started
 from tests.engines import ToyEngine
-from tests.sounds import Sound
+from tests.sounds import Sound, noise, silence
 
 OFF = {"loudness": "off", "peak": "off", "trim": "off"}
 PAGE = " ".join(f"La phrase numéro {n} de la page est assez longue pour être dite toute seule." for n in range(5))
@@ -110,6 +114,32 @@ def test_the_voice_that_stands_in_is_as_loud(start: Start) -> None:
         assert said.engine == "espeak"
         samples, rate = hear(said.wav)
         assert loudness(samples, rate) == pytest.approx(-16, abs=0.3)
+
+
+def test_a_take_that_is_heard_while_it_is_made_is_finished_too(start: Start) -> None:
+    """Its first attempt failed before anything of it was heard; its second one is kept as it was heard."""
+    announcer = start(ToyEngine())
+    studio = announcer._studio
+    rate = ToyEngine.sample_rate
+    samples = np.concatenate([silence(0.5, rate), noise(2, rate, 0.05), silence(0.5, rate)])
+    take = Take("key", "Tapis !", "", SynthesisParams(), 0, (Waiter(time.monotonic() + 60),), True)
+    studio._play(take, noise(0.2, rate, 0.5))
+    assert take.pieces == ()
+    take.attempts += 1
+    for piece in np.array_split(samples[:-1000], 7):
+        studio._play(take, piece)
+    heard = b"".join(take.pieces)
+    assert len(heard) > rate
+    wav = studio._deliver(take, samples, 1.0, True)
+    finished, _ = hear(wav)
+    assert b"".join(take.pieces).startswith(heard)
+    assert wav.endswith(b"".join(take.pieces))
+    np.testing.assert_array_equal(
+        finished, to_pcm(announcer.finisher.stream(rate).push(samples, True)) / np.float32(32768)
+    )
+    assert loudness(finished, rate) == pytest.approx(-16, abs=1)
+    assert len(finished) / rate == pytest.approx(2 + BEFORE_S + AFTER_S, abs=0.02)
+    assert announcer.kept("key") == wav
 
 
 def test_it_is_imported_before_the_model_is_loaded(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
