@@ -241,7 +241,9 @@ def test_a_voice_is_removed(client: FlaskClient, toy: CloningToy, folder: Path) 
     assert say(client, "anna").status_code == 404
     assert [path.name for path in folder.iterdir()] == ["zoe.wav"]
     toy.at_hand.clear()
-    assert say(client, "zoe").status_code == 200  # hers are the same conditionals
+    made = len(toy.made)
+    assert say(client, "zoe").status_code == 200
+    assert len(toy.made) == made  # hers are the same conditionals
     assert upload(client, "anna", recording(1.4)).status_code == 201
     assert say(client, "anna").headers["ETag"] != before
     assert client.delete(f"{PATH}/anna", headers=ALLOWED).status_code == 204
