@@ -28,7 +28,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> di
         "MONICA_CACHE_DIR": str(folder / "cache"),
         "MONICA_DEADLINE_S": "240",
         "REFERENCE_AUDIO": str(recording),
-        "REFERENCE_DURATION_S": "8",
+        "REFERENCE_DURATION_S": "2",  # each frame of the prompt is computed with every take
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
     }
@@ -48,7 +48,7 @@ def test_from_the_recording_to_a_marked_wav_and_a_restart(tmp_path: Path, enviro
         story = [
             "listens on",
             "engine: chatterbox (MONICA_ENGINE=chatterbox)",
-            "reference audio: reference.wav, cropped from 12.4 s to 8.0 s",
+            "reference audio: reference.wav, cropped from 12.4 s to 2.0 s",
             "device: cpu, ",
             "checkpoint: t3_mtl23ls_v3, digest ",
             "model: chatterbox-multilingual t3 v3",
