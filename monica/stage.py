@@ -192,9 +192,7 @@ class Stage:
         elif isinstance(error, SynthesisFailed) and self._again(take, str(error), began):
             return
         else:
-            logger.log(
-                logging.ERROR if error.status >= 500 else logging.INFO, "take %.12s failed: %s", take.key, error
-            )
+            logger.log(logging.ERROR if error.status >= 500 else logging.INFO, "take %.12s failed: %s", take.key, error)
         self._report(take, Outcome.FAILED if error.status >= 500 else Outcome.INVALID, error)
 
     def _again(self, take: Take, why: str, began: float) -> bool:

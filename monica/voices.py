@@ -40,7 +40,11 @@ def is_name(text: str) -> bool:
 def read_reference(path: Path, max_seconds: float) -> Reference:
     """Read the recording of REFERENCE_AUDIO. Raises ConfigError, saying what to do, where it is missing or bad."""
     advice = "Set REFERENCE_AUDIO to a recording of the voice, or to nothing for the model's built-in voice."
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:  # its folder may not be entered
+        raise ConfigError(f"REFERENCE_AUDIO={str(path)!r}: it cannot be read, {error.strerror}. {advice}") from error
+    if not there:
         raise ConfigError(f"REFERENCE_AUDIO={str(path)!r}: there is no such file. {advice}")
     try:
         return read_recording(path, max_seconds, "reference audio")

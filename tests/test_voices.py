@@ -85,6 +85,12 @@ def _folder(path: Path) -> None:
     path.mkdir()
 
 
+def test_a_recording_that_cannot_be_looked_at() -> None:
+    """As one in a folder that may not be entered."""
+    with pytest.raises(ConfigError, match=r"REFERENCE_AUDIO=.*: it cannot be read, File name too long"):
+        read_reference(Path("x" * 300), 10)
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

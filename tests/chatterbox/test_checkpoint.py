@@ -56,6 +56,13 @@ def test_a_folder_is_taken_as_it_is(tmp_path: Path, no_network: None) -> None:
     assert files == Checkpoint(*(tmp_path / name for name in NAMES))
 
 
+def test_a_folder_that_cannot_be_looked_into_is_told() -> None:
+    """As one that its user may not enter; who runs the tests may enter all, but there is no name this long."""
+    settings = dataclasses.replace(Settings(), model_dir=Path("x" * 300))
+    with pytest.raises(ConfigError, match=r"MONICA_MODEL_DIR=.* cannot be read: File name too long"):
+        locate(settings)
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     settings = dataclasses.replace(Settings(), model_dir=tmp_path / "nowhere")
     with pytest.raises(ConfigError, match=r"MONICA_MODEL_DIR=.*nowhere.* is not a folder"):

@@ -94,10 +94,14 @@ def download(settings: Settings, *, cache_dir: Path | None = None, endpoint: str
 
 
 def _in_folder(folder: Path, t3: str) -> Checkpoint:
-    if not folder.is_dir():
-        raise ConfigError(f"MONICA_MODEL_DIR={str(folder)!r} is not a folder: give one with a checkpoint's files.")
     names = file_names(t3)
-    missing = [name for name in names if not (folder / name).is_file()]
+    try:
+        there = folder.is_dir()
+        missing = [name for name in names if not (folder / name).is_file()]
+    except OSError as error:  # it may not be entered
+        raise ConfigError(f"MONICA_MODEL_DIR={str(folder)!r} cannot be read: {error.strerror}.") from error
+    if not there:
+        raise ConfigError(f"MONICA_MODEL_DIR={str(folder)!r} is not a folder: give one with a checkpoint's files.")
     if missing:
         raise ConfigError(
             f"MONICA_MODEL_DIR={str(folder)!r} lacks {', '.join(missing)}: "
