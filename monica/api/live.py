@@ -70,7 +70,9 @@ def _sent(broadcast: Broadcast, format: Format, speed: float, rate: int | None, 
             logger.error("a stream is broken off after %.2f s of audio: %s", seconds, error)
         # gunicorn closes the connection without the last chunk, and has nothing to say of it.
         raise BrokenPipeError(errno.EPIPE, "The stream was broken off.") from error
-    yield wrap(encoder.feed(stretcher.finish()) + encoder.finish())
+    rest = encoder.feed(stretcher.finish()) + encoder.finish()
+    if rest:
+        yield wrap(rest)
     if events:
         yield _done(seconds)
     logger.info("streamed %.2f s of audio in %.2f s", seconds, time.monotonic() - began)
