@@ -16,8 +16,9 @@ run: $(UV)
 install: $(UV)
 	$(UV) sync --locked $(EXTRAS)
 
+# Chatterbox's tests in one process, the others in another: as many as CI has cores.
 test: $(UV)
-	$(UV) run $(DEV) pytest
+	$(UV) run $(DEV) pytest -n 2 --dist loadgroup
 
 lint: $(UV)
 	$(UV) run $(DEV) ruff check
