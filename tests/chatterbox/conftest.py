@@ -52,7 +52,6 @@ TEXT = "Rusmir vient d'éliminer Pablo avec une paire d'as !"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("chatterbox"))  # one process has all the models
             for warning in UPSTREAM_WARNINGS:
                 item.add_marker(pytest.mark.filterwarnings(warning))
 

@@ -255,8 +255,8 @@ def test_many_takes_leave_nothing_behind(stage: Stage) -> None:
         return hooks, len(modules), cache, len(stage.t3._under_way), len(stage.t3._replays), len(vars(stage.t3))
 
     short = dataclasses.replace(PARAMS[0], max_tokens=3)
-    before = state()
     first = stage.alone(0)
+    before = state()
     for number in range(40):
         generator = torch.Generator().manual_seed(number)
         take = stage.t3.admit(torch.tensor([255, 20, 30, 0]), stage._voice, short, generator)

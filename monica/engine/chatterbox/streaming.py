@@ -26,8 +26,8 @@ from monica.engine.chatterbox.watermark import Watermark
 from monica.errors import SynthesisFailed
 from monica.metrics import stage_duration
 
-FIRST_HOP, LONGEST_HOP = 36, 100
-"""Tokens, 25 a second. The first makes 0.58 s of sound, enough to tell its loudness; then 36, 72, 100 and so on."""
+FIRST_HOP, LONGEST_HOP = 32, 100
+"""Tokens, 25 a second. The first makes 0.5 s of sound, enough to tell its loudness; then 32, 64, 100 and so on."""
 LOOK_AHEAD = 3
 """Tokens that the encoder hears beyond the one it encodes."""
 FRAME = 480

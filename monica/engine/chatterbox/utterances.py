@@ -20,6 +20,8 @@ from monica.errors import SynthesisFailed
 from monica.metrics import stage_duration
 
 OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
+HURRY = 4
+"""Stages more in a step, while someone waits for the first sound of a stream."""
 STREAMS = 4
 """At once: the estimator remembers 0.7 GB of each, in float32. Those beyond are sounded whole."""
 
@@ -44,6 +46,11 @@ class Progress:
     said: float = 0.0
     sounding: Generator[None, None, NDArray[np.float32]] | None = None
     paused: bool = False
+
+    @property
+    def urgent(self) -> bool:
+        """Whether nothing of a stream has been heard yet."""
+        return self.stream is not None and not self.utterance.pieces
 
 
 class Utterances:
@@ -72,9 +79,11 @@ class Utterances:
         """Have T3 say a token of each, and S3Gen go through as many stages as there are takes that have been said.
 
         So T3 is not kept waiting for long, nor left with few takes to say at once; the first take gets all of them.
+        The first hop of a stream, which is short, goes before the others, and faster.
         """
         self._say()
-        for _ in self._said():
+        said = self._said()
+        for _ in range(len(said) + HURRY * any(each.urgent for each in said)):
             self._sound()
 
     def pause(self, utterance: Utterance) -> None:
@@ -160,7 +169,7 @@ class Utterances:
         return [each for each in self._progress.values() if each.sounding is not None and not each.paused]
 
     def _sound(self) -> None:
-        progress = min(self._said(), key=lambda each: each.said, default=None)
+        progress = min(self._said(), key=lambda each: (not each.urgent, each.said), default=None)
         if progress is None or progress.sounding is None:
             return
         try:
