@@ -36,8 +36,10 @@ KILLED_AT = 0.5
 ASKERS = 8
 PAUSES_S = {"in a row": 0.1, "now and then": 0.6}
 """Between two live sentences: a job keeps still after one for less than the longer, and for more than the shorter."""
-LIVE = 20
-"""Live sentences of a kind in a round."""
+LIVE, COMPARED = 20, 200
+"""Live sentences of a kind in a round, and phrases of which the time is taken."""
+SLOW_LIVE, SLOW_COMPARED = 6, 16
+"""The same of a Chatterbox on a CPU: a take of a second takes three."""
 TAKE = re.compile(r"take ([0-9a-f]{12}): ")
 
 MOST = 20_000
@@ -195,7 +197,9 @@ def main() -> None:
     small.add_options(parser)
     options = parser.parse_args()
     count = options.phrases or (60 if options.quick else 200 if options.chatterbox else 10_000)
-    sentences = 3 if options.quick else LIVE
+    sentences, compared = (SLOW_LIVE, SLOW_COMPARED) if options.chatterbox else (LIVE, COMPARED)
+    if options.quick:
+        sentences = 3
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         settings = small.settings(folder, options) if options.chatterbox else dict(ESPEAK)
@@ -208,7 +212,7 @@ def main() -> None:
         compare(
             settings | {"MONICA_CACHE_DIR": str(folder / "alone")},
             1 if options.quick else options.rounds,
-            min(count, 200),
+            min(count, compared),
         )
     for fault in faults:
         say(f"- {fault}")

@@ -155,7 +155,7 @@ def test_slim_has_no_chatterbox(target: str, image: str) -> None:
 
 def test_no_gpu(full: str) -> None:
     line = refusal(full, {"MONICA_ENGINE": "chatterbox", "MONICA_DEVICE": "cuda", "REFERENCE_AUDIO": ""})
-    assert "CUDA cannot be used: no NVIDIA device or driver is found" in line
+    assert "CUDA cannot be used: Found no NVIDIA driver on your system." in line
 
 
 def test_missing_reference(full: str) -> None:

@@ -27,6 +27,7 @@ from monica.errors import (
     UnknownVoice,
 )
 from monica.fallback import Fallback
+from monica.faults import Fault
 from monica.finish import Finisher
 from monica.health import Health
 from monica.identity import Identity
@@ -138,11 +139,12 @@ class Announcer:
             orders = self._orders(request, spelling)
             takes, cache, waiter = self._admit(request, orders, deadline)
             try:
-                wavs = [take.wait(deadline, patience) for take in takes]
+                for take in takes:
+                    take.wait(deadline, patience)
             finally:
                 self._leave(takes, waiter)
-            wav = self._join(request, recipe, wavs)
-            said = Announcement(wav, recipe.key, cache, recipe.engine, wav_duration(wav))
+            wav, fault = self._join(request, recipe, takes)
+            said = Announcement(wav, recipe.key, cache, recipe.engine, wav_duration(wav), fault)
         metrics.requests_served.labels(request.lane, said.cache).inc()
         return said
 
@@ -156,7 +158,7 @@ class Announcer:
             def left(heard: bool) -> None:
                 self._leave(takes, waiter)
                 if heard:
-                    self._join(request, recipe, [take.sound.result() for take in takes])
+                    self._join(request, recipe, takes)
 
             pieces = Pieces(takes, deadline, patience, bytes(2 * round(PAUSE_S * rate)), left)
             broadcast = Broadcast(pieces, rate, recipe.key, cache, recipe.engine)
@@ -208,20 +210,8 @@ class Announcer:
 
     def _orders(self, request: SpeechRequest, spelling: Spelling, *, stream: bool = False) -> list[Order]:
         text, alone = tidy(request.text), len(spelling.sentences) == 1
-        return [self._order(request, said, text if alone else said, stream) for said in spelling.sentences]
-
-    def _order(self, request: SpeechRequest, said: str, text: str, stream: bool) -> Order:
-        recipe = self._recipe(request, said, text)
-        return Order(
-            key=recipe.key,
-            text=said,
-            voice=recipe.voice_digest,
-            params=request.params,
-            seed=request.seed,
-            fresh=request.fresh,
-            recipe=recipe,
-            stream=stream,
-        )
+        recipes = [self._recipe(request, said, text if alone else said) for said in spelling.sentences]
+        return [Order.of(recipe, fresh=request.fresh, stream=stream) for recipe in recipes]
 
     def _admit(self, request: SpeechRequest, orders: list[Order], deadline: float) -> tuple[list[Take], str, Waiter]:
         """Make, or join, the takes of a text, all under way at once; returns them, and whence. They must be left."""
@@ -242,14 +232,15 @@ class Announcer:
             take.leave(waiter)
         self._seats.release()
 
-    def _join(self, request: SpeechRequest, recipe: Recipe, wavs: list[bytes]) -> bytes:
-        """Put the sentences of a text together, and keep them together."""
+    def _join(self, request: SpeechRequest, recipe: Recipe, takes: list[Take]) -> tuple[bytes, Fault | None]:
+        """Put the sentences of a text, all of them made, together, and keep them together where none has a fault."""
+        wavs, fault = [take.sound.result() for take in takes], next((take.fault for take in takes if take.fault), None)
         if len(wavs) == 1:
-            return wavs[0]
+            return wavs[0], fault
         wav = join_wavs(wavs, PAUSE_S)
-        if request.keep:
+        if request.keep and fault is None:
             self._studio.keep(recipe.key, wav, replace(recipe, text=tidy(request.text)))
-        return wav
+        return wav, fault
 
     def voices(self) -> list[str]:
         """Return the names of the voices there are. Raises NotReady until they are known."""

@@ -151,6 +151,9 @@ class Rehearsal:
         except MonicaError as error:
             self._fail(request, error)
             return
+        if said.fault is not None:
+            self._fail(request, MonicaError(f"The sound of this phrase {said.fault}.", code="take_suspect"))
+            return
         kept = self._announcer.kept(said.key) if said.key else None
         if said.key is None or kept is None:
             self._fail(request, MonicaError("It was made, and the cache does not keep it.", code="not_kept"))

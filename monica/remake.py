@@ -34,8 +34,10 @@ def remake(announcer: Announcer, card: Card, patience: Patience) -> Card:
         raise NoRemake(
             f"{card.key:.12} would be made under another key: its engine, voice, finish or lexicon is not what it was."
         )
-    announcer.announce(request, patience)
+    said = announcer.announce(request, patience)
+    if said.fault is not None:
+        raise SynthesisFailed(f"The sound of the new take {said.fault}: the old one is kept.")
     (made,) = announcer.catalogue.pick([card.key])
     if made.entry.made == card.entry.made:
-        raise SynthesisFailed("The new take is doubtful, or the cache could not be written: the old one is kept.")
+        raise SynthesisFailed("The cache could not be written: the old one is kept.")
     return made

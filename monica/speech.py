@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from monica.engine import SynthesisParams
+from monica.faults import Fault
 from monica.takes import Lane
 from monica.voices import DEFAULT_VOICE
 
@@ -33,7 +34,7 @@ class SpeechRequest:
 class Announcement:
     """A spoken sentence. key: what it was kept under; None where the embedded voice stood in, and nothing is kept.
 
-    cache: `hit`, `miss` or `joined`. duration_s: of the sound.
+    cache: `hit`, `miss` or `joined`. duration_s: of the sound. fault: what is wrong with it; then it is not kept.
     """
 
     wav: bytes
@@ -41,3 +42,4 @@ class Announcement:
     cache: str
     engine: str
     duration_s: float
+    fault: Fault | None = None

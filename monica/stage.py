@@ -34,8 +34,8 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
-Deliver = Callable[[Take, NDArray[np.float32], float, bool], bytes]
-"""Makes the WAV of a take: its samples, the seconds it took, whether it may be kept."""
+Deliver = Callable[[Take, NDArray[np.float32], float], bytes]
+"""Makes the WAV of a take: its samples, the seconds it took."""
 Play = Callable[[Take, NDArray[np.float32]], None]
 """Lets a piece of a take be heard, while the rest is made."""
 Report = Callable[[Take, Outcome, "bytes | MonicaError | None"], None]
@@ -175,8 +175,9 @@ class Stage:
             return
         if fault is not None:
             logger.warning("take %.12s %s: it is served, and not kept", take.key, fault)
+        take.fault = fault
         try:
-            wav = self._deliver(take, utterance.samples, self._clock() - began, fault is None)
+            wav = self._deliver(take, utterance.samples, self._clock() - began)
         except Exception as error:
             self._fail(take, error, began)
         else:

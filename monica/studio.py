@@ -45,6 +45,11 @@ class Order:
     recipe: Recipe | None = None
     stream: bool = False
 
+    @classmethod
+    def of(cls, recipe: Recipe, *, fresh: bool, stream: bool) -> Order:
+        """Return the order for what a recipe says."""
+        return cls(recipe.key, recipe.said, recipe.voice_digest, recipe.params, recipe.seed, fresh, recipe, stream)
+
 
 class Studio:
     """The takes under way, and the store of those that ended well."""
@@ -134,8 +139,8 @@ class Studio:
             self._streams[take] = take.attempts, stream
         _let_hear(take, stream.push(samples, False))
 
-    def _deliver(self, take: Take, samples: NDArray[np.float32], took: float, flawless: bool) -> bytes:
-        """Make the WAV of a take, and keep it where it is flawless; the engine thread's work."""
+    def _deliver(self, take: Take, samples: NDArray[np.float32], took: float) -> bytes:
+        """Make the WAV of a take, and keep it where nothing is wrong with it; the engine thread's work."""
         rate = self._loader.ready_engine().sample_rate
         seconds = len(samples) / rate
         metrics.real_time_factor.observe(took / seconds)
@@ -148,7 +153,7 @@ class Studio:
                 finished = self._finisher.finish(samples, rate)
         with metrics.stage_duration.labels("encode").time():
             wav = encode_wav(finished, rate)
-        if take.keep and flawless:
+        if take.keep and take.fault is None:
             self.keep(take.key, wav, self._recipes.get(take), take.seed)
         logger.info(
             "take %.12s: %d characters, %.2f s of audio in %.2f s, seed %d",

@@ -15,6 +15,7 @@ from typing import Any
 from monica.audio import wav_pcm
 from monica.engine import SynthesisParams
 from monica.errors import DeadlineExceeded
+from monica.faults import Fault
 
 Patience = Callable[["Future[Any]", float], None]
 """How someone waits: returns once the future is done or so many seconds have passed; raises where he has gone."""
@@ -63,6 +64,8 @@ class Take:
     attempts: int = 1
     pieces: tuple[bytes, ...] = ()
     """What can be heard of it before it has ended: PCM, 16 bits."""
+    fault: Fault | None = None
+    """What is wrong with it, though it can be heard: it is not kept, nor is what it is part of."""
     _last: Waiter | None = None
     _news: Future[None] = field(default_factory=Future)
     _lock: Lock = field(default_factory=Lock)

@@ -6,8 +6,9 @@ import logging
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +16,10 @@ from monica.config import Settings
 from monica.errors import ConfigError, Forbidden, InvalidRequest, MonicaError, Overloaded, UnknownVoice
 from monica.gallery import Gallery, InEngine
 from monica.voices import DEFAULT_VOICE, NAMES, is_name, read_recording, suffix_of
+
+INCOMING = ".incoming-"
+LEFT_S = 3600
+"""Nothing is uploaded for as long as that."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +42,8 @@ class Uploads:
         self._gallery = gallery
         self._seconds = settings.reference_duration_s
         self._folder = _writable(settings) if settings.voice_uploads == "on" else None
+        if self._folder is not None:
+            _clear(self._folder)
         self._changing = threading.Lock()
 
     def folder(self) -> Path:
@@ -99,7 +106,7 @@ def _incoming(folder: Path, recording: IO[bytes]) -> Iterator[Path]:
     """Write a recording into the folder, under a name that is no voice's; it goes, if it still has it in the end."""
     path = None
     try:
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".incoming-", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=INCOMING, delete=False) as file:
             path = Path(file.name)
             shutil.copyfileobj(recording, file)
         yield path
@@ -108,6 +115,14 @@ def _incoming(folder: Path, recording: IO[bytes]) -> Iterator[Path]:
     finally:
         if path is not None:
             path.unlink(missing_ok=True)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what uploads that were killed have left. Another node may be in the middle of one: its is young."""
+    for path in folder.glob(f"{INCOMING}*"):
+        with suppress(OSError):  # it has gone by itself, or may not be removed
+            if time.time() - path.stat().st_mtime > LEFT_S:
+                path.unlink()
 
 
 def _writable(settings: Settings) -> Path:

@@ -9,7 +9,9 @@ import socket
 import struct
 import sys
 import threading
+import time
 import uuid
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import gunicorn.util
@@ -24,6 +26,8 @@ logger = logging.getLogger(__name__)
 FIRST_BYTE_S = 0.05
 STALL_S = 10
 UNREAD_S = 60
+LINGER_S, MOST_LINGER_S = 1, 10
+"""How long a client who has his answer may send nothing before his connection is closed, or anything at all."""
 LOST = 70  # EX_SOFTWARE; neither of the two that make gunicorn's master stop
 
 
@@ -43,7 +47,10 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
             # again. Not settimeout: that makes the socket non-blocking, and the answer leaves it in pieces.
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(STALL_S))
             conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(UNREAD_S))
-        return super().handle(conn)
+        goes_on = super().handle(conn)
+        if not goes_on:
+            _linger(conn.sock)
+        return goes_on
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         # In a thread: a signal handler must not wait, nor take a lock that its own thread may hold.
@@ -63,6 +70,21 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
             app.extensions["warmer"].close()
             app.extensions["announcer"].drain(self.cfg.graceful_timeout)
         super().handle_exit(sig, frame)
+
+
+def _linger(connection: socket.socket) -> None:
+    """Let a client come to the end of what he sends, and hear the answer: closed before, his connection is reset.
+
+    gunicorn does so in its main thread, where nobody else is accepted meanwhile; after this it has nothing to wait for.
+    """
+    until = time.monotonic() + MOST_LINGER_S
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(LINGER_S)
+        while connection.recv(2**16) and time.monotonic() < until:
+            pass
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _timeval(seconds: int) -> bytes:

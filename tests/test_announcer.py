@@ -207,6 +207,25 @@ def test_no_sound_is_a_failure_not_an_empty_wav(announcer: Announcer, toy: ToyEn
         announcer.announce(SpeechRequest("hello"))
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_page_with_a_doubtful_sentence_is_not_kept(announcer: Announcer, toy: ToyEngine, streamed: bool) -> None:
+    page = " ".join(f"Sentence number {n} of this page is long enough to be said alone." for n in range(5))
+
+    def hear() -> str:
+        if not streamed:
+            return announcer.announce(SpeechRequest(page)).cache
+        broadcast = announcer.broadcast(SpeechRequest(page))
+        assert sum(map(len, broadcast.pieces)) > 0
+        return broadcast.cache
+
+    toy.hasty.add(announcer.spell(page).sentences[1])
+    assert [hear(), hear()] == ["miss", "miss"]
+    sentences = len(announcer.spell(page).sentences)
+    assert len(toy.spoken) == sentences + 1 + 2  # each attempted twice, and the others are kept
+    toy.hasty.clear()
+    assert [hear(), hear()] == ["miss", "hit"]
+
+
 def test_every_joiner_hears_of_the_failure(background: Background, toy: ToyEngine) -> None:
     first = background.occupy()
     joined = [background.ask(SpeechRequest("occupied")) for _ in range(3)]

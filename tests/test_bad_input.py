@@ -59,6 +59,20 @@ def test_a_body_that_ends_early(server: Server) -> None:
     assert answer == b"" or answer.split()[1].startswith(b"4")
 
 
+@pytest.mark.parametrize("path", ["/blabla", "/v1/phrases/bundle", "/v1/audio/voices", "/nowhere"])
+def test_a_large_body_that_is_refused_unread_is_heard_of(server: Server, path: str) -> None:
+    """The answer is there before the body is; a client that sends all of it first must find it all the same."""
+    size = 5 * 2**20
+    with connect(server) as connection:
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: monica\r\nContent-Length: {size}\r\n\r\n".encode())
+        for _ in range(5):
+            connection.sendall(bytes(2**20))
+            time.sleep(0.05)
+        heard = listen(connection)
+    assert heard.status in (403, 404, 413, 422)
+    assert heard.code is not None
+
+
 def test_a_client_that_hangs_up_in_the_middle(server: Server) -> None:
     for sent in (
         HEAD,
@@ -114,6 +128,15 @@ def test_idle_connections_do_not_hold_the_server(server: Server) -> None:
     idle = [connect(server) for _ in range(100)]
     assert server.say("Malgré les muets.", timeout=4).status_code == 200
     for connection in idle:
+        connection.close()
+
+
+def test_clients_that_do_not_close_do_not_hold_the_server(server: Server) -> None:
+    leaving = [ask(server, "Et je reste là.", Connection="close") for _ in range(6)]
+    for connection in leaving:
+        assert listen(connection).status == 200
+    assert server.say("Malgré ceux qui restent.", timeout=4).status_code == 200
+    for connection in leaving:
         connection.close()
 
 

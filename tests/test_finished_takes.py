@@ -130,7 +130,7 @@ def test_a_take_that_is_heard_while_it_is_made_is_finished_too(start: Start) -> 
         studio._play(take, piece)
     heard = b"".join(take.pieces)
     assert len(heard) > rate
-    wav = studio._deliver(take, samples, 1.0, True)
+    wav = studio._deliver(take, samples, 1.0)
     finished, _ = hear(wav)
     assert b"".join(take.pieces).startswith(heard)
     assert wav.endswith(b"".join(take.pieces))

@@ -249,6 +249,10 @@ def test_what_comes_out_badly_again_leaves_the_old_one(
     toy.silent = True
     assert_error(client.post(f"/v1/phrases/{keys[0]}/remake"), 500, "synthesis_failed")
     toy.silent = False
+    toy.hasty.add(toy.spoken[0])
+    says = "The sound of the new take is too short for its text: the old one is kept."
+    assert_error(client.post(f"/v1/phrases/{keys[0]}/remake"), 500, "synthesis_failed", says)
+    toy.hasty.clear()
     monkeypatch.setattr(Store, "put", lambda *_: False)
     assert_error(client.post(f"/v1/phrases/{keys[0]}/remake"), 500, "synthesis_failed", "the old one is kept")
     assert client.get(f"/v1/phrases/{keys[0]}/audio").data == before

@@ -35,8 +35,8 @@ class Desk:
         self.kept: list[str] = []
         self.scheduler = Scheduler(lambda: self.engine, self._deliver, queue_size, self.clock)
 
-    def _deliver(self, take: Take, samples: NDArray[np.float32], _took: float, flawless: bool) -> bytes:
-        if take.keep and flawless:
+    def _deliver(self, take: Take, samples: NDArray[np.float32], _took: float) -> bytes:
+        if take.keep and take.fault is None:
             self.kept.append(take.text)
         return take.text.encode()
 

@@ -4,6 +4,7 @@ import pytest
 
 from monica.config import Settings
 from monica.engine import selection
+from monica.engine.accelerator import accelerator
 from monica.engine.espeak import EspeakEngine
 from monica.errors import ConfigError
 
@@ -38,4 +39,4 @@ def test_chatterbox_on_a_cpu_that_was_asked_for() -> None:
 
 
 def test_an_accelerator_is_looked_for_without_torch() -> None:
-    assert selection.accelerator() in (None, "cuda", "mps")
+    assert accelerator() in (None, "cuda", "mps")

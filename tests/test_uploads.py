@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -230,6 +231,15 @@ def test_a_full_disk(client: FlaskClient, folder: Path, monkeypatch: pytest.Monk
     assert (refused.status_code, error(refused)["code"]) == (503, "voices_unusable")
     assert error(refused)["message"] == "The recording cannot be kept: No space left on device."
     assert list(folder.iterdir()) == []
+
+
+def test_what_a_killed_upload_left_goes_at_the_next_start(serve: Open, toy: CloningToy, folder: Path) -> None:
+    left, others = folder / ".incoming-left", folder / ".incoming-of-another-node"
+    for path in (left, others):
+        path.write_bytes(b"RIFF")
+    os.utime(left, (0, 0))
+    serve(toy)
+    assert list(folder.iterdir()) == [others]
 
 
 def test_a_voice_is_removed(client: FlaskClient, toy: CloningToy, folder: Path) -> None:

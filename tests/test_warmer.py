@@ -289,6 +289,15 @@ def test_a_cache_that_keeps_nothing_ends_the_job(warmer: Warmer, announcer: Anno
     assert {failure.code for failure in job.failures} == {"not_kept"}
 
 
+def test_doubtful_takes_are_told_of_and_the_job_goes_on(warmer: Warmer, toy: ToyEngine) -> None:
+    toy.hasty.update(PAIRS[: UNKEPT + 5])
+    job = ended(warmer.submit(texts(*PAIRS)))
+    assert (job.state, count(job)) == (State.DONE, (0, len(PAIRS) - UNKEPT - 5, UNKEPT + 5, 0))
+    assert {(failure.code, failure.message) for failure in job.failures} == {
+        ("take_suspect", "The sound of this phrase is too short for its text.")
+    }
+
+
 @pytest.mark.parametrize("pinned", [0, 8])
 def test_a_cache_that_is_too_small_ends_the_job_before_it_loses_its_first_phrases(tmp_path: Path, pinned: int) -> None:
     toy = ToyEngine()

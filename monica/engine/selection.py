@@ -1,34 +1,18 @@
-"""Which engine speaks here. Finds accelerators without importing torch, which a laptop may not have."""
+"""Which engine speaks here."""
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import logging
-import platform
-import sys
 
 from monica.config import Settings
 from monica.engine import Engine
+from monica.engine.accelerator import accelerator
 from monica.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
 INSTALL_CHATTERBOX = "install it with: make install EXTRA=chatterbox"
-
-
-def accelerator() -> str | None:
-    """Return `cuda` or `mps` where there is one. Initialises CUDA: never call it before a fork."""
-    if sys.platform == "darwin":
-        return "mps" if platform.machine() == "arm64" else None
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return None
-    count = ctypes.c_int(0)
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return None
-    return "cuda" if count.value > 0 else None
 
 
 def chatterbox_installed() -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
+import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -156,6 +158,24 @@ def test_a_hub_that_is_away_may_come_back(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(ModelUnavailable, match=r"ve\.pt cannot be downloaded .* MONICA_MODEL_DIR") as raised:
         locate(Settings(), cache_dir=tmp_path)
     assert str(tmp_path) not in raised.value.message
+
+
+@pytest.mark.parametrize("what", ["folder", "disk"])
+def test_a_cache_that_cannot_be_written_is_no_network_that_is_away(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        number = errno.EROFS if what == "folder" else errno.ENOSPC
+        raise OSError(number, os.strerror(number), str(tmp_path))
+
+    # Root, who runs these tests in a container, may write anywhere.
+    monkeypatch.setattr("os.makedirs" if what == "folder" else "huggingface_hub.file_download.http_get", refuse)
+    says = "Read-only file system" if what == "folder" else "No space left on device"
+    with pytest.raises(
+        ModelUnavailable, match=rf"ve\.pt cannot be put into the hub's cache: {says}\..* HF_HOME"
+    ) as told:
+        locate(Settings(), cache_dir=tmp_path / "hub", endpoint=hub.url)
+    assert str(tmp_path) not in told.value.message
 
 
 def test_the_digest_is_of_every_byte(tmp_path: Path) -> None:

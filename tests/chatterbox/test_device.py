@@ -16,8 +16,9 @@ from monica.errors import ConfigError
 def gb10(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A DGX Spark, as far as PyTorch would tell."""
     properties = SimpleNamespace(name="NVIDIA GB10", total_memory=int(119.7 * 2**30), major=12, minor=1)
+    monkeypatch.setattr(device, "accelerator", lambda: "cuda")
     monkeypatch.setattr(torch.version, "cuda", "13.0")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "init", lambda: None)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (12, 1))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: properties.name)
@@ -28,8 +29,12 @@ def gb10(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    def refuse() -> None:
+        raise RuntimeError("No CUDA GPUs are available")
+
+    monkeypatch.setattr(device, "accelerator", lambda: None)
     monkeypatch.setattr(torch.version, "cuda", "13.0")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "init", refuse)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     return monkeypatch
 
@@ -47,7 +52,7 @@ def test_auto_takes_cuda(gb10: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("asked", ["cuda", "mps"])
 def test_a_device_that_is_not_there_is_told(bare: pytest.MonkeyPatch, asked: str) -> None:
-    with pytest.raises(ConfigError, match=r"CUDA|mps"):
+    with pytest.raises(ConfigError, match=r"CUDA cannot be used: No CUDA GPUs are available\.|mps"):
         choose_device(asked)
 
 

@@ -13,7 +13,7 @@ import requests
 from tests.nginx.conftest import Front
 from tests.nginx.node import Call, Node
 from tests.nginx.site import NAME, OUTSIDE
-from tests.server import free_port
+from tests.server import Server, free_port
 from tests.system import program
 from tests.wire import until
 
@@ -198,6 +198,15 @@ def test_a_large_file_is_for_monica_to_take_or_to_refuse(front: Front, path: str
         site = front(node.port)
         answer = site.ask("POST", path, data=whole)
         assert answer.json() == len(whole)
+
+
+@pytest.mark.parametrize("path", ["/v1/phrases/bundle", "/v1/audio/voices"])
+def test_a_large_file_that_is_refused_unread_is_refused_in_monicas_words(
+    front: Front, server: Server, path: str
+) -> None:
+    site = front(server.port)
+    answer = site.ask("POST", path, data=bytes(5 * 2**20))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
 
 
 def test_certbot_finds_its_file_over_plain_http(front: Front, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from monica.config import Settings
 from monica.errors import ConfigError, ModelUnavailable
 
 REPOSITORY = "ResembleAI/chatterbox"
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+"""What a disk says, and no hub."""
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +47,8 @@ def locate(settings: Settings, *, cache_dir: Path | None = None, endpoint: str |
     """Find the checkpoint the settings ask for, and download it only where a file of it is missing.
 
     cache_dir, endpoint: the hub library's own where None.
-    Raises ConfigError where the folder or revision is wrong, ModelUnavailable where the hub cannot be reached.
+    Raises ConfigError where the folder or revision is wrong, ModelUnavailable where the hub cannot be reached, or
+    what it sends cannot be written.
     """
     return find(settings, cache_dir=cache_dir) or download(settings, cache_dir=cache_dir, endpoint=endpoint)
 
@@ -83,6 +87,11 @@ def download(settings: Settings, *, cache_dir: Path | None = None, endpoint: str
                 "set MONICA_T3 or MONICA_MODEL_REVISION to what it has."
             ) from error
         except (OSError, errors.HTTPError) as error:  # type: ignore[attr-defined]  # httpx's or httpx2's
+            if isinstance(error, OSError) and error.errno in UNWRITABLE:
+                raise ModelUnavailable(
+                    f"{name} cannot be put into the hub's cache: {error.strerror}. Let Monica write in HF_HOME, and "
+                    "give her 4 GB there, or set MONICA_MODEL_DIR to a folder that has the checkpoint."
+                ) from error
             raise ModelUnavailable(
                 f"{name} cannot be downloaded from the hub ({type(error.__cause__ or error).__name__}). "
                 "Check the network, or set MONICA_MODEL_DIR to a folder that has the checkpoint."

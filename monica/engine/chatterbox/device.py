@@ -9,15 +9,19 @@ from pathlib import Path
 
 import torch
 
+from monica.engine.accelerator import accelerator
 from monica.errors import ConfigError
 
 GIB = 2**30
 
 
 def choose_device(setting: str) -> str:
-    """Turn `auto`, `cuda`, `mps` or `cpu` into one of the last three. Raises ConfigError where it is not there."""
+    """Turn `auto`, `cuda`, `mps` or `cpu` into one of the last three.
+
+    Raises ConfigError where it is not there, or is there and cannot be used: then auto takes no other.
+    """
     if setting == "auto":
-        setting = "cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu"
+        setting = "cuda" if accelerator() == "cuda" else "mps" if _has_mps() else "cpu"
     if setting == "cuda" and (problem := cuda_problem()) is not None:
         raise ConfigError(f"CUDA cannot be used: {problem}")
     if setting == "mps" and not _has_mps():
@@ -50,8 +54,11 @@ def cuda_problem() -> str | None:
     """Say why CUDA cannot be used, in one line for the operator; None where it can."""
     if torch.version.cuda is None:
         return "this PyTorch is built without it; install one that is (`make install EXTRA=chatterbox`)."
-    if not torch.cuda.is_available():
-        return "no NVIDIA device or driver is found; see `nvidia-smi`."
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+    except RuntimeError as error:  # torch knows why; its advice is a page of the web
+        reason = str(error).partition(" Please ")[0].rstrip(".")
+        return f"{reason}. This PyTorch needs a driver for CUDA {torch.version.cuda}; see `nvidia-smi`."
     major, minor = torch.cuda.get_device_capability()
     built_for = torch.cuda.get_arch_list()
     if not any(_runs_on(arch, major, minor) for arch in built_for):
