@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from monica.config import Settings
-from monica.level import BLOCK_S, Sound, limit, loudness, ratio, reach
+from monica.level import BLOCK_S, Sound, limit, loudness, ratio, reach, true_peaks
 from monica.silence import FLOOR_DB, Trimmer, powers, trim_silence, window
 
 VERSION = 2  # of the algorithms, join and all; raised whenever the same settings sound different
@@ -57,7 +57,10 @@ class Finisher:
             return samples
         if self.trim:
             samples = trim_silence(samples, rate)
-        finished, gain = self._hold(samples, rate), 0.0
+        finished, gain, peaks = samples, 0.0, np.empty(0)
+        if self.peak_dbtp is not None:
+            peaks = true_peaks(samples)
+            finished = limit(samples, rate, self.peak_dbtp, peaks)
         if self.loudness_lufs is None:
             return finished
         # Peaks are limited rather than the gain: speech peaks 15 to 20 dB above its loudness, one sentence more than
@@ -67,15 +70,14 @@ class Finisher:
             if not 0.05 < abs(missing) < np.inf:
                 break
             gain = min(gain + missing, MAX_GAIN_DB)
-            finished = self._hold(samples * np.float32(ratio(gain)), rate)
+            finished = samples * np.float32(ratio(gain))
+            if self.peak_dbtp is not None:
+                finished = limit(finished, rate, self.peak_dbtp, peaks * ratio(gain))
         return finished
 
     def stream(self, rate: int) -> Stream:
         """Finish a take that comes in chunks."""
         return Stream(self, rate)
-
-    def _hold(self, samples: Sound, rate: int) -> Sound:
-        return samples if self.peak_dbtp is None else limit(samples, rate, self.peak_dbtp)
 
 
 OFF = Finisher()

@@ -43,20 +43,26 @@ def reach(rate: int) -> int:
     return 2 * _lookahead(rate) + _REACH
 
 
-def limit(samples: Sound, rate: int, peak_dbtp: float) -> Sound:
+def limit(samples: Sound, rate: int, peak_dbtp: float, peaks: NDArray[np.float64] | None = None) -> Sound:
     """Turn (N,) samples down around their peaks, so that no true peak exceeds `peak_dbtp`.
 
+    peaks: their `true_peaks`, where they are known.
     The gain at a sample is the mean, weighted by a Hann window, of what the neighbourhoods of its neighbours need: it
     moves smoothly, begins to fall before the peak, and is never above what the sample itself needs.
     """
-    needed = ratio(peak_dbtp) / np.maximum(true_peaks(samples), 1e-9)
-    if len(needed) == 0 or needed.min() >= 1:
+    needed = ratio(peak_dbtp) / np.maximum(true_peaks(samples) if peaks is None else peaks, 1e-9)
+    high = np.flatnonzero(needed < 1)
+    if len(high) == 0:
         return samples
     ahead = _lookahead(rate)
-    lowest = _lowest(np.pad(np.minimum(needed, 1), 2 * ahead, constant_values=1), 2 * ahead + 1)
     hann = np.hanning(2 * ahead + 3)[1:-1]
-    gain = np.convolve(lowest, hann / hann.sum(), "valid")
-    return samples * gain.astype(np.float32)
+    limited = samples.copy()
+    # Most of a take is far from any peak, and its gain is one.
+    for run in np.split(high, np.flatnonzero(np.diff(high) > 4 * ahead) + 1):
+        part = slice(max(0, run[0] - 2 * ahead), run[-1] + 2 * ahead + 1)
+        lowest = _lowest(np.pad(np.minimum(needed[part], 1), 2 * ahead, constant_values=1), 2 * ahead + 1)
+        limited[part] *= np.convolve(lowest, hann / hann.sum(), "valid").astype(np.float32)
+    return limited
 
 
 def _lookahead(rate: int) -> int:
