@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 FIRST_BYTE_S = 0.05
 STALL_S = 10
 UNREAD_S = 60
-LINGER_S, MOST_LINGER_S = 1, 10
-"""How long a client who has his answer may send nothing before his connection is closed, or anything at all."""
+LINGER_S, MOST_LINGER_S, MOST_LINGER_BYTES = 1, 10, 32 * 2**20
+"""How long a client who has his answer may send nothing before his connection is closed, or anything, and how much."""
 LOST = 70  # EX_SOFTWARE; neither of the two that make gunicorn's master stop
 
 
@@ -77,12 +77,12 @@ def _linger(connection: socket.socket) -> None:
 
     gunicorn does so in its main thread, where nobody else is accepted meanwhile; after this it has nothing to wait for.
     """
-    until = time.monotonic() + MOST_LINGER_S
+    until, left = time.monotonic() + MOST_LINGER_S, MOST_LINGER_BYTES
     with suppress(OSError):
         connection.shutdown(socket.SHUT_WR)
         connection.settimeout(LINGER_S)
-        while connection.recv(2**16) and time.monotonic() < until:
-            pass
+        while left > 0 and time.monotonic() < until and (data := connection.recv(2**16)):
+            left -= len(data)
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 

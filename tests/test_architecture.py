@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -114,6 +115,17 @@ def test_the_service_imports_neither_torch_nor_its_weight() -> None:
 def test_files_are_short() -> None:
     long = {m: n for m, path in MODULES.items() if (n := len(path.read_text().splitlines())) > 300}
     assert long == {}
+
+
+def test_no_pattern_has_a_possessive_group() -> None:
+    """Python before 3.11.5, Debian's among them, matches some of them wrongly: python/cpython#106052, #100061."""
+    literals = {
+        (module, node.value)
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert [found for found in literals if re.search(r"[^\\]\)(?:[*+?]|\{[\d,]+\})\+|\(\?>", found[1])] == []
 
 
 def test_the_lock_has_wheels_for_every_platform() -> None:

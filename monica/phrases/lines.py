@@ -11,10 +11,11 @@ from collections.abc import Iterator
 
 from monica.phrases.errors import KeyPath
 
+# Without possessive groups: Python before 3.11.5 matches some of them wrongly (python/cpython#106052).
 TOKEN = re.compile(
-    r'''"""(?:[^"\\]|\\.|"(?!""))*+"{3,5}'''
-    r"""|'{3}(?:[^']|'(?!''))*+'{3,5}"""
-    r"""|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'|\#[^\n]*+|\n|[\[\]{},=]|[^\s"'\#\[\]{},=]++""",
+    r""""{3}[^"\\]*(?:(?:\\.|"{1,2}(?!"))[^"\\]*)*"{3,5}"""
+    r"""|'{3}[^']*(?:'{1,2}(?!')[^']*)*'{3,5}"""
+    r"""|"[^"\\\n]*(?:\\.[^"\\\n]*)*"|'[^'\n]*+'|\#[^\n]*+|\n|[\[\]{},=]|[^\s"'\#\[\]{},=]++""",
     re.DOTALL,
 )
 KEY_PART = re.compile(r""""[^"]*+"|'[^']*+'|[^."']++""")

@@ -12,7 +12,9 @@ MAX_SIZE = 2**20  # bytes
 
 # The time that tomllib takes for a key grows with the square of its dots: with 16,000 it is busy for seconds.
 # The format needs two. Looked for only where a key may begin, for a text may well count down from thirty.
-DOTTED = re.compile(r"""(?:\A|[\n\[{,])[ \t]*+(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){20}""")
+DOTTED = re.compile(
+    r"""(?:\A|[\n\[{,])[ \t]*+(?:(?:[\w-]++|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*"|'[^'\n]*+')[ \t]*+\.[ \t]*+){20}"""
+)
 POSITION = re.compile(r" \(at (?:(line \d+, column \d+)|end of document)\)$")
 LONG_NUMBER = re.compile(r"(?<![\d_])[\d_]{4301}")  # int() takes 4300 digits
 
