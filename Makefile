@@ -22,10 +22,10 @@ test: $(UV)
 	$(MAKE) --jobs 2 --keep-going test-engine test-service
 
 test-engine:
-	$(UV) run --no-sync pytest tests/chatterbox
+	$(UV) run --no-sync pytest tests/engine/chatterbox
 
 test-service:
-	$(UV) run --no-sync pytest --ignore tests/chatterbox
+	$(UV) run --no-sync pytest --ignore tests/engine/chatterbox
 
 lint: $(UV)
 	$(UV) run $(DEV) ruff check

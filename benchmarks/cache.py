@@ -23,11 +23,11 @@ from pathlib import Path
 from diskcache import Cache
 
 from benchmarks.hardware import describe_cpu
-from monica import cache
-from monica.cache import Store
-from monica.catalogue import Catalogue
 from monica.engine import SynthesisParams
-from monica.label import Label, Recipe
+from monica.store import cache
+from monica.store.cache import Store
+from monica.store.catalogue import Catalogue
+from monica.store.label import Label, Recipe
 
 MEGABYTES = 4096
 SOUND = bytes(33_000)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from monica.audio import wav_duration
+from monica.audio.wav import wav_duration
 
 NAMES = (
     "Alice", "Anton", "Basile", "Bruno", "Carla", "Chloé", "David", "Denis", "Elsa", "Emma",

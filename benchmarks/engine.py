@@ -161,7 +161,7 @@ def main() -> None:
 
     import torch
 
-    from monica.engine.chatterbox.device import describe_device
+    from monica.engine.torch.device import describe_device
 
     device = "cuda" if torch.cuda.is_available() and not arguments.cpu else "cpu"
     precisions = ["fp32", "bf16"] if device == "cuda" else ["fp32", "int8", "bf16"]

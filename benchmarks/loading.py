@@ -25,7 +25,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from monica.engine.chatterbox.digest import SUMS, digest
+from monica.engine.torch.digest import SUMS, digest
 
 ENGINES = ("upstream", "monica", "monica, 1st")
 """The first start on a machine sums the checkpoint up too; later ones remember the sums."""
@@ -103,7 +103,7 @@ def compare(directory: Path, runs: int) -> str:
     """Measure both, in turn, and lay out the medians."""
     import torch
 
-    from monica.engine.chatterbox.device import describe_device
+    from monica.engine.torch.device import describe_device
 
     for path in directory.iterdir():  # into the page cache, for both alike
         with path.open("rb") as file:

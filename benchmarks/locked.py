@@ -12,13 +12,13 @@ import threading
 
 from flask import Flask, Response, request
 
-from monica.audio import encode_wav
-from monica.cache import Store
+from monica.audio.wav import encode_wav
 from monica.config import Settings
 from monica.engine import MAX_SEED, SynthesisParams, speak
-from monica.loader import Loader
+from monica.store.cache import Store
+from monica.synthesis.loader import Loader
 from monica.text import Normaliser
-from monica.voices import DEFAULT_VOICE
+from monica.voices.recording import DEFAULT_VOICE
 
 logging.basicConfig(level=logging.INFO)
 

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.hardware import describe_cpu, read_speed
-from monica.engine.chatterbox.linear import Linear, transposed_is_faster
+from monica.engine.torch.linear import Linear, transposed_is_faster
 
 SHAPES = ((3072, 1024), (1024, 1024), (8192, 1024), (1024, 4096))
 """(out, in) of the four products: q, k and v; out; gate and up; down."""

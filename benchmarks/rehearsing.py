@@ -17,10 +17,10 @@ from benchmarks.clients import SERIALS, phrase
 from monica.announcer import Announcer, SpeechRequest
 from monica.config import Settings
 from monica.engine import Engine, SynthesisParams, Utterance
-from monica.jobs import Job, Script
-from monica.rehearsal import SPARE, Rehearsal
-from monica.takes import Lane
-from monica.voices import DEFAULT_VOICE
+from monica.synthesis.take import Lane
+from monica.voices.recording import DEFAULT_VOICE
+from monica.warming.job_run import SPARE, JobRun
+from monica.warming.jobs import Job, Script
 
 _runs = itertools.count()
 
@@ -54,7 +54,7 @@ def announce(announcer: Announcer, texts: list[str]) -> None:
 
 
 def rehearse(announcer: Announcer, texts: list[str]) -> None:
-    rehearsal = Rehearsal(Job("0", Script("b", phrases=tuple(texts)), 0, 0.0), announcer, lambda _: None)
+    rehearsal = JobRun(Job("0", Script("b", phrases=tuple(texts)), 0, 0.0), announcer, lambda _: None)
     rehearsal.run()
     if rehearsal.job.made != len(texts):
         raise RuntimeError(f"{rehearsal.job}")

@@ -51,9 +51,9 @@ def main() -> None:
     from monica.config import Settings
     from monica.engine import SynthesisParams
     from monica.engine.chatterbox import checkpoint
-    from monica.engine.chatterbox.device import choose_precision, describe_device
     from monica.engine.chatterbox.model import Model
     from monica.engine.chatterbox.utterances import Utterances
+    from monica.engine.torch.device import choose_precision, describe_device
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = choose_precision("auto", device)

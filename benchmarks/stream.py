@@ -89,8 +89,8 @@ def main() -> None:
     from benchmarks.synthetic_checkpoint import write_checkpoint
     from monica.config import Settings
     from monica.engine.chatterbox import checkpoint
-    from monica.engine.chatterbox.device import choose_precision, describe_device
     from monica.engine.chatterbox.model import Model
+    from monica.engine.torch.device import choose_precision, describe_device
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     precision = choose_precision(arguments.precision, device)

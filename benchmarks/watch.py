@@ -57,10 +57,10 @@ class WatchedEngine:
 
 def install(watch: Watch) -> None:
     """Watch the engine that will be chosen, and what is submitted to it."""
-    from monica import loader
     from monica.config import Settings
-    from monica.scheduler import Scheduler
-    from monica.takes import Take
+    from monica.synthesis import loader
+    from monica.synthesis.scheduler import Scheduler
+    from monica.synthesis.take import Take
 
     choose, submit = loader.choose_engine, Scheduler.submit  # type: ignore[attr-defined]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from image.container import HARDENED, STORE, podman
-from tests.server import ROOT
+from tests.support.server import ROOT
 
 WRITE_CHECKPOINT = """
 from pathlib import Path

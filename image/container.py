@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from tests.server import free_port
+from tests.support.server import free_port
 
 STORE = Path(os.environ.get("IMAGE_STORE", "/var/tmp/monica-image-test"))
 # By itself podman asks for more than root may give in every place.

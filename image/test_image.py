@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from image.container import HARDENED, Container, inspect, podman
-from tests.server import ROOT, free_port
+from tests.support.server import ROOT, free_port
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -11,12 +11,10 @@ from functools import partial
 from typing import IO, Any, TypeVar
 
 from monica import metrics
-from monica.audio import join_wavs, wav_duration
-from monica.broadcast import Broadcast, Pieces
-from monica.cache import Store
-from monica.catalogue import Catalogue
+from monica.audio.finish import Finisher
+from monica.audio.wav import join_wavs, wav_duration
+from monica.audio_stream import AudioStream, Pieces
 from monica.config import Settings
-from monica.encodings import Encodings
 from monica.engine import Engine
 from monica.errors import (
     ConfigError,
@@ -26,22 +24,24 @@ from monica.errors import (
     SynthesisFailed,
     UnknownVoice,
 )
-from monica.fallback import Fallback
-from monica.faults import Fault
-from monica.finish import Finisher
-from monica.health import Health
-from monica.identity import Identity
-from monica.label import Recipe
-from monica.loader import Loader
 from monica.speech import Announcement, SpeechRequest
-from monica.spelling import Speller, Spelling
-from monica.stage import Outcome
-from monica.studio import Order, Studio
-from monica.takes import Lane, Patience, Take, Waiter, stay
+from monica.store.cache import Store
+from monica.store.catalogue import Catalogue
+from monica.store.encodings import Encodings
+from monica.store.identity import Identity
+from monica.store.label import Recipe
+from monica.synthesis.checks import Fault
+from monica.synthesis.fallback import Fallback
+from monica.synthesis.health import Health
+from monica.synthesis.loader import Loader
+from monica.synthesis.renderer import Order, Renderer
+from monica.synthesis.running import Outcome
+from monica.synthesis.take import Lane, Patience, Take, Waiter, stay
+from monica.synthesis.watchdog import Watchdog
 from monica.text import tidy
-from monica.uploads import Uploads
-from monica.voices import DEFAULT_VOICE
-from monica.watchdog import Watchdog
+from monica.text.frontend import PreparedText, TextFrontend
+from monica.voices.recording import DEFAULT_VOICE
+from monica.voices.uploads import Uploads
 
 __all__ = ["Announcement", "Announcer", "SpeechRequest"]
 
@@ -63,14 +63,14 @@ class Announcer:
 
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
         self.settings = settings
-        self.spell = Speller(settings).spell
+        self.spell = TextFrontend(settings).spell
         self._takes = Store("takes", settings.cache_dir / "takes", megabytes=settings.cache_mb)
         self.catalogue = Catalogue(self._takes, settings.cache_mb * 2**20)
         self._conditionals = Store("conditionals", settings.cache_dir / "conditionals")
         self.finisher = Finisher.of(settings)
         self._loader = Loader(settings, self._conditionals, engine, self._note_identity, self.finisher)
         self.uploads = Uploads(settings, self._loader.gallery)
-        self._studio = Studio(self._loader, self._takes, settings.queue_size, finisher=self.finisher)
+        self._studio = Renderer(self._loader, self._takes, settings.queue_size, finisher=self.finisher)
         self.encodings = Encodings(settings)
         self._seats = threading.Semaphore(settings.queue_size + settings.threads * 3 // 4)
         self._fallback = Fallback(settings, self.finisher) if settings.fallback == "espeak" else None
@@ -99,17 +99,17 @@ class Announcer:
         """
         return self._attempt(request, partial(self._announce, request, patience), lambda said: said)
 
-    def broadcast(self, request: SpeechRequest, patience: Patience = stay) -> Broadcast:
+    def broadcast(self, request: SpeechRequest, patience: Patience = stay) -> AudioStream:
         """Speak a text while it is made: returns as soon as there is something to hear. Waits and raises as `announce`.
 
         What was heard in part is not made again, and the embedded voice stands in before the first sound or not at all.
         """
-        return self._attempt(request, partial(self._broadcast, request, patience), Broadcast.of)
+        return self._attempt(request, partial(self._broadcast, request, patience), AudioStream.of)
 
     def _attempt(
         self,
         request: SpeechRequest,
-        speak: Callable[[Spelling, float], T],
+        speak: Callable[[PreparedText, float], T],
         stand_in: Callable[[Announcement], T],
     ) -> T:
         """Speak, given a spelling and a deadline, or else have the embedded voice stand in where it may."""
@@ -131,7 +131,7 @@ class Announcer:
             return stand_in(Announcement(wav, None, "miss", self._fallback.name, wav_duration(wav)))
 
     def _announce(
-        self, request: SpeechRequest, patience: Patience, spelling: Spelling, deadline: float
+        self, request: SpeechRequest, patience: Patience, spelling: PreparedText, deadline: float
     ) -> Announcement:
         recipe = self._recipe(request, spelling.text)
         said = self._hit(request, recipe)
@@ -148,7 +148,9 @@ class Announcer:
         metrics.requests_served.labels(request.lane, said.cache).inc()
         return said
 
-    def _broadcast(self, request: SpeechRequest, patience: Patience, spelling: Spelling, deadline: float) -> Broadcast:
+    def _broadcast(
+        self, request: SpeechRequest, patience: Patience, spelling: PreparedText, deadline: float
+    ) -> AudioStream:
         recipe = self._recipe(request, spelling.text)
         said = self._hit(request, recipe)
         if said is None:
@@ -161,9 +163,9 @@ class Announcer:
                     self._join(request, recipe, takes)
 
             pieces = Pieces(takes, deadline, patience, bytes(2 * round(PAUSE_S * rate)), left)
-            broadcast = Broadcast(pieces, rate, recipe.key, cache, recipe.engine)
+            broadcast = AudioStream(pieces, rate, recipe.key, cache, recipe.engine)
         else:
-            broadcast = Broadcast.of(said)
+            broadcast = AudioStream.of(said)
         metrics.requests_served.labels(request.lane, broadcast.cache).inc()
         return broadcast
 
@@ -208,7 +210,7 @@ class Announcer:
         """Let who imports takes know whose are played here."""
         Identity(engine.fingerprint, self._loader.voices, self.finisher.version).write(self.settings.cache_dir)
 
-    def _orders(self, request: SpeechRequest, spelling: Spelling, *, stream: bool = False) -> list[Order]:
+    def _orders(self, request: SpeechRequest, spelling: PreparedText, *, stream: bool = False) -> list[Order]:
         text, alone = tidy(request.text), len(spelling.sentences) == 1
         recipes = [self._recipe(request, said, text if alone else said) for said in spelling.sentences]
         return [Order.of(recipe, fresh=request.fresh, stream=stream) for recipe in recipes]

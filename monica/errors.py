@@ -13,17 +13,17 @@ MonicaError                 500 internal
 ├── Overloaded              503 overloaded
 ├── DeadlineExceeded        504 deadline_exceeded
 ├── SynthesisFailed         500 synthesis_failed
-├── BookError               422 book_invalid                    monica.phrases
-├── UnknownJob, TooManyJobs 404 job_unknown, 429 jobs_full      monica.jobs
-├── CacheFault              503 cache_unusable                  monica.cache
-├── UnknownEntry            404 entry_unknown                   monica.catalogue
-├── TooManyPins             409 pins_full                       monica.catalogue
-├── NoRemake                409 remake_impossible               monica.remake
-├── BundleError             422 bundle_invalid                  monica.bundle
+├── BookError               422 book_invalid                    monica.warming.book
+├── UnknownJob, TooManyJobs 404 job_unknown, 429 jobs_full      monica.warming.jobs
+├── CacheFault              503 cache_unusable                  monica.store.cache
+├── UnknownEntry            404 entry_unknown                   monica.store.catalogue
+├── TooManyPins             409 pins_full                       monica.store.catalogue
+├── NoRemake                409 remake_impossible               monica.warming.remake
+├── BundleError             422 bundle_invalid                  monica.store.bundle
 │   ├── ForeignBundle       409 bundle_foreign
 │   └── NoRoom              507 no_room
-├── BadRecording            422 recording_invalid               monica.voices
-├── VoiceExists, FolderFault  409 voice_exists, 503 voices_unusable  monica.uploads
+├── BadRecording            422 recording_invalid               monica.voices.recording
+├── VoiceExists, FolderFault  409 voice_exists, 503 voices_unusable  monica.voices.uploads
 └── ModelUnavailable        the loader's: the weights cannot be had or read just now
 ConfigError                 start-up only, never HTTP
 """

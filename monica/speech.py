@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from monica.engine import SynthesisParams
-from monica.faults import Fault
-from monica.takes import Lane
-from monica.voices import DEFAULT_VOICE
+from monica.synthesis.checks import Fault
+from monica.synthesis.take import Lane
+from monica.voices.recording import DEFAULT_VOICE
 
 
 @dataclass(frozen=True, slots=True)

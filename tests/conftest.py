@@ -14,9 +14,9 @@ from flask.testing import FlaskClient
 from monica import create_app
 from monica.announcer import Announcer
 from monica.config import Settings
-from tests import system  # noqa: F401 - takes its own variable before they are all taken away
-from tests.engines import ToyEngine
-from tests.server import Server
+from tests.support import system  # noqa: F401 - takes its own variable before they are all taken away
+from tests.support.engines import ToyEngine
+from tests.support.server import Server
 
 # Each test chooses Monica's settings: those of the shell around the tests are not theirs.
 for _name in [name for name in os.environ if name.startswith("MONICA_")]:

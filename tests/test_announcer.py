@@ -22,9 +22,9 @@ from monica.errors import (
     SynthesisFailed,
     UnknownVoice,
 )
-from monica.takes import Lane
+from monica.synthesis.take import Lane
 from tests.conftest import started
-from tests.engines import ToyEngine
+from tests.support.engines import ToyEngine
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ def test_shutdown_finishes_what_was_admitted_and_refuses_the_rest(
 
 
 def test_loading_then_failing_then_ready(settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monica.loader.FIRST_PAUSE_S", 0.2)
+    monkeypatch.setattr("monica.synthesis.loader.FIRST_PAUSE_S", 0.2)
     toy.fail_load_with = [ModelUnavailable("The hub cannot be reached."), RuntimeError("surprise")]
     announcer = Announcer(settings, toy)
     health = announcer.health()
@@ -319,7 +319,7 @@ def test_a_restart_keeps_the_takes(settings: Settings, toy: ToyEngine) -> None:
 
 
 def test_a_corrupt_take_is_made_again(settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monica.cache.RECENT_SECONDS", 0)
+    monkeypatch.setattr("monica.store.cache.RECENT_SECONDS", 0)
     announcer = started(settings, toy)
     first = announcer.announce(SpeechRequest("hello " * 40))
     path: Path

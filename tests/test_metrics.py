@@ -7,7 +7,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.server import ROOT, Server
+from tests.support.server import ROOT, Server
 
 ARCHITECTURE = {
     "monica_request_duration_seconds",

@@ -21,7 +21,7 @@ from monica.api.schemas import ErrorSchema
 from monica.api.text import text
 from monica.api.tts import tts
 from monica.api.voices import voices
-from monica.warmer import Warmer
+from monica.warming.warmer import Warmer
 
 MAX_BODY_BYTES = 64 * 1024
 

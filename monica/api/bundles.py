@@ -16,10 +16,10 @@ from flask import Response, current_app, request
 from monica.announcer import Announcer
 from monica.api.schemas import error_responses, reading
 from monica.api.schemas_phrases import ExportSchema, ImportedSchema, ImportSchema, parse_query
-from monica.bundle import MAX_MANIFEST, Bundle, ForeignBundle, NoRoom, export, ours
-from monica.catalogue import UnknownEntry
 from monica.errors import InvalidRequest
-from monica.identity import Identity
+from monica.store.bundle import MAX_MANIFEST, Bundle, ForeignBundle, NoRoom, export, ours
+from monica.store.catalogue import UnknownEntry
+from monica.store.identity import Identity
 
 bundles = flask_smorest.Blueprint("bundles", __name__, description="Phrases for another machine")
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from monica.errors import HungUp
-from monica.takes import stay
+from monica.synthesis.take import stay
 
 
 class Client:

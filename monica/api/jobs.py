@@ -16,8 +16,8 @@ from monica.api.schemas_jobs import (
     WarmListSchema,
     parse_warm,
 )
-from monica.phrases.source import MAX_SIZE
-from monica.warmer import Warmer
+from monica.warming.book.source import MAX_SIZE
+from monica.warming.warmer import Warmer
 
 jobs = flask_smorest.Blueprint("jobs", __name__, description="Phrases made ahead of time")
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import numpy as np
 from flask import Response, request
 
-from monica.broadcast import Broadcast
+from monica.audio.formats import Encoder, Format
+from monica.audio.stretch import Stretcher
+from monica.audio_stream import AudioStream
 from monica.errors import HungUp, InvalidRequest, MonicaError
-from monica.formats import Encoder, Format
-from monica.stretch import Stretcher
 
 TOKENS_A_SECOND = 25
 """Of sound: what OpenAI's clients are told of a stream's cost."""
@@ -38,7 +38,7 @@ def can_stream() -> bool:
 
 
 def stream(
-    broadcast: Broadcast, format: Format, *, speed: float = 1.0, rate: int | None = None, events: bool = False
+    broadcast: AudioStream, format: Format, *, speed: float = 1.0, rate: int | None = None, events: bool = False
 ) -> Response:
     """Make the answer of a broadcast. events: whether it is sent as OpenAI's server-sent events."""
     kind = format.content_type(rate or broadcast.rate)
@@ -53,7 +53,7 @@ def stream(
     return response
 
 
-def _sent(broadcast: Broadcast, format: Format, speed: float, rate: int | None, events: bool) -> Iterator[bytes]:
+def _sent(broadcast: AudioStream, format: Format, speed: float, rate: int | None, events: bool) -> Iterator[bytes]:
     """Encode pieces as they come. What keeps the next from coming breaks the connection: no short file looks whole."""
     encoder, stretcher = Encoder(format, broadcast.rate, rate), Stretcher(broadcast.rate, speed)
     wrap = _delta if events else bytes

@@ -6,9 +6,9 @@ from flask import Response
 from werkzeug.datastructures import MIMEAccept
 
 from monica.announcer import Announcement, Announcer
-from monica.audio import wav_rate
+from monica.audio.formats import MEDIA_TYPES, Format
+from monica.audio.wav import wav_rate
 from monica.errors import NotAcceptable
-from monica.formats import MEDIA_TYPES, Format
 
 
 def choose_format(accepted: MIMEAccept) -> Format:

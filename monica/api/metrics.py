@@ -12,9 +12,9 @@ from prometheus_client.registry import REGISTRY
 
 from monica import metrics as collectors
 from monica.announcer import Announcer
-from monica.loader import Status
-from monica.stage import Outcome
-from monica.takes import Lane
+from monica.synthesis.loader import Status
+from monica.synthesis.running import Outcome
+from monica.synthesis.take import Lane
 
 metrics = flask_smorest.Blueprint("metrics", __name__, description="Metrics")
 

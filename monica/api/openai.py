@@ -25,8 +25,8 @@ from monica.api.schemas_openai import (
     VoicesSchema,
     parse_openai,
 )
+from monica.audio.formats import Format
 from monica.errors import InvalidText
-from monica.formats import Format
 
 openai = flask_smorest.Blueprint("openai", __name__, description="OpenAI's speech API")
 

@@ -8,12 +8,12 @@ import flask_smorest
 from flask import Response, current_app, request
 from werkzeug.routing import BaseConverter
 
-from monica import remake as remaking
 from monica.announcer import Announcer
 from monica.api.client import Client
 from monica.api.schemas import error_responses
 from monica.api.schemas_phrases import ListSchema, PhraseSchema, PhrasesSchema, StatsSchema, parse_query
-from monica.card import Card
+from monica.store.card import Card
+from monica.warming import remake as remaking
 
 phrases = flask_smorest.Blueprint("phrases", __name__, description="Phrases that are kept")
 

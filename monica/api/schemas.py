@@ -17,8 +17,8 @@ from werkzeug.exceptions import BadRequest
 from monica.announcer import SpeechRequest
 from monica.engine import MAX_SEED, SynthesisParams
 from monica.errors import InvalidRequest, RequestTimeout
-from monica.takes import Lane
-from monica.voices import DEFAULT_VOICE
+from monica.synthesis.take import Lane
+from monica.voices.recording import DEFAULT_VOICE
 
 DEFAULTS = SynthesisParams()
 DEADLINE_HEADER = "X-Deadline-Ms"

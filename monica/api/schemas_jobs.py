@@ -7,8 +7,8 @@ from typing import Any
 import marshmallow as ma
 
 from monica.api.schemas import Truth, decode, validate
-from monica.jobs import Script, State
-from monica.phrases import MAX_PHRASES
+from monica.warming.book import MAX_PHRASES
+from monica.warming.jobs import Script, State
 
 PHRASES, BOOK = "phrases", "book"
 

@@ -11,9 +11,9 @@ import marshmallow as ma
 
 from monica.announcer import SpeechRequest
 from monica.api.schemas import Number, decode, validate
-from monica.formats import Format
-from monica.stretch import FASTEST, SLOWEST
-from monica.voices import DEFAULT_VOICE
+from monica.audio.formats import Format
+from monica.audio.stretch import FASTEST, SLOWEST
+from monica.voices.recording import DEFAULT_VOICE
 
 
 class StreamFormat(StrEnum):

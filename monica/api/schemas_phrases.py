@@ -8,8 +8,8 @@ import marshmallow as ma
 from werkzeug.datastructures import MultiDict
 
 from monica.api.schemas import validate
-from monica.catalogue import SORTS
 from monica.errors import InvalidRequest
+from monica.store.catalogue import SORTS
 
 LONGEST_SEARCH = 500  # characters
 LONGEST_PAGE = 1000

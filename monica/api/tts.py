@@ -22,8 +22,8 @@ from monica.api.schemas import (
     parse_speech,
     read_body,
 )
+from monica.audio.formats import Format
 from monica.errors import NotReady
-from monica.formats import Format
 
 tts = flask_smorest.Blueprint("tts", __name__, description="Speech")
 

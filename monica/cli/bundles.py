@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from monica.catalogue import Catalogue
 from monica.cli.group import fail
 from monica.config import Settings
-from monica.identity import Identity
+from monica.store.catalogue import Catalogue
+from monica.store.identity import Identity
 
 
 @click.command()
@@ -23,7 +23,7 @@ def export(file: Path, search: str, everything: bool) -> None:
 
     With SEARCH, those that have it in their text. What another engine, checkpoint or voice said stays here.
     """
-    from monica import bundle
+    from monica.store import bundle
 
     settings = Settings.from_env()
     with Catalogue.open(settings) as catalogue:
@@ -58,7 +58,7 @@ def import_(file: Path, force: bool, pin: bool) -> None:
 
     A take in it replaces what is kept of the same phrase. It is examined as a whole before anything is written.
     """
-    from monica.bundle import Bundle, ForeignBundle
+    from monica.store.bundle import Bundle, ForeignBundle
 
     settings = Settings.from_env()
     try:

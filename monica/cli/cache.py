@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import click
 
-from monica.card import Card
-from monica.catalogue import SORTS, Catalogue, Stats
 from monica.cli.bundles import export, import_
 from monica.cli.group import Group
 from monica.cli.listening import play, remake
 from monica.config import Settings
+from monica.store.card import Card
+from monica.store.catalogue import SORTS, Catalogue, Stats
 
 ROW = "{:<12}  {:>7}  {:>6}  {:>5}  {:<16}  {:<3}  {:<10}  {}"
 

@@ -6,8 +6,8 @@ import sys
 
 import click
 
+from monica.cli.doctor import examine
 from monica.config import Settings
-from monica.doctor import examine
 from monica.errors import ConfigError
 
 

@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 import click
 
-from monica.catalogue import Catalogue
 from monica.cli.group import fail
 from monica.cli.output import write
 from monica.cli.remote import TIMEOUT_S, Remote, told
 from monica.config import Settings
+from monica.store.catalogue import Catalogue
 
 PLAYERS = (
     ("paplay",),

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from monica.card import shown
+from monica.store.card import shown
 
 BAR = 24  # characters
 TELL_S = 5.0

@@ -9,9 +9,9 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-from monica.card import shown
 from monica.cli.group import fail
 from monica.errors import MonicaError
+from monica.store.card import shown
 
 TIMEOUT_S = 60.0
 AWAY = (502, 503, 504)  # what Monica says while she starts and stops, and a proxy when she is not there

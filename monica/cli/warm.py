@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 
 import click
 
-from monica.card import shown
 from monica.cli.group import fail
 from monica.cli.progress import Progress, clock
 from monica.cli.remote import Away, Refused, Remote
 from monica.config import Settings
-from monica.phrases import BookError, PhraseBook
+from monica.store.card import shown
+from monica.warming.book import BookError, PhraseBook
 
 LOOK_S = 0.5
 """Between two looks at the job."""

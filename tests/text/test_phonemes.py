@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from monica.text import Lexicon, Normaliser
-from tests.system import program
+from tests.support.system import program
 
 ESPEAK = shutil.which("espeak-ng")
 NORMALISER = Normaliser()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from monica.config import Settings
 from monica.engine import VOICES_AT_HAND, Reference, SynthesisParams, Utterance
 from monica.engine.chatterbox import checkpoint
-from monica.engine.chatterbox.digest import SUMS, digest
 from monica.engine.chatterbox.language import check_language
+from monica.engine.torch.digest import SUMS, digest
 from monica.errors import ConfigError, UnknownVoice
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class ChatterboxEngine:
 
     def _load(self) -> None:
         # What can be wrong is tried in the order of what it costs to find out.
-        from monica.engine.chatterbox.device import choose_device, choose_precision, describe_device
+        from monica.engine.torch.device import choose_device, choose_precision, describe_device
 
         self.device = choose_device(self._settings.device)
         logger.info("device: %s", describe_device(self.device))

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from monica.engine.chatterbox.linear import PRECISIONS, Linear
 from monica.engine.chatterbox.past import Past
+from monica.engine.torch.linear import PRECISIONS, Linear
 
 MEL = 80
 APART = 16

@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
-from monica.engine.chatterbox.linear import PRECISIONS, Linear
+from monica.engine.torch.linear import PRECISIONS, Linear
 
 POSITIONS = 3072
 """What the cache can hold of one row: the longest prompt, and a thousand speech tokens."""

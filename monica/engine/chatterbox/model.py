@@ -15,12 +15,12 @@ from monica.engine.chatterbox import conditionals, s3gen, selftest, weights
 from monica.engine.chatterbox.checkpoint import Checkpoint
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.decoding import Decoding
-from monica.engine.chatterbox.device import GIB, free_memory
-from monica.engine.chatterbox.graphs import Graphs
 from monica.engine.chatterbox.streaming import Stream, Streamer
 from monica.engine.chatterbox.t3 import T3, affordable_slots
 from monica.engine.chatterbox.tokenizer import TextTokenizer
 from monica.engine.chatterbox.watermark import Watermark
+from monica.engine.torch.device import GIB, free_memory
+from monica.engine.torch.graphs import Graphs
 from monica.errors import SynthesisFailed
 from monica.metrics import stage_duration
 

@@ -16,9 +16,9 @@ from torch import Tensor
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.encoder import Encoder
 from monica.engine.chatterbox.estimator import MEL, Estimator
-from monica.engine.chatterbox.graphs import Graphs, Replay
 from monica.engine.chatterbox.hift import HiFT
 from monica.engine.chatterbox.past import Past
+from monica.engine.torch.graphs import Graphs, Replay
 
 EULER_STEPS = 10
 BUCKETS = range(128, 2048 + 1, 128)

@@ -18,12 +18,12 @@ from transformers import LlamaConfig
 from monica.engine import SynthesisParams
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.decoding import Decoding
-from monica.engine.chatterbox.graphs import Graphs, Replay
-from monica.engine.chatterbox.linear import PRECISIONS
 from monica.engine.chatterbox.llama import POSITIONS, Layer, Llama
 from monica.engine.chatterbox.prompt import embed_prompt
 from monica.engine.chatterbox.sampling import draw, guide, probabilities
 from monica.engine.chatterbox.slots import SLOTS, Saved, Slots, rounded_up, rows
+from monica.engine.torch.graphs import Graphs, Replay
+from monica.engine.torch.linear import PRECISIONS
 from monica.errors import InvalidText
 
 GRAPH_WINDOWS = (256, 512, 1024, 2048, POSITIONS)

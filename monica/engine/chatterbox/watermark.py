@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monica.engine.chatterbox.resample import Resampler
+from monica.engine.torch.resample import Resampler
 from monica.errors import ConfigError
 
 SAMPLE_RATE = 24_000

@@ -1,0 +1,1 @@
+"""Samples and files: WAV, other formats, speed, loudness and silence."""

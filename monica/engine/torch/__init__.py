@@ -1,0 +1,1 @@
+"""What any engine on PyTorch can use; nothing here knows a model."""

@@ -1,0 +1,49 @@
+"""Sounds in other formats, and at other speeds, than they are kept in: made of the kept WAV, and kept themselves."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from monica.audio.formats import Format, encode
+from monica.audio.stretch import stretch
+from monica.audio.wav import HEADER_BYTES, wav_rate
+from monica.config import Settings
+from monica.store.cache import Store
+
+SHARE = 4
+"""One part in so many of what takes may have on disk: encodings can be made again from those."""
+
+
+class Encodings:
+    """Encodes sounds. From any thread. Raises ConfigError where its folder cannot be used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._store = Store("encodings", settings.cache_dir / "encodings", megabytes=max(1, settings.cache_mb // SHARE))
+
+    def encode(
+        self, wav: bytes, format: Format, *, speed: float = 1.0, rate: int | None = None, keep: bool = True
+    ) -> bytes:
+        """Return a sound in a format. wav: as `encode_wav` made it.
+
+        speed: 0.25 to 4, the pitch stays. rate: hertz of what comes out; None for the sound's own, or the next that
+        the format has.
+        """
+        own = wav_rate(wav)
+        if format is Format.WAV and speed == 1 and rate in (None, own):
+            return wav
+        # By what it is made of, not by the key of the take: another take may have replaced that.
+        name = hashlib.sha256(f"{format} {speed!r} {rate} ".encode() + wav).hexdigest()
+        kept = self._store.get(name)
+        if kept is not None:
+            return kept
+        pcm = np.frombuffer(wav, "<i2", offset=HEADER_BYTES)
+        samples = pcm if speed == 1 else stretch(pcm.astype(np.float32) / np.float32(32768), own, speed)
+        encoded = encode(samples, own, format, rate)
+        if keep:
+            self._store.put(name, encoded)
+        return encoded
+
+    def close(self) -> None:
+        self._store.close()

@@ -1,0 +1,154 @@
+"""Loads the engine in the background and knows whether Monica is ready. A model that cannot be had is tried again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+from monica import metrics
+from monica.audio.finish import OFF, Finisher
+from monica.config import Settings
+from monica.engine import Engine, SynthesisParams, speak
+from monica.engine.selection import choose_engine
+from monica.errors import ConfigError, ModelUnavailable, MonicaError, NotReady
+from monica.store.cache import Store
+from monica.voices.recording import DEFAULT_VOICE
+from monica.voices.registry import VoiceRegistry
+
+logger = logging.getLogger(__name__)
+
+WARM_UP_TEXT = "Bonjour à tous, ici Monica."
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 300.0
+
+
+class Status(StrEnum):
+    LOADING = "loading"
+    OK = "ok"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    STOPPING = "stopping"
+
+
+class Loader:
+    """The way from settings to an engine that is ready to speak.
+
+    engine: one to use instead of what the settings choose (tests). on_ready: called with it whenever it is ready.
+    finisher: what will finish the takes; it is warmed up too.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        conditionals: Store,
+        engine: Engine | None = None,
+        on_ready: Callable[[Engine], None] = lambda _: None,
+        finisher: Finisher = OFF,
+    ) -> None:
+        self._settings = settings
+        self.gallery = VoiceRegistry(settings, conditionals)
+        self._given = engine
+        self._on_ready = on_ready
+        self._finisher = finisher
+        self._engine: Engine | None = None
+        self._stop = threading.Event()
+        self.loaded = False
+        self.status = Status.LOADING
+        self.reason: str | None = "The model is being loaded."
+
+    @property
+    def chosen(self) -> Engine | None:
+        """The engine, loaded or not; None until it is chosen."""
+        return self._engine
+
+    @property
+    def voices(self) -> dict[str, str]:
+        """The digests of the voices, by name."""
+        return self.gallery.digests
+
+    def ready_engine(self) -> Engine:
+        """Return the engine. Raises NotReady with the reason until it is ready."""
+        if self._engine is not None and self.loaded:
+            return self._engine
+        if self.status is Status.FAILED:
+            raise NotReady(f"The model cannot be used: {self.reason}", code="model_failed", retry_after=15)
+        raise NotReady("The model is being loaded.", retry_after=5)
+
+    def start(self, on_config_error: Callable[[ConfigError], None]) -> None:
+        """Load in a thread of its own; `on_config_error` is called there where a setting must be changed."""
+
+        def run() -> None:
+            try:
+                self.load()
+            except ConfigError as error:
+                self.status, self.reason = Status.FAILED, str(error)
+                on_config_error(error)
+
+        threading.Thread(target=run, name="loader", daemon=True).start()
+
+    def load(self) -> None:
+        """Load, trying again with a growing pause while the model is unavailable. Raises ConfigError."""
+        pause = FIRST_PAUSE_S
+        while not self._stop.is_set():
+            try:
+                self.load_once()
+            except ConfigError:
+                raise
+            except MonicaError as error:
+                if self._stop.is_set():
+                    return
+                reason = str(error)
+                logger.error("the model is not available: %s; trying again in %.0f s", reason, pause)
+            except Exception as error:
+                # The guard of the loader thread: the server stays up and says why it cannot speak.
+                reason = f"{type(error).__name__} while loading."
+                logger.exception("the model cannot be loaded; trying again in %.0f s", pause)
+            else:
+                return
+            self.status, self.reason = Status.FAILED, reason
+            self._stop.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def load_once(self) -> None:
+        began = time.monotonic()
+        self._finisher.warm_up()  # first: the embedded voice may have to stand in any time
+        # Chosen once: what is found here does not change while the process lives.
+        self._engine = self._engine or self._given or choose_engine(self._settings)
+        engine = self._engine
+        self.gallery.look(engine)
+
+        loading = time.monotonic()
+        engine.load()
+        logger.info("model: %s on %s, loaded in %.1f s", engine.model, engine.device, time.monotonic() - loading)
+
+        self.gallery.open(engine, self._check_stop)
+        self._warm_up(engine)
+        took = time.monotonic() - began
+        metrics.model_load_seconds.set(took)
+        self.loaded = True
+        self._on_ready(engine)
+        if not self._stop.is_set():
+            self.status, self.reason = Status.OK, None
+            metrics.ready.set(1)
+        logger.info("ready in %.1f s", took)
+
+    def _warm_up(self, engine: Engine) -> None:
+        began = time.monotonic()
+        try:
+            voice = self.voices[DEFAULT_VOICE]
+            samples = speak(engine, WARM_UP_TEXT, voice=voice, params=SynthesisParams(), seed=0, check=self._check_stop)
+        except MonicaError as error:
+            raise ModelUnavailable(f"The warm-up failed: {error}") from error
+        took, seconds = time.monotonic() - began, len(samples) / engine.sample_rate
+        logger.info("warm-up: %.1f s of audio in %.1f s", seconds, took)
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise ModelUnavailable("Monica is shutting down.")
+
+    def stop(self) -> None:
+        self._stop.set()
+        self.status, self.reason = Status.STOPPING, "Monica is shutting down."
+        metrics.ready.set(0)

@@ -1,0 +1,1 @@
+"""Voices: their recordings, the registry of those that can be spoken, and uploads."""

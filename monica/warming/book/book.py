@@ -1,0 +1,119 @@
+"""The phrase book: rosters, and blocks of phrases with slots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from monica.warming.book.block import Block
+from monica.warming.book.errors import BookError, Fault, spell, within
+from monica.warming.book.lines import line_of
+from monica.warming.book.phrase import Phrase
+from monica.warming.book.roster import Roster
+from monica.warming.book.source import MAX_SIZE, decode, load
+
+ROSTERS, PHRASES = "rosters", "phrases"
+MAX_PHRASES = 200_000
+MAX_TEXT_LENGTH = 500
+"""Characters of a phrase, where the caller knows no better: what the setting MAX_TEXT_LENGTH is by default."""
+
+
+class PhraseBook:
+    """Every phrase of an event. Immutable; its phrases are made one by one, as often as they are asked for."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self._blocks = sorted(blocks, key=lambda block: -block.model.priority)
+
+    @classmethod
+    def parse(cls, source: str | bytes, name: str, max_text_length: int = MAX_TEXT_LENGTH) -> PhraseBook:
+        """Read a book. name: its file's, for the messages. Raises BookError."""
+        text = decode(source, name)
+        table = load(text, name)
+        try:
+            _check_keys(table)
+            return cls(_blocks(table, _rosters(table), max_text_length))
+        except Fault as fault:
+            key = spell(fault.path)
+            message = f"{name}, line {line_of(text, fault.path)}, {key}: {fault.message}"
+            raise BookError(message, param=key) from None
+
+    @classmethod
+    def read(cls, path: str | Path, max_text_length: int = MAX_TEXT_LENGTH) -> PhraseBook:
+        """Read a file. Raises BookError."""
+        path = Path(path)
+        try:
+            with path.open("rb") as file:
+                source = file.read(MAX_SIZE + 1)
+        except OSError as error:
+            raise BookError(f"{path.name}: {error.strerror or error}") from None
+        return cls.parse(source, path.name, max_text_length)
+
+    @classmethod
+    def of(cls, texts: Sequence[str], name: str = PHRASES, max_text_length: int = MAX_TEXT_LENGTH) -> PhraseBook:
+        """Take a list of texts as they are, braces and all. name: the list's, for the messages. Raises BookError."""
+        if len(texts) > MAX_PHRASES:
+            raise BookError(f"{name}: there are {len(texts)}, at most {MAX_PHRASES}", param=name)
+        try:
+            return cls([Block.of(texts, max_text_length)])
+        except Fault as fault:
+            key = spell((name, *fault.path))
+            raise BookError(f"{key}: {fault.message}", param=key) from None
+
+    def count(self) -> int:
+        """Tell how many phrases there are, duplicates and all. None is made for it."""
+        return sum(block.count() for block in self._blocks)
+
+    def phrases(self) -> Iterator[Phrase]:
+        """Make the phrases, the highest priority first and else in the book's order, each once.
+
+        Two of the same text are one, unless they ask for another voice or another take.
+        """
+        seen = set()
+        for block in self._blocks:
+            for phrase in block.phrases():
+                identity = repr((phrase.text, phrase.voice, phrase.seed, phrase.params))
+                digest = blake2b(identity.encode(), digest_size=16).digest()  # smaller than the text it stands for
+                if digest not in seen:
+                    seen.add(digest)
+                    yield phrase
+
+
+def _check_keys(table: Mapping[str, Any]) -> None:
+    for key in table:
+        if key not in {ROSTERS, PHRASES}:
+            raise Fault("a book has rosters and phrases, nothing else", key)
+
+
+def _rosters(table: Mapping[str, Any]) -> dict[str, Roster]:
+    rosters = {}
+    with within(ROSTERS):
+        lists = table.get(ROSTERS, {})
+        if not isinstance(lists, dict):
+            raise Fault("must be a table, [rosters]")
+        for name, values in lists.items():
+            with within(name):
+                rosters[name] = Roster.read(name, values)
+    return rosters
+
+
+def _blocks(table: Mapping[str, Any], rosters: Mapping[str, Roster], max_text_length: int) -> list[Block]:
+    blocks = []
+    with within(PHRASES):
+        tables = table.get(PHRASES, [])
+        if not isinstance(tables, list):
+            raise Fault("each block begins with [[phrases]], in double brackets")
+        if not tables:
+            raise Fault("there are none; a block begins with [[phrases]]")
+        for position, block in enumerate(tables, 1):
+            with within(position):
+                if not isinstance(block, dict):
+                    raise Fault("each block begins with [[phrases]]")
+                blocks.append(Block.read(block, rosters, max_text_length))
+        counts = [block.count() for block in blocks]
+        if sum(counts) > MAX_PHRASES:
+            most = max(counts)
+            message = f"the book makes {sum(counts)} phrases, {most} of them here; at most {MAX_PHRASES}"
+            raise Fault(message, counts.index(most) + 1)
+    return blocks

@@ -1,0 +1,106 @@
+"""What making the phrases of a book would take: from what is kept already, and how fast the engine was so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+from monica.announcer import Announcer, SpeechRequest
+from monica.errors import MonicaError, NotReady
+from monica.store.card import Card
+from monica.warming.book import Phrase, PhraseBook
+
+SAMPLE = 1000
+"""Phrases that are looked at; of a larger book, evenly spread ones."""
+TELLING = 10
+"""Sounds of this engine without which nothing is known of the size of those to come."""
+ROW_BYTES = 4096
+"""What a kept sound takes beside itself, at most."""
+BREATH = 64
+"""Phrases that are made without letting other threads go before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What making a book would take. None: not known yet.
+
+    phrases: each once. looked_at: how many of them; where that is not all, what follows is drawn from these.
+    cached: that are kept already. sound_s: seconds of sound of all of them. bytes: on disk, of all of them.
+    fits: whether the cache can hold them beside what is pinned. time_s: to make the missing ones, nothing live between.
+    """
+
+    phrases: int
+    looked_at: int
+    cached: int | None
+    sound_s: float | None
+    bytes: int | None
+    fits: bool | None
+    time_s: float | None
+
+    @classmethod
+    def of(cls, book: PhraseBook, announcer: Announcer) -> Estimate:
+        """Estimate it. Raises CacheFault."""
+        phrases = sum(1 for _ in leisurely(book.phrases()))
+        step = -(-phrases // SAMPLE)
+        sample = list(islice(leisurely(book.phrases()), 0, None, step))
+        cards = {card.key: card for card in announcer.catalogue.cards()}
+        engine = announcer.health()["engine"]
+        alike = [card for card in cards.values() if card.engine == engine and card.said and card.seconds]
+        found, missing = _look(sample, cards, announcer)
+        if found is None:
+            return cls(phrases, len(sample), None, None, None, None, None)
+        scale = phrases / len(sample)
+        time_s = announcer.seconds_for(scale * missing) if missing else 0.0
+        cached = round(scale * len(found))
+        if missing and len(alike) < TELLING:
+            return cls(phrases, len(sample), cached, None, None, None, time_s)
+        sound_s, size = _seconds(found), sum(card.size + ROW_BYTES for card in found)
+        pinned = sum(card.size + ROW_BYTES for card in found if card.pinned)
+        if missing:
+            new_s = missing * _seconds(alike) / sum(len(card.said) for card in alike)
+            sound_s += new_s
+            size += round(new_s * sum(card.size for card in alike) / _seconds(alike))
+            size += ROW_BYTES * (len(sample) - len(found))
+        fits = scale * (size - pinned) <= room(cards.values(), announcer.settings.cache_mb)
+        return cls(phrases, len(sample), cached, scale * sound_s, round(scale * size), fits, time_s)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def room(cards: Iterable[Card], megabytes: int) -> int:
+    """Bytes of the cache that are not taken by what is pinned."""
+    return megabytes * 2**20 - sum(card.size + ROW_BYTES for card in cards if card.pinned)
+
+
+def leisurely(phrases: Iterator[Phrase], rest: Callable[[float], None] = time.sleep) -> Iterator[Phrase]:
+    """Make phrases without keeping the interpreter to oneself."""
+    for number, phrase in enumerate(phrases):
+        if number % BREATH == 0:
+            rest(0.001)
+        yield phrase
+
+
+def _look(phrases: list[Phrase], cards: dict[str, Card], announcer: Announcer) -> tuple[list[Card] | None, int]:
+    """Return the cards of what is kept, and the characters of the rest as they are said. None: cannot be known yet."""
+    found, missing = [], 0
+    for phrase in phrases:
+        request = SpeechRequest(phrase.text, phrase.voice, phrase.seed, phrase.params)
+        try:
+            key = announcer.key_of(request)
+        except NotReady:
+            return None, 0
+        except MonicaError:  # it cannot be said: it takes nothing
+            continue
+        if key in cards:
+            found.append(cards[key])
+        else:
+            missing += len(announcer.spell(phrase.text).text)
+    return found, missing
+
+
+def _seconds(cards: Iterable[Card]) -> float:
+    return sum(card.seconds or 0 for card in cards)

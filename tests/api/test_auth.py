@@ -1,0 +1,232 @@
+"""Who may do what over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import requests
+from flask.testing import FlaskClient
+
+from monica import create_app
+from monica.config import Settings
+from monica.errors import ConfigError
+from tests.conftest import started
+from tests.support.engines import ToyEngine
+from tests.support.server import Server, run_to_failure
+
+KEY = "Bourly-2026/une+clef=bien~longue"
+BODY = {"phrases": ["Tapis !"]}
+
+
+def client_of(settings: Settings) -> Iterator[FlaskClient]:
+    announcer = started(settings, ToyEngine())
+    yield create_app(announcer=announcer).test_client()
+    announcer.close()
+
+
+@pytest.fixture
+def open_client(tmp_path: Path) -> Iterator[FlaskClient]:
+    yield from client_of(Settings(engine="espeak", cache_dir=tmp_path))
+
+
+@pytest.fixture
+def locked_client(tmp_path: Path) -> Iterator[FlaskClient]:
+    yield from client_of(Settings(engine="espeak", cache_dir=tmp_path, api_key=KEY))
+
+
+def post(client: FlaskClient, host: str = "127.0.0.1:8080", address: str = "127.0.0.1", **headers: str) -> int:
+    """Submit a job, and return the status; what is refused tells why in the one shape."""
+    answer = client.post(
+        "/v1/phrases/warm",
+        json=BODY,
+        headers={name.replace("_", "-"): value for name, value in headers.items()} | {"Host": host},
+        environ_overrides={"REMOTE_ADDR": address},
+    )
+    jobs = len(client.get("/v1/jobs").get_json()["jobs"])
+    if answer.status_code == 401:
+        assert answer.get_json()["error"]["code"] == "unauthorized"
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+    if answer.status_code == 403:
+        assert answer.get_json()["error"]["code"] == "forbidden"
+    assert jobs == (answer.status_code == 202)
+    return answer.status_code
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1:8080", "127.0.0.1"),
+        ("localhost:8080", "127.0.0.1"),
+        ("LocalHost", "127.255.255.254"),
+        ("[::1]:8080", "::1"),
+        ("[::1]", "::ffff:127.0.0.1"),
+    ],
+)
+def test_without_a_key_the_machine_itself_may(open_client: FlaskClient, host: str, address: str) -> None:
+    assert post(open_client, host, address) == 202
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["192.168.1.20", "10.0.0.1", "8.8.8.8", "::2", "fe80::1", "::ffff:192.168.1.20", "0.0.0.0", "", "unix:", "127.1"],
+)
+def test_without_a_key_nobody_else_may(open_client: FlaskClient, address: str) -> None:
+    assert post(open_client, address=address) == 403
+
+
+@pytest.mark.parametrize(
+    "name", ["Forwarded", "X_Forwarded_For", "X_Forwarded_Host", "X_Forwarded_Proto", "X_Real_IP", "Via"]
+)
+@pytest.mark.parametrize("value", ["127.0.0.1", "", "for=127.0.0.1"])
+def test_what_comes_through_a_proxy_is_not_the_machine_itself(open_client: FlaskClient, name: str, value: str) -> None:
+    assert post(open_client, **{name: value}) == 403
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["monica.bourlypokertour.fr", "evil.example:8080", "127.0.0.1.evil.example", "192.168.1.20", "[::2]:80", "[x"],
+)
+def test_another_name_of_the_machine_is_not_its_own(open_client: FlaskClient, host: str) -> None:
+    """A proxy that tells nothing of whom it serves; a web page whose name was given this address."""
+    assert post(open_client, host=host) == 403
+
+
+@pytest.mark.parametrize("authorization", [f"Bearer {KEY}", f"bearer {KEY}", f"BEARER  {KEY} "])
+@pytest.mark.parametrize("address", ["127.0.0.1", "8.8.8.8"])
+def test_with_the_key_one_may(locked_client: FlaskClient, authorization: str, address: str) -> None:
+    assert post(locked_client, "monica.bourlypokertour.fr", address, Authorization=authorization) == 202
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        KEY,
+        f"Basic {KEY}",
+        f"Bearer {KEY}x",
+        f"Bearer {KEY[:-1]}",
+        f"Bearer {KEY.lower()}",
+        f"Bearer {KEY} {KEY}",
+        "Bearer \xe9\xe8",
+        f"Bearer {'x' * 8000}",
+    ],
+)
+@pytest.mark.parametrize("address", ["127.0.0.1", "8.8.8.8"])
+def test_without_the_key_nobody_may(locked_client: FlaskClient, authorization: str | None, address: str) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    assert post(locked_client, address=address, **headers) == 401
+
+
+def test_stopping_a_job_needs_the_key_too_and_looking_does_not(locked_client: FlaskClient) -> None:
+    allowed = {"Authorization": f"Bearer {KEY}"}
+    job = locked_client.post("/v1/phrases/warm", json=BODY, headers=allowed).get_json()
+    for job_id in (job["id"], "0" * 16):  # nor is it told which jobs there are
+        assert locked_client.delete(f"/v1/jobs/{job_id}").status_code == 401
+    assert locked_client.get(f"/v1/jobs/{job['id']}").get_json()["state"] == "waiting"
+    assert locked_client.delete(f"/v1/jobs/{job['id']}", headers=allowed).get_json()["state"] == "stopped"
+
+
+def test_who_may_not_is_told_before_his_body_is_read(locked_client: FlaskClient) -> None:
+    refused = locked_client.post("/v1/phrases/warm", data=b"{", headers={"Content-Type": "application/json"})
+    assert refused.status_code == 401
+
+
+def test_keys_are_compared_in_constant_time(locked_client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(given: bytes, key: bytes) -> bool:
+        compared.append((given, key))
+        return False
+
+    monkeypatch.setattr("hmac.compare_digest", compare)
+    assert post(locked_client, Authorization=f"Bearer {KEY}") == 401  # nothing else compares them
+    assert post(locked_client, Authorization="Bearer x") == 401
+    assert compared == [(KEY.encode(), KEY.encode()), (b"x", KEY.encode())]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for field in fields(Settings):
+        monkeypatch.delenv(field.metadata["name"], raising=False)
+    return monkeypatch
+
+
+def test_the_key_is_read_from_the_environment_or_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert Settings.from_env().api_key is None
+    environment.setenv("MONICA_API_KEY", "")
+    assert Settings.from_env().api_key is None
+    environment.setenv("MONICA_API_KEY", KEY)
+    assert Settings.from_env().api_key == KEY
+    environment.setenv("MONICA_API_KEY", "")
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    environment.setenv("MONICA_API_KEY_FILE", str(tmp_path / "key"))
+    settings = Settings.from_env()
+    assert settings.api_key == KEY
+    assert KEY not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"two words", b"two\nlines", b"cl\xc3\xa9", b"\xff\xfe", b"a\x00b", None]
+)
+def test_a_key_that_cannot_be_sent_stops_the_start(
+    environment: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "key"
+    environment.setenv("MONICA_API_KEY_FILE", str(file))
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"^MONICA_API_KEY_FILE=") as caught:
+        Settings.from_env()
+    assert str(file) in str(caught.value)
+    assert "two" not in str(caught.value)
+    environment.delenv("MONICA_API_KEY_FILE")
+    environment.setenv("MONICA_API_KEY", "two words")
+    with pytest.raises(ConfigError, match=r"^MONICA_API_KEY: a key is letters, digits and punctuation of ASCII"):
+        Settings.from_env()
+
+
+def test_a_scope_that_closes_nothing_stops_the_start(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("MONICA_API_KEY_SCOPE", "all")
+    with pytest.raises(ConfigError, match=r"^MONICA_API_KEY_SCOPE='all' closes nothing without a key"):
+        Settings.from_env()
+    environment.setenv("MONICA_API_KEY", KEY)
+    assert Settings.from_env().api_key_scope == "all"
+    environment.setenv("MONICA_API_KEY_SCOPE", "gets")
+    with pytest.raises(ConfigError, match=r"^MONICA_API_KEY_SCOPE='gets': Must be one of: posts, all"):
+        Settings.from_env()
+
+
+def test_two_keys_stop_the_start(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(KEY)
+    log = run_to_failure(tmp_path, {"MONICA_API_KEY": KEY, "MONICA_API_KEY_FILE": str(tmp_path / "key")})
+    assert log == ("Monica cannot start: MONICA_API_KEY and MONICA_API_KEY_FILE are both set: one of them has to go.\n")
+
+
+def test_the_key_is_nowhere_to_be_read(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(KEY)
+    settings = {
+        "MONICA_ENGINE": "espeak",
+        "MONICA_CACHE_DIR": str(tmp_path / "cache"),
+        "MONICA_API_KEY_FILE": str(tmp_path / "key"),
+        "LOG_LEVEL": "debug",
+    }
+    with Server(tmp_path, settings) as server:
+        url = f"{server.wait_ready().url}/v1/phrases/warm"
+        answers = [
+            requests.post(url, json=BODY, headers=headers, timeout=60)
+            for headers in ({}, {"Authorization": f"Bearer x{KEY}"}, {"Authorization": f"Bearer {KEY}"})
+        ]
+        pages = [
+            requests.get(f"{server.url}{path}", timeout=60).text for path in ("/openapi.json", "/metrics", "/health")
+        ]
+        assert [answer.status_code for answer in answers] == [401, 401, 202]
+        assert KEY not in "".join([*pages, *(answer.text for answer in answers), server.log()])
+    kept = [path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert kept
+    assert not any(KEY.encode() in content for content in kept)

@@ -1,0 +1,277 @@
+"""What is kept, looked after over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from monica import create_app
+from monica.announcer import Announcer
+from monica.config import Settings
+from monica.metrics import requests_served
+from monica.store.cache import Store
+from monica.store.catalogue import Catalogue
+from monica.warming.jobs import Script, State
+from tests.conftest import started
+from tests.support.engines import ToyEngine
+from tests.support.kept import keep, label, server_store
+from tests.support.wire import until
+
+TEXTS = ("Tapis de Rusmir !", "Élise paie.", "Les blinds montent.")
+SHOWN = {"key", "text", "said", "engine", "voice", "seconds", "size", "made", "hits", "pinned"}
+
+
+@pytest.fixture
+def client(announcer: Announcer) -> FlaskClient:
+    return create_app(announcer=announcer).test_client()
+
+
+@pytest.fixture
+def keys(client: FlaskClient) -> list[str]:
+    """Keys of the three texts, which are kept, the first one made first."""
+    return [say(client, text) for text in TEXTS]
+
+
+def say(client: FlaskClient, text: str, **fields: object) -> str:
+    answer = client.post("/blabla", json={"text": text} | fields)
+    assert answer.status_code == 200, answer.text
+    return answer.headers["ETag"].strip('"')
+
+
+def listed(client: FlaskClient, query: str = "") -> list[str]:
+    answer = client.get(f"/v1/phrases{query}")
+    assert answer.status_code == 200, answer.text
+    return [phrase["text"] for phrase in answer.get_json()["phrases"]]
+
+
+def card(client: FlaskClient, key: str) -> dict[str, Any]:
+    answer = client.get(f"/v1/phrases/{key}")
+    assert answer.status_code == 200, answer.text
+    found = answer.get_json()
+    assert isinstance(found, dict)
+    return found
+
+
+def assert_error(answer: TestResponse, status: int, code: str, says: str = "", param: str | None = None) -> None:
+    assert answer.status_code == status, answer.text
+    error = answer.get_json()["error"]
+    assert (error["code"], error["param"]) == (code, param)
+    assert says in error["message"]
+    assert "Traceback" not in error["message"]
+
+
+def test_what_is_kept_is_listed(client: FlaskClient, keys: list[str]) -> None:
+    say(client, TEXTS[1])
+    assert listed(client) == list(reversed(TEXTS))
+    assert listed(client, "?sort=text") == [TEXTS[1], TEXTS[2], TEXTS[0]]
+    assert listed(client, "?sort=size") == [TEXTS[2], TEXTS[0], TEXTS[1]]
+    assert listed(client, "?search=ELISE") == [TEXTS[1]]
+    assert listed(client, "?search=personne") == []
+    assert set(client.get("/v1/phrases").get_json()["phrases"][0]) == SHOWN
+
+
+def test_a_long_list_comes_in_pages(client: FlaskClient, keys: list[str]) -> None:
+    pages = [client.get(f"/v1/phrases?sort=text&limit=2&offset={offset}").get_json() for offset in (0, 2, 4)]
+    assert [[phrase["text"] for phrase in page["phrases"]] for page in pages] == [
+        [TEXTS[1], TEXTS[2]],
+        [TEXTS[0]],
+        [],
+    ]
+    assert {page["total"] for page in pages} == {3}
+    assert client.get("/v1/phrases?search=rusmir&limit=1").get_json()["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=+5", "limit"),
+        ("limit=1_0", "limit"),
+        ("limit=٣", "limit"),
+        ("limit=", "limit"),
+        ("limit=5&limit=6", "limit"),
+        ("offset=1e3", "offset"),
+        ("offset=9999999999", "offset"),
+        ("sort=colour", "sort"),
+        (f"search={'x' * 501}", "search"),
+        ("serach=x", "serach"),
+    ],
+)
+def test_a_query_that_is_wrong_is_told(client: FlaskClient, query: str, param: str) -> None:
+    assert_error(client.get(f"/v1/phrases?{query}"), 422, "request_invalid", f"{param}: ", param)
+
+
+def test_the_cache_in_numbers_is_what_the_command_line_says(
+    client: FlaskClient, keys: list[str], settings: Settings
+) -> None:
+    client.put(f"/v1/phrases/{keys[0]}/pin")
+    numbers = client.get("/v1/phrases/stats").get_json()
+    with Catalogue.open(settings) as catalogue:
+        assert numbers == catalogue.stats().as_dict()
+    assert (numbers["entries"], numbers["pinned"], numbers["shares"][0]["voice"]) == (3, 1, "monica")
+
+
+def test_a_phrase_is_named_by_the_beginning_of_its_key(client: FlaskClient, keys: list[str]) -> None:
+    for name in (keys[0], keys[0][:12], keys[0][:12].upper()):
+        assert card(client, name)["text"] == TEXTS[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "of"),
+    [("GET", ""), ("DELETE", ""), ("GET", "/audio"), ("PUT", "/pin"), ("DELETE", "/pin"), ("POST", "/remake")],
+)
+def test_a_key_that_names_nothing_or_too_much_is_not_there(
+    client: FlaskClient, settings: Settings, keys: list[str], method: str, of: str
+) -> None:
+    store = server_store(settings)
+    for end in "01":
+        store.put("f" * 63 + end, b"")
+    for name in ("zz", "%2e%2e", "%00", "%C3%A9", "0" * 65):
+        assert_error(client.open(f"/v1/phrases/{name}{of}", method=method), 404, "not_found")
+    for name in ("0" * 64, "abcdef"):
+        answer = client.open(f"/v1/phrases/{name}{of}", method=method)
+        assert_error(answer, 404, "entry_unknown", f"No entry's key begins with '{name}'.", "key")
+    answer = client.open(f"/v1/phrases/{'f' * 60}{of}", method=method)
+    assert_error(answer, 404, "entry_unknown", "2 entries' keys begin with", "key")
+    assert len(listed(client)) == 5
+
+
+def test_hearing_a_phrase_is_no_hit(client: FlaskClient, keys: list[str], announcer: Announcer) -> None:
+    heard = client.get(f"/v1/phrases/{keys[0]}/audio")
+    assert (heard.status_code, heard.headers["Content-Type"]) == (200, "audio/wav")
+    assert heard.headers["Cache-Control"] == "no-store"
+    assert announcer.catalogue.stats().hits == 0
+    assert client.post("/blabla", json={"text": TEXTS[0]}).data == heard.data
+
+
+def test_what_is_made_ahead_of_time_is_no_hit(client: FlaskClient, announcer: Announcer) -> None:
+    warmer = client.application.extensions["warmer"]
+    warmer.start()
+    for cached in (0, 3):
+        job = warmer.submit(Script("liste", phrases=TEXTS))
+        until(lambda job=job: job.state.ended)  # type: ignore[misc]
+        assert (job.state, job.cached, job.left) == (State.DONE, cached, 0)
+    warmer.close()
+    announcer.drain(0)
+    assert announcer.catalogue.stats().hits == 0
+
+
+def test_a_phrase_that_is_corrupt_is_told(client: FlaskClient, settings: Settings) -> None:
+    key = say(client, "Une longue phrase, qui prend un fichier.")
+    next((settings.cache_dir / "takes").rglob("*.val")).write_bytes(b"corrupt")
+    assert_error(client.get(f"/v1/phrases/{key}/audio"), 503, "cache_unusable", "its checksum differs")
+
+
+def test_a_phrase_that_is_removed_is_made_again(client: FlaskClient, keys: list[str]) -> None:
+    client.put(f"/v1/phrases/{keys[0]}/pin")
+    gone = client.delete(f"/v1/phrases/{keys[0][:12]}")
+    assert (gone.status_code, gone.get_json()["key"]) == (200, keys[0])
+    assert listed(client) == [TEXTS[2], TEXTS[1]]
+    assert client.delete(f"/v1/phrases/{keys[0]}").status_code == 404
+    assert client.post("/blabla", json={"text": TEXTS[0]}).headers["X-Monica-Cache"] == "miss"
+    assert not card(client, keys[0])["pinned"]
+
+
+def test_pins_come_and_go(client: FlaskClient, keys: list[str]) -> None:
+    for _ in range(2):
+        assert client.put(f"/v1/phrases/{keys[0]}/pin").get_json()["pinned"]
+    assert [card(client, key)["pinned"] for key in keys] == [True, False, False]
+    for _ in range(2):
+        assert not client.delete(f"/v1/phrases/{keys[0]}/pin").get_json()["pinned"]
+
+
+def test_pins_leave_room_for_what_is_new(settings: Settings, toy: ToyEngine) -> None:
+    small = replace(settings, cache_mb=1)
+    store = server_store(small)
+    keys = [keep(store, f"Phrase {number}", 20.0) for number in range(2)]  # 320 kB each
+    announcer = started(small, toy)
+    client = create_app(announcer=announcer).test_client()
+    assert client.put(f"/v1/phrases/{keys[0]}/pin").status_code == 200
+    assert_error(client.put(f"/v1/phrases/{keys[1]}/pin"), 409, "pins_full", "more than half of MONICA_CACHE_MB=1")
+    announcer.close()
+
+
+def test_a_phrase_is_made_anew_behind_live_ones(client: FlaskClient, keys: list[str], toy: ToyEngine) -> None:
+    say(client, TEXTS[0])
+    before = card(client, keys[0])
+    background = requests_served.labels("background", "miss")._value.get()
+    answer = client.post(f"/v1/phrases/{keys[0][:12]}/remake")
+    assert answer.status_code == 200, answer.text
+    after = answer.get_json()
+    assert after["made"] > before["made"]
+    assert after | {"made": 0, "hits": 0} == before | {"made": 0, "hits": 0}
+    assert toy.spoken[3:] == toy.spoken[:1]
+    assert len(set(toy.seeds)) == 4
+    assert requests_served.labels("background", "miss")._value.get() == background + 1
+    said = client.post("/blabla", json={"text": TEXTS[0]})
+    assert said.headers["X-Monica-Cache"] == "hit"
+    assert said.data == client.get(f"/v1/phrases/{keys[0]}/audio").data
+
+
+def test_a_page_is_made_anew_with_all_its_sentences(client: FlaskClient, toy: ToyEngine) -> None:
+    page = " ".join(f"La phrase numéro {number} de cette page est assez longue pour compter." for number in range(5))
+    key = say(client, page)
+    sentences = len(toy.spoken)
+    assert sentences > 1
+    assert client.post(f"/v1/phrases/{key}/remake").status_code == 200
+    assert len(toy.spoken) == 2 * sentences
+
+
+def test_what_would_not_come_out_otherwise_is_left(
+    client: FlaskClient, announcer: Announcer, settings: Settings, toy: ToyEngine
+) -> None:
+    seeded = say(client, "Avec une graine.", seed=5)
+    store = server_store(settings)
+    store.put("0" * 64, b"before labels")
+    for key, says in (
+        (seeded, "with the seed 5: it would come out the same"),
+        (keep(store, "D'un autre moteur."), "under another key"),
+        ("0" * 64, "not known how it was asked for"),
+    ):
+        assert_error(client.post(f"/v1/phrases/{key}/remake"), 409, "remake_impossible", says)
+    voice = keep(store, "D'une autre voix.", voice="nobody")
+    assert_error(client.post(f"/v1/phrases/{voice}/remake"), 404, "voice_unknown", param="voice")
+    silent = keep(store, "...")
+    assert_error(client.post(f"/v1/phrases/{silent}/remake"), 400, "text_empty", param="text")
+    assert toy.spoken == ["Avec une graine."]
+
+
+def test_what_comes_out_badly_again_leaves_the_old_one(
+    client: FlaskClient, keys: list[str], toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = client.get(f"/v1/phrases/{keys[0]}/audio").data
+    toy.silent = True
+    assert_error(client.post(f"/v1/phrases/{keys[0]}/remake"), 500, "synthesis_failed")
+    toy.silent = False
+    toy.hasty.add(toy.spoken[0])
+    says = "The sound of the new take is too short for its text: the old one is kept."
+    assert_error(client.post(f"/v1/phrases/{keys[0]}/remake"), 500, "synthesis_failed", says)
+    toy.hasty.clear()
+    monkeypatch.setattr(Store, "put", lambda *_: False)
+    assert_error(client.post(f"/v1/phrases/{keys[0]}/remake"), 500, "synthesis_failed", "the old one is kept")
+    assert client.get(f"/v1/phrases/{keys[0]}/audio").data == before
+
+
+def test_until_the_engine_is_ready_what_is_kept_is_shown(settings: Settings, toy: ToyEngine) -> None:
+    key = keep(server_store(settings), TEXTS[0])
+    client = create_app(announcer=Announcer(settings, toy)).test_client()
+    assert listed(client) == [TEXTS[0]]
+    assert_error(client.post(f"/v1/phrases/{key}/remake"), 503, "model_loading")
+
+
+def test_labels_from_anywhere_are_shown(client: FlaskClient, settings: Settings) -> None:
+    store = server_store(settings)
+    store.put("0" * 64, b"", label("Oui.").written().replace("Oui.", r"\u001b[2J\r\nOui\u202e\ud800"))
+    store.put("1" * 64, b"", "[" * 100_000)
+    store.put("2" * 64, b"", label("Oui.").written().replace("1790000000.0", "NaN"))
+    shown = {phrase["key"]: phrase for phrase in client.get("/v1/phrases").get_json()["phrases"]}
+    assert shown["0" * 64]["text"] == "\ufffd[2J\ufffd\ufffdOui\ufffd\ufffd"
+    assert len(shown) == 3
+    assert (shown["1" * 64]["text"], shown["1" * 64]["seconds"]) == ("", None)
+    assert client.get("/v1/phrases/stats").status_code == 200

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy.signal import resample
+
+from monica.audio.finish import MAX_GAIN_DB, Finisher
+from monica.audio.level import limit, loudness, true_peaks
+from monica.audio.silence import AFTER_S, BEFORE_S, trim_silence
+from tests.support.sounds import Sound, noise, silence, sine, speech
+
+RATES = (22_050, 24_000)
+OFF = Finisher()
+USUAL = Finisher(-16.0, -1.0, trim=True)
+TEXTS = ("Pablo vient de se faire éliminer par Rusmir !", "Tapis !", "Oui.", "La finale commence dans cinq minutes.")
+
+
+def decibels(ratio: float) -> float:
+    return float(20 * np.log10(ratio))
+
+
+def true_peak(samples: NDArray[np.floating]) -> float:
+    """Measure by other means than the code does: by the spectrum, and finer."""
+    return decibels(np.abs(resample(np.pad(samples, 2000).astype(float), 16 * (len(samples) + 4000))).max())
+
+
+def position(part: Sound, whole: Sound) -> int:
+    """Find where a part begins in a whole: by its middle, which is there bit for bit, once."""
+    middle = len(part) // 2
+    windows = sliding_window_view(whole, 500)
+    (found,) = np.flatnonzero((windows == part[middle : middle + 500]).all(axis=1))
+    return int(found) - middle
+
+
+@pytest.mark.parametrize("rate", [22_050, 24_000, 48_000])
+def test_loudness_is_that_of_bs_1770(rate: int) -> None:
+    """A full-scale sine of 997 Hz in one channel is -3.01 LKFS by definition."""
+    assert loudness(sine(997, 3, rate, level=1), rate) == pytest.approx(-3.01, abs=0.05)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.2, 0.3, 0.4, 0.41, 0.5])
+def test_a_short_clip_is_as_loud_as_a_long_one(seconds: float) -> None:
+    assert loudness(sine(1000, seconds, 24_000), 24_000) == pytest.approx(
+        loudness(sine(1000, 3, 24_000), 24_000), abs=0.5
+    )
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("target", [-23.0, -18.0, -16.0])
+def test_speech_is_as_loud_as_wanted_whatever_its_peaks(text: str, target: float) -> None:
+    samples, rate = speech(text)
+    finished = Finisher(target, -1.0, trim=True).finish(samples * np.float32(0.3), rate)
+    assert loudness(finished, rate) == pytest.approx(target, abs=0.3)
+    assert true_peak(finished) <= -1 + 0.05
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_sine_is_as_loud_as_wanted(rate: int) -> None:
+    finished = USUAL.finish(sine(997, 2, rate), rate)
+    assert np.abs(finished).max() == pytest.approx(10 ** ((-16 + 3.01) / 20), rel=0.01)
+
+
+@pytest.mark.parametrize("level", [1e-3, 1e-4, 1e-5])
+def test_faint_sound_is_not_made_loud(level: float) -> None:
+    hiss = noise(2, 24_000, level)
+    finished = USUAL.finish(hiss, 24_000)
+    assert np.abs(finished).max() <= 10 ** (MAX_GAIN_DB / 20) * np.abs(hiss).max() * 1.001
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_peaks_between_the_samples_are_held(rate: int) -> None:
+    # Every sample is at 0.707 of the sine's peak.
+    sharp = np.sin(2 * np.pi * np.arange(rate) / 4 + np.pi / 4).astype(np.float32)
+    assert decibels(np.abs(sharp).max()) == pytest.approx(-3.01, abs=0.01)
+    finished = Finisher(None, -1.0, trim=False).finish(sharp, rate)
+    assert true_peak(finished[100:-100] * np.hanning(len(sharp) - 200)) == pytest.approx(-1, abs=0.05)
+    assert true_peak(finished) <= -1 + 0.05
+    # By whole samples there would have been nothing to do.
+    assert np.abs(finished).max() < 0.95 * np.abs(sharp).max()
+
+
+def test_a_limited_click_leaves_the_rest_alone() -> None:
+    samples = sine(200, 1, 24_000, level=0.2)
+    samples[12_000] = 1.0
+    limited = limit(samples, 24_000, -6.0)
+    assert true_peak(limited) <= -6 + 0.05
+    far = np.abs(np.arange(24_000) - 12_000) > 0.011 * 24_000
+    np.testing.assert_array_equal(limited[far], samples[far])
+    gain = limited[11_000:13_000] / np.where(samples[11_000:13_000] == 0, 1, samples[11_000:13_000])
+    assert np.abs(np.diff(gain[gain > 0])).max() < 0.02, "the gain jumps"
+
+
+@given(
+    levels=st.lists(st.floats(0, 1, width=32), min_size=2, max_size=40),
+    peak=st.floats(-12, 0),
+    rate=st.sampled_from(RATES),
+)
+@settings(deadline=None, max_examples=50)
+def test_no_peak_exceeds_the_limit(levels: list[float], peak: float, rate: int) -> None:
+    samples = np.repeat(np.array(levels, np.float32), 50) * sine(rate / 8.3, 50 * len(levels) / rate, rate, level=1)
+    assert decibels(true_peaks(limit(samples, rate, peak)).max() + 1e-9) <= peak + 0.1
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("offset", [0.0, 0.05])
+@pytest.mark.parametrize("hiss", [0.0, 1e-3])
+def test_silence_is_cut_to_the_margins(rate: int, offset: float, hiss: float) -> None:
+    said = noise(1, rate)
+    parts = [silence(0.7, rate), said, silence(0.9, rate)]
+    samples = np.concatenate(parts) + noise(2.6, rate, hiss)[: sum(map(len, parts))] + np.float32(offset)
+    cut = trim_silence(samples, rate)
+    assert len(cut) / rate == pytest.approx(BEFORE_S + 1 + AFTER_S, abs=0.01)
+    start = position(cut, samples)
+    assert start / rate == pytest.approx(0.7 - BEFORE_S, abs=0.01)
+    faded = rate // 90
+    np.testing.assert_array_equal(cut[faded:-faded], samples[start : start + len(cut)][faded:-faded])
+
+
+def test_cut_ends_are_faded_and_others_are_not() -> None:
+    rate = 24_000
+    samples = noise(3, rate, 1e-3)
+    samples[rate : 2 * rate] = noise(1, rate)
+    cut = trim_silence(samples, rate)
+    assert cut[0] == cut[-1] == 0
+    assert np.abs(cut[:24]).max() < 2e-4
+    assert np.abs(cut[-24:]).max() < 2e-4
+    np.testing.assert_array_equal(trim_silence(noise(1, rate), rate), noise(1, rate))
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("level", [1.0, 0.03])
+def test_no_speech_is_cut(text: str, level: float) -> None:
+    samples, rate = speech(text)
+    samples = samples * np.float32(level)
+    padded = np.concatenate([silence(0.5, rate), samples, silence(0.5, rate)])
+    cut = trim_silence(padded, rate)
+    start = position(cut, padded)
+    missing = np.concatenate([padded[:start], padded[start + len(cut) :]])
+    assert len(missing) > 0.5 * rate
+    assert np.abs(missing).max() < 1e-3 * level
+
+
+def test_a_quiet_beginning_is_speech() -> None:
+    """Twenty decibels below a voice that is itself faint: under the floor, and yet a part of it."""
+    rate = 24_000
+    said = np.concatenate([noise(0.3, rate, 1e-3), noise(1, rate, 1e-2)])
+    cut = trim_silence(np.concatenate([silence(1, rate), said, silence(1, rate)]), rate)
+    assert len(cut) / rate == pytest.approx(BEFORE_S + 1.3 + AFTER_S, abs=0.01)
+
+
+def test_without_speech_nothing_is_cut() -> None:
+    hiss = noise(1, 24_000, 1e-3)
+    assert trim_silence(hiss, 24_000) is hiss
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.empty(0, np.float32),
+        np.array([0.1, np.nan, 0.2], np.float32),
+        np.array([0.1, np.inf], np.float32),
+    ],
+)
+def test_what_is_broken_passes(samples: Sound) -> None:
+    assert USUAL.finish(samples, 24_000) is samples
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("length", [1, 2, 100, 1200, 7200])
+@pytest.mark.parametrize("level", [0.0, 1e-6, 0.3, 1.5])
+def test_short_clips(rate: int, length: int, level: float) -> None:
+    for clip in (sine(440, 1, rate, level)[:length], np.full(length, level, np.float32)):
+        finished = USUAL.finish(clip, rate)
+        assert (finished.dtype, finished.shape) == (np.dtype(np.float32), clip.shape)
+        assert np.isfinite(finished).all()
+        assert np.abs(finished).max() <= 10 ** (-1 / 20) * 1.001
+        assert np.abs(finished).max() <= np.abs(clip).max() * 10 ** (MAX_GAIN_DB / 20) * 1.001
+
+
+def test_silence_stays_silent() -> None:
+    nothing = silence(2, 24_000)
+    np.testing.assert_array_equal(USUAL.finish(nothing, 24_000), nothing)
+
+
+def test_all_off_changes_nothing() -> None:
+    samples, rate = speech()
+    assert OFF.finish(samples, rate) is samples
+    loud = samples * np.float32(4)
+    assert OFF.finish(loud, rate) is loud
+
+
+def test_what_is_kept_elsewhere_is_not_written_to() -> None:
+    samples, rate = speech()
+    padded = np.concatenate([silence(1, rate), samples, silence(1, rate)])
+    padded.setflags(write=False)
+    before = padded.copy()
+    USUAL.finish(padded, rate)
+    np.testing.assert_array_equal(padded, before)
+
+
+def test_every_switch_changes_the_version_and_the_sound() -> None:
+    samples, rate = speech()
+    padded = np.concatenate([silence(1, rate), samples, silence(1, rate)])
+    variants = [
+        USUAL,
+        *(dataclasses.replace(USUAL, **{name: value}) for name, value in dataclasses.asdict(OFF).items()),
+        dataclasses.replace(USUAL, loudness_lufs=-18.0),
+        dataclasses.replace(USUAL, peak_dbtp=-2.0),
+        OFF,
+    ]
+    for one, other in itertools.combinations(variants, 2):
+        assert one.version != other.version
+        assert not np.array_equal(one.finish(padded, rate), other.finish(padded, rate))
+    assert USUAL.version == Finisher(-16.0, -1.0, trim=True).version

@@ -1,0 +1,194 @@
+"""Two nodes: one may be away, full, loading or dying, and nobody hears it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.deployment.nginx.conftest import Front
+from tests.deployment.nginx.node import Call, Node
+from tests.support.server import Server, free_port
+from tests.support.wire import until
+
+CLIENTS = 10
+PAUSE_S = 0.1
+"""Of each client, between two phrases: nginx and two nodes have their machine to share with what starts."""
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(lambda call: call.refuse(503, "overloaded"), id="full"),
+        pytest.param(lambda call: call.refuse(503, "model_loading"), id="loading"),
+        pytest.param(lambda call: call.hang_up(), id="dying"),
+        pytest.param(None, id="away"),
+    ],
+)
+def test_the_other_node_is_asked(front: Front, fault: Callable[[Call], None] | None) -> None:
+    with Node() as well, ExitStack() as stack:
+        ill = stack.enter_context(Node(fault)) if fault else None
+        site = front(ill.port if ill else free_port(), well.port)
+        bodies = [f'{{"text": "Main numéro {n}"}}' for n in range(20)]
+        answers = [site.ask("POST", "/blabla", data=body.encode()) for body in bodies]
+        assert [answer.status_code for answer in answers] == [200] * 20
+        assert [answer.text for answer in answers] == bodies
+        tried = [line["node"] for line in site.log(20)]
+        # The ill one is asked again and again: it is back as soon as it is well.
+        assert sum("," in nodes for nodes in tried) > 5
+
+
+def test_two_that_are_full_say_so(front: Front) -> None:
+    with Node(lambda call: call.refuse(503, "overloaded")) as one, Node(one.answer) as other:
+        answer = front(one.port, other.port).ask("POST", "/blabla", data=b"{}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
+        assert answer.headers["Retry-After"] == "7"
+        assert (len(one.calls), len(other.calls)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(504, "deadline_exceeded"), (500, "synthesis_failed"), (400, "text_empty")]
+)
+def test_what_would_not_be_better_elsewhere_is_not_tried_there(front: Front, status: int, code: str) -> None:
+    with Node(lambda call: call.refuse(status, code)) as one, Node(one.answer) as other:
+        site = front(one.port, other.port)
+        answers = [site.ask("POST", "/blabla", data=b"{}").status_code for _ in range(6)]
+        assert answers == [status] * 6
+        assert len(one.calls) + len(other.calls) == 6
+
+
+def test_who_has_waited_long_is_not_made_to_wait_again(front: Front) -> None:
+    changes = {"proxy_read_timeout 40s;": "proxy_read_timeout 1s;", "upstream_timeout 10s;": "upstream_timeout 500ms;"}
+    with Node(Call.wait_hang_up) as one, Node(Call.wait_hang_up) as other:
+        answer = front(one.port, other.port, changes=changes).ask("POST", "/blabla", data=b"{}")
+        assert answer.status_code == 504
+        assert len(one.calls) + len(other.calls) == 1
+
+
+def test_jobs_are_of_one_node(front: Front) -> None:
+    with Node() as one, Node() as other:
+        site = front(one.port, other.port)
+        for _ in range(3):
+            for method, path in (("POST", "/v1/phrases/warm"), ("GET", "/v1/jobs"), ("DELETE", "/v1/jobs/ab12")):
+                assert site.ask(method, path, data=b"{}").status_code == 200
+        assert (len(one.calls), len(other.calls)) == (9, 0)
+
+
+def test_the_less_busy_node_is_asked(front: Front) -> None:
+    busy, done = threading.Event(), threading.Event()
+
+    def hold(call: Call) -> None:
+        busy.set()
+        assert done.wait(60)
+        call.reply(200)
+
+    with Node(hold) as one, Node(hold) as other, ThreadPoolExecutor(1) as pool:
+        site = front(one.port, other.port)
+        held = pool.submit(site.ask, "POST", "/blabla", data=b"{}")
+        assert busy.wait(60)
+        (taken,) = [node for node in (one, other) if node.calls]
+        for node in (one, other):
+            node.answer = lambda call: call.reply(200)
+        for _ in range(6):
+            site.ask("POST", "/blabla", data=b"{}")
+        done.set()
+        assert held.result().status_code == 200
+        assert len(taken.calls) == 1
+
+
+def test_one_node_after_the_other_is_restarted_under_load_and_nobody_hears_it(
+    front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "cache")}
+    ports = [free_port(), free_port()]
+    with ExitStack() as stack:
+
+        def start(port: int) -> Server:
+            monkeypatch.setattr("tests.support.server.free_port", lambda: port)
+            return stack.enter_context(Server(tmp_path, settings))
+
+        nodes = [start(port) for port in ports]
+        for node in nodes:
+            wait_ready(node)
+        # What one has made the other plays: they have one cache.
+        assert [node.say("Bonsoir.").headers["X-Monica-Cache"] for node in nodes] == ["miss", "hit"]
+        site = front(*ports, changes={"rate=10r/s": "rate=100000r/s"})
+        load = Load(f"{site.url}/blabla", site.session)
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            clients = [pool.submit(load.run) for _ in range(CLIENTS)]
+            try:
+                for port, node in zip(ports, nodes, strict=True):
+                    load.wait_for_more(100)
+                    node.terminate()
+                    assert node.wait_exit() == 0
+                    load.wait_for_more(100)
+                    wait_ready(start(port))
+                load.wait_for_more(100)
+            finally:
+                load.stop()
+            for client in clients:
+                client.result()
+        lines = site.log(load.asked)
+    assert load.failures == []
+    assert Counter(line["status"] for line in lines) == {"200": load.asked}
+    served = Counter(line["node"].split(", ")[-1] for line in lines)
+    assert all(served[f"127.0.0.1:{port}"] > 50 for port in ports)
+    assert any("," in line["node"] for line in lines), "no request met a node that was away: nothing was tried"
+
+
+def wait_ready(node: Server) -> None:
+    """Wait as `Server.wait_ready` does, with more patience: under load a worker that begins answers late."""
+
+    def is_ready() -> bool:
+        assert node.process.poll() is None, node.log()
+        try:
+            return requests.get(f"{node.url}/health", timeout=60).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    until(is_ready, 120)
+
+
+class Load:
+    """Clients who ask for one phrase after the other, each a new one."""
+
+    def __init__(self, url: str, session: Callable[[], requests.Session]) -> None:
+        self._url, self._session = url, session
+        self._phrases = itertools.count()
+        self._counted = threading.Condition()
+        self._stopped = threading.Event()
+        self.asked = 0
+        self.failures: list[str] = []
+
+    def run(self) -> None:
+        with self._session() as session:
+            while not self._stopped.wait(PAUSE_S):
+                failure = self._ask(session)
+                with self._counted:
+                    self.asked += 1
+                    self.failures += failure
+                    self._counted.notify_all()
+
+    def _ask(self, session: requests.Session) -> list[str]:
+        phrase = {"text": f"Le joueur numéro {next(self._phrases)} relance."}
+        try:
+            answer = session.post(self._url, json=phrase, timeout=60)
+        except requests.RequestException as error:
+            return [repr(error)]
+        return [] if answer.content[:4] == b"RIFF" else [f"{answer.status_code} {answer.text}"]
+
+    def wait_for_more(self, number: int) -> None:
+        """Return when so many more have been answered."""
+        with self._counted:
+            goal = self.asked + number
+            assert self._counted.wait_for(lambda: self.asked >= goal, 60)
+
+    def stop(self) -> None:
+        self._stopped.set()

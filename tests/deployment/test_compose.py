@@ -1,0 +1,153 @@
+"""The compose files: what Docker Compose would be told, read as it reads it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from monica.config import Settings
+from tests.support.server import ROOT, clean_environment
+
+BASE, CPU = ROOT / "docker-compose.yml", ROOT / "docker-compose.cpu.yml"
+EXAMPLE = ROOT / ".env.example"
+SETTINGS = {field.metadata["name"]: field for field in fields(Settings)}
+COMPOSE_OWN = {"COMPOSE_PROFILES", "COMPOSE_FILE"}
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return a compose file's content; what is tagged, as `!reset` is, as if it were not."""
+    document: dict[str, Any] = YAML().load(path)
+    return document
+
+
+def monica() -> dict[str, Any]:
+    service: dict[str, Any] = load(BASE)["services"]["monica"]
+    return service
+
+
+def variables(path: Path) -> dict[str, str]:
+    """Return the variables a compose file asks for, each with its default."""
+    found = re.findall(r"(?<!\$)\$\{(\w+)(?::?-([^}]*))?\}", path.read_text(encoding="utf-8"))
+    return dict(found)
+
+
+def example() -> dict[str, str]:
+    """Return the variables .env.example shows, each with its value."""
+    return dict(re.findall(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", [BASE, CPU], ids=lambda path: path.name)
+def test_specification(path: Path, tmp_path: Path) -> None:
+    document = tmp_path / "compose.json"
+    document.write_text(json.dumps({k: v for k, v in load(path).items() if v is not None}))
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(document)]
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("files", [[BASE], [BASE, CPU]], ids=["gpu", "cpu"])
+def test_docker_compose_config(files: list[Path]) -> None:
+    environment = clean_environment(COMPOSE_DISABLE_ENV_FILE="1", COMPOSE_PROFILES="nginx,monitoring")
+    chosen = [argument for file in files for argument in ("--file", str(file))]
+    command = ["docker", "compose", *chosen, "config", "--format", "json"]
+    try:
+        subprocess.run(["docker", "compose", "version"], check=True, capture_output=True, timeout=60)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("Docker Compose is not installed on this machine")
+    config = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert config.returncode == 0, config.stderr
+    assert not config.stderr
+    service = json.loads(config.stdout)["services"]["monica"]
+    assert bool(service["deploy"]["resources"].get("reservations")) == (CPU not in files)
+    assert service["build"].get("target") == ("slim" if CPU in files else None)
+
+
+@pytest.mark.parametrize("path", [BASE, CPU, EXAMPLE], ids=lambda path: path.name)
+def test_no_setting_is_made_up(path: Path) -> None:
+    """What compose alone asks for may not look like a setting: .env is handed to Monica, who would refuse it."""
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(r"\bMONICA_[A-Z0-9_]+", text)) - {"MONICA_"}
+    assert named <= set(SETTINGS)
+
+
+def test_example_shows_every_variable() -> None:
+    asked = variables(BASE) | variables(CPU)
+    shown = example()
+    assert set(asked) <= set(shown)
+    assert set(shown) <= set(asked) | set(SETTINGS) | COMPOSE_OWN
+
+
+def test_example_shows_the_defaults() -> None:
+    asked = variables(CPU) | variables(BASE)
+    for name, value in example().items():
+        if name in asked:
+            assert value == asked[name], name
+        elif name in SETTINGS and name not in ("MONICA_LEXICON", "MONICA_API_KEY"):
+            default = SETTINGS[name].default
+            assert value == (f"{default:g}" if isinstance(default, float) else str(default)), name
+
+
+def test_example_is_all_comments() -> None:
+    """Copied as it is, it changes nothing."""
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == []
+
+
+def test_settings_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in monica()["environment"].items():
+        monkeypatch.setenv(name, re.sub(r"\$\{\w+:?-([^}]*)\}", r"\1", value))
+    settings = Settings.from_env()
+    assert (settings.engine, settings.device) == ("chatterbox", "cuda")
+    assert settings.reference_audio == Path("/venue/26-monica--interview.wav")
+
+
+def test_grace_outlasts_the_last_take() -> None:
+    default = variables(BASE)["STOP_GRACE_PERIOD"]
+    graceful_timeout = math.ceil(Settings().deadline_s) + 5
+    assert int(default.removesuffix("s")) >= graceful_timeout + 10
+
+
+def test_hardened() -> None:
+    service = monica()
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "/tmp" in service["tmpfs"]
+    assert not {"privileged", "network_mode", "pid", "user"} & set(service)
+    settings = Settings()
+    needed = 3 * (settings.threads + settings.queue_size) + 1000
+    assert service["ulimits"]["nofile"] > needed
+
+
+@pytest.mark.parametrize("name", ["monica", "prometheus", "grafana"])
+def test_published_to_this_machine_alone(name: str) -> None:
+    for port in load(BASE)["services"][name]["ports"]:
+        assert re.match(r"(127\.0\.0\.1|\$\{LISTEN:-127\.0\.0\.1\}):", port)
+
+
+def test_mounts() -> None:
+    """What is mounted from the repository is there, and nothing can be written to."""
+    document = load(BASE)
+    for service in document["services"].values():
+        for volume in service["volumes"]:
+            source, _, rest = volume.partition(":") if not volume.startswith("$") else (None, None, volume)
+            if source in document["volumes"]:
+                continue
+            assert rest.endswith(":ro"), volume
+            if source is not None:
+                assert os.path.lexists(ROOT / source), volume
+
+
+def test_no_secret() -> None:
+    text = BASE.read_text(encoding="utf-8") + CPU.read_text(encoding="utf-8") + EXAMPLE.read_text(encoding="utf-8")
+    for name, value in re.findall(r"(\w*(?:PASSWORD|KEY|TOKEN|SECRET)\w*)[=:][ \t]*(\S*)", text):
+        assert re.fullmatch(r"|\$\{\w+:-\}", value), name

@@ -1,0 +1,158 @@
+"""CUDA graphs, on a tape: the same tokens, from tensors that stay where they are, waiting for nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from monica.engine import SynthesisParams
+from monica.engine.chatterbox import t3 as t3_module
+from monica.engine.chatterbox.conditionals import Conditionals
+from monica.engine.chatterbox.t3 import T3
+from monica.engine.chatterbox.tokenizer import TextTokenizer
+from monica.engine.torch.graphs import Graphs
+
+from .tape import TapeGraphs
+from .test_slots import PARAMS, RunningBatch
+
+WINDOWS = (64, 128, 256)
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> TapeGraphs:
+    monkeypatch.setattr(t3_module, "GRAPH_WINDOWS", WINDOWS)
+    return TapeGraphs()
+
+
+@pytest.fixture
+def stage(make_t3: Any, graphs: TapeGraphs, tokenizer: TextTokenizer, voice: Conditionals) -> RunningBatch:
+    t3 = make_t3(graphs=graphs, slots=2)
+    t3.llama.reserve(4, WINDOWS[-1])  # as on CUDA, where it then stays
+    t3.warm_up()
+    return RunningBatch(t3, tokenizer, voice)
+
+
+def test_a_graph_for_each_number_of_slots_and_each_window(stage: RunningBatch, graphs: TapeGraphs) -> None:
+    assert graphs.names == [f"T3, {slots} takes, {window} positions" for window in (256, 128, 64) for slots in (2, 1)]
+    assert graphs.captured == len(graphs.names)
+
+
+def test_replayed_steps_are_eager_steps(
+    stage: RunningBatch, graphs: TapeGraphs, make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals
+) -> None:
+    """Two takes, other parameters, joining and leaving: what was captured once serves them all."""
+    eager = RunningBatch(make_t3(), tokenizer, voice)
+    expected = [eager.alone(number) for number in range(4)]
+    assert stage.alone(0) == expected[0]
+    assert graphs.replays == len(expected[0])
+    for pair in ((1, 2), (3, 0), (2, 3)):
+        takes = [stage.admit(number) for number in pair]
+        while not all(take.done for take in takes):
+            stage.t3.step()
+        for take in takes:
+            stage.t3.retire(take)
+        assert [take.tokens for take in takes] == [expected[number] for number in pair]
+    assert len({tuple(tokens) for tokens in expected}) == len(expected) == len(PARAMS)
+
+
+def test_a_captured_step_goes_on_with_a_paused_take(
+    stage: RunningBatch, make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals
+) -> None:
+    """From the other slot, after others in its own; the cache, whose address was captured, stays where it is."""
+    eager = RunningBatch(make_t3(), tokenizer, voice)
+    place = stage.t3.llama.keys.data_ptr()
+    take = stage.admit(3)
+    for _ in range(11):
+        stage.t3.step()
+    stage.t3.pause(take)
+    assert stage.alone(2) == eager.alone(2)
+    other = stage.admit(1)
+    stage.t3.step()
+    stage.t3.resume(take)
+    while not (take.done and other.done):
+        stage.t3.step()
+    assert (take.slot, take.tokens, other.tokens) == (1, eager.alone(3), eager.alone(1))
+    assert stage.t3.llama.keys.data_ptr() == place
+
+
+def test_warm_up_leaves_no_trace(stage: RunningBatch) -> None:
+    assert stage.t3.llama.keys.abs().max() == 0
+    assert [int(stage.t3.slots.position.max()), int(stage.t3.slots.said.max())] == [0, 0]
+
+
+def test_waiting_for_the_device_cannot_be_captured(stage: RunningBatch, graphs: TapeGraphs) -> None:
+    """What the tape refuses is what a capture would: this one must fail."""
+    step = torch.zeros(1)
+
+    def waits() -> None:
+        if float(step) == 0:
+            step.add_(1)
+
+    assert graphs.capture("a mistake", waits) is waits
+    assert not graphs.available
+
+
+class Broken(Graphs):
+    def __init__(self, after: int) -> None:
+        super().__init__(torch.device("cuda"), 1000)
+        self.after = after
+
+    def _reserved(self) -> int:
+        return 600 * self.captured
+
+    def _capture(self, function: Any) -> Any:
+        if self.captured >= self.after:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return lambda: None
+
+
+def test_where_capture_fails_kernels_are_launched_one_by_one(caplog: pytest.LogCaptureFixture) -> None:
+    def function() -> None:
+        pass
+
+    graphs = Broken(after=1)
+    assert graphs.capture("a", function) is not function
+    assert graphs.capture("b", function) is function
+    assert graphs.capture("c", function) is function
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "CUDA graph of b cannot be captured" in caplog.text
+    assert graphs.captured == 1
+
+
+def test_a_take_is_made_where_capture_fails(
+    make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals, t3: T3, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = make_t3(graphs=Broken(after=0))
+    broken.warm_up()
+    params = SynthesisParams(max_tokens=5)
+    tokens = [
+        each.decode(tokenizer.tokenize("Bonsoir."), voice, params, torch.Generator().manual_seed(1))
+        for each in (broken, t3)
+    ]
+    assert torch.equal(*tokens)
+    assert "launched one by one" in caplog.text
+
+
+def test_the_memory_set_aside_is_all_that_is_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    reserved = iter(range(0, 100_000, 600))
+    graphs = Broken(after=100)
+    monkeypatch.setattr(graphs, "_reserved", lambda: next(reserved))
+
+    def function() -> None:
+        pass
+
+    assert [graphs.capture(name, function) is function for name in "abcd"] == [False, False, True, True]
+    assert "used up after b" in caplog.text
+
+
+def test_off_cuda_a_function_is_what_it_was() -> None:
+    def function() -> None:
+        pass
+
+    graphs = Graphs(torch.device("cpu"), 0)
+    assert graphs.capture("nothing", function) is function
+    assert (graphs.available, graphs.captured) == (False, 0)

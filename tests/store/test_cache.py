@@ -1,0 +1,421 @@
+from __future__ import annotations
+
+import hashlib
+import pickle
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from diskcache import Cache
+from prometheus_client import REGISTRY
+
+from monica.errors import ConfigError
+from monica.store import cache
+from monica.store.cache import CacheFault, Entry, Store
+from monica.store.disk import BytesDisk
+from tests.support.server import ROOT
+
+KEY = "a" * 64
+LARGE = bytes(range(256)) * 1000  # beyond what SQLite keeps inline: a file of its own
+
+
+@pytest.fixture
+def _always_from_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the seconds had passed during which a look-up is answered from memory."""
+    monkeypatch.setattr(cache, "RECENT_SECONDS", 0)
+
+
+@pytest.fixture
+def store(tmp_path: Path, _always_from_disk: None) -> Store:
+    return Store("takes", tmp_path / "takes", megabytes=10)
+
+
+class Bomb:
+    """Unpickled, it would leave a trace."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (self.trace,)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("value", [b"", b"small", LARGE])
+def test_bytes_come_back(store: Store, value: bytes) -> None:
+    assert store.get(KEY) is None
+    assert store.put(KEY, value)
+    assert store.get(KEY) == value
+    store.remove(KEY)
+    assert store.get(KEY) is None
+
+
+def test_recent_entries_come_from_memory_but_never_outlive_their_removal(tmp_path: Path) -> None:
+    store = Store("takes", tmp_path / "takes", megabytes=10)
+    store.put(KEY, LARGE)
+    _file(tmp_path).unlink()
+    assert store.get(KEY) == LARGE
+    store.put(KEY, b"another")
+    assert store.get(KEY) == b"another"
+    store.remove(KEY)
+    assert store.get(KEY) is None
+
+
+def test_entries_outlive_the_process(tmp_path: Path) -> None:
+    Store("takes", tmp_path / "takes", megabytes=10).put(KEY, LARGE)
+    assert Store("takes", tmp_path / "takes", megabytes=10).get(KEY) == LARGE
+
+
+def test_a_planted_pickle_is_refused(tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    trace = tmp_path / "trace"
+    with Cache(str(tmp_path / "takes")) as plain:
+        plain.set(KEY, Bomb(trace))
+    assert store.get(KEY) is None
+    assert not trace.exists()
+    assert "cannot be used" in caplog.text
+    assert store.put(KEY, b"anew")
+    assert store.get(KEY) == b"anew"
+
+
+def test_a_pickle_on_disk_behind_a_raw_row_is_refused(tmp_path: Path, store: Store) -> None:
+    trace = tmp_path / "trace"
+    store.put(KEY, LARGE)
+    with sqlite3.connect(tmp_path / "takes" / "cache.db") as db:
+        db.execute("UPDATE Cache SET mode = 4, filename = NULL, value = ?", (pickle.dumps(Bomb(trace)),))
+    assert store.get(KEY) is None
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("value", ["text", 42, None, ["list"], {"a": 1}])
+def test_only_bytes_are_kept(store: Store, value: object) -> None:
+    assert not store.put(KEY, value)  # type: ignore[arg-type]
+    assert store.get(KEY) is None
+
+
+def _file(tmp_path: Path) -> Path:
+    (path,) = (tmp_path / "takes").rglob("*.val")
+    return path
+
+
+def test_a_truncated_entry_is_a_miss(tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    store.put(KEY, LARGE)
+    _file(tmp_path).write_bytes(LARGE[:1000])
+    assert store.get(KEY) is None
+    assert "its checksum differs" in caplog.text
+    store.put(KEY, LARGE)
+    assert store.get(KEY) == LARGE
+
+
+def test_a_flipped_byte_is_a_miss(tmp_path: Path, store: Store) -> None:
+    store.put(KEY, LARGE)
+    _file(tmp_path).write_bytes(b"X" + LARGE[1:])
+    assert store.get(KEY) is None
+
+
+def test_a_lost_file_is_a_miss(tmp_path: Path, store: Store) -> None:
+    store.put(KEY, LARGE)
+    _file(tmp_path).unlink()
+    assert store.get(KEY) is None
+
+
+def test_a_corrupt_database_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "takes"
+    folder.mkdir()
+    (folder / "cache.db").write_bytes(b"not a database at all" * 500)
+    store = Store("takes", folder, megabytes=10)
+    assert "set aside as takes.corrupt-" in caplog.text
+    assert store.put(KEY, b"anew")
+    assert store.get(KEY) == b"anew"
+    assert list(tmp_path.glob("takes.corrupt-*"))
+
+
+@pytest.mark.usefixtures("_always_from_disk")
+def test_the_least_recently_used_go(tmp_path: Path) -> None:
+    store = Store("takes", tmp_path / "takes", megabytes=2)
+    for n in range(12):
+        store.put(f"{n:064d}", LARGE)
+        store.get(f"{0:064d}")  # kept in use
+    assert store.volume() < 2.4 * 2**20
+    assert store.get(f"{0:064d}") == LARGE
+    assert store.get(f"{1:064d}") is None
+
+
+def test_conditionals_are_never_evicted(tmp_path: Path) -> None:
+    store = Store("conditionals", tmp_path / "conditionals")
+    for n in range(30):
+        store.put(f"{n:064d}", LARGE)
+    assert all(store.get(f"{n:064d}") == LARGE for n in range(30))
+
+
+@pytest.mark.parametrize("folder", ["/proc/monica", "/dev/null/monica"])
+def test_a_folder_that_cannot_be_used_is_a_config_error(folder: str) -> None:
+    with pytest.raises(ConfigError, match=r"MONICA_CACHE_DIR='/.*' cannot be used"):
+        Store("takes", Path(folder) / "takes", megabytes=1)
+
+
+def test_a_full_disk_is_logged_not_raised(tmp_path: Path) -> None:
+    """A real refusal of the kernel: no file of this process may grow beyond 64 KiB."""
+    script = f"""
+import logging, resource, signal
+from pathlib import Path
+from monica.store.cache import Store
+logging.basicConfig()
+store = Store("takes", Path({str(tmp_path / "takes")!r}), megabytes=10)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))
+print(store.put("{KEY}", bytes(200_000)), store.get("{KEY}"))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False None\n"
+    assert "cannot be kept" in done.stderr
+    assert not list((tmp_path / "takes").rglob("*.val"))
+
+
+def _entry(store: Store, key: str = KEY) -> Entry:
+    (entry,) = [entry for entry in store.entries() if entry.key == key]
+    return entry
+
+
+def _metric(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+@pytest.mark.parametrize("value", [b"", b"small", LARGE])
+def test_an_entry_is_known_without_reading_it(store: Store, value: bytes) -> None:
+    label = '{"text": "Tournoi à 20 h"}  with spaces\nand lines'
+    assert store.put(KEY, value, label)
+    entry = _entry(store)
+    assert (entry.sha256, entry.label, entry.size) == (hashlib.sha256(value).hexdigest(), label, len(value))
+    assert (entry.hits, entry.pinned) == (0, False)
+    assert store.get(KEY) == value
+
+
+@pytest.mark.usefixtures("_always_from_disk")
+@pytest.mark.parametrize("value", [b"small", LARGE])
+def test_entries_of_before_labels_are_still_read(tmp_path: Path, value: bytes) -> None:
+    store = Store("takes", tmp_path / "takes", megabytes=10)
+    store.put(KEY, value, "a label")
+    digest = hashlib.sha256(value).hexdigest()
+    with sqlite3.connect(tmp_path / "takes" / "cache.db") as db:
+        db.execute("UPDATE Cache SET tag = ?", (digest,))
+    assert store.get(KEY) == value
+    assert store.read(KEY) == value
+    assert (_entry(store).sha256, _entry(store).label) == (digest, "")
+
+
+def test_a_store_of_before_pins_is_opened(tmp_path: Path) -> None:
+    with Cache(str(tmp_path / "takes"), disk=BytesDisk, eviction_policy="least-recently-used") as plain:
+        plain.set(KEY, LARGE, tag=hashlib.sha256(LARGE).hexdigest())
+    store = Store("takes", tmp_path / "takes", megabytes=10)
+    store.pin([KEY])
+    assert store.get(KEY) == LARGE
+    assert (_entry(store).hits, _entry(store).pinned) == (1, True)
+
+
+@pytest.mark.parametrize("seconds", [0, 10])
+def test_hits_survive_restarts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    """Whether they were answered from the disk or from memory."""
+    monkeypatch.setattr(cache, "RECENT_SECONDS", seconds)
+    for restart in range(1, 4):
+        store = Store("takes", tmp_path / "takes", megabytes=10)
+        if restart == 1:
+            store.put(KEY, LARGE)
+        for _ in range(5):
+            assert store.get(KEY) == LARGE
+        store.close()
+        assert _entry(Store("takes", tmp_path / "takes", megabytes=10)).hits == 5 * restart
+
+
+def test_hits_from_memory_are_counted_when_the_disk_is_next_asked(tmp_path: Path) -> None:
+    store = Store("takes", tmp_path / "takes", megabytes=10)
+    store.put(KEY, LARGE)
+    for _ in range(5):
+        store.get(KEY)
+    assert _entry(store).hits == 0  # the disk was spared
+    store.get("b" * 64)
+    assert _entry(store).hits == 5
+
+
+def test_a_take_that_is_replaced_has_no_hits_yet(store: Store) -> None:
+    store.put(KEY, LARGE)
+    store.get(KEY)
+    assert _entry(store).hits == 1
+    store.put(KEY, LARGE)
+    assert _entry(store).hits == 0
+
+
+@pytest.mark.parametrize("value", [b"small", LARGE])
+def test_what_is_used_is_no_hit_and_stays_in_use(tmp_path: Path, value: bytes) -> None:
+    store = Store("takes", tmp_path / "takes", megabytes=10)
+    for key in (KEY, "b" * 64):
+        store.put(key, value)
+    before = _entry(store).used
+    looked_up = _metric("monica_cache_lookups_total", cache="takes", result="hit")
+    assert store.use(KEY) == value
+    store.flush()
+    assert _entry(store).hits == 0
+    assert _entry(store).used > before
+    assert store.use("c" * 64) is None
+    assert _metric("monica_cache_lookups_total", cache="takes", result="hit") == looked_up
+
+
+def test_what_is_corrupt_is_of_no_use(tmp_path: Path) -> None:
+    store = Store("takes", tmp_path / "takes", megabytes=10)
+    store.put(KEY, LARGE)
+    next((tmp_path / "takes").rglob("*.val")).write_bytes(b"corrupt")
+    assert store.use(KEY) is None
+    assert store.entries() == []
+
+
+def test_hits_that_cannot_be_counted_cost_nothing_else(tmp_path: Path) -> None:
+    store = Store("takes", tmp_path / "takes", megabytes=10)
+    store.put(KEY, LARGE)
+    Store("takes", tmp_path / "takes", megabytes=10).put("b" * 64, LARGE)  # not in the memory of the first
+    with sqlite3.connect(tmp_path / "takes" / "cache.db") as db:
+        db.execute(
+            "CREATE TRIGGER no BEFORE UPDATE ON Cache WHEN NEW.access_count > OLD.access_count + 1 "
+            "BEGIN SELECT RAISE(FAIL, 'no'); END"
+        )
+    for _ in range(2):
+        store.get(KEY)
+    assert store.get("b" * 64) == LARGE
+    for _ in range(2):
+        store.get(KEY)
+    store.close()
+    assert store.get(KEY) == LARGE
+
+
+def test_reading_is_not_using(store: Store) -> None:
+    store.put(KEY, LARGE)
+    before = _entry(store)
+    assert store.read(KEY) == LARGE
+    assert _entry(store) == before
+    assert store.read("b" * 64) is None
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "lost"])
+def test_reading_what_is_corrupt_says_so_and_leaves_it(tmp_path: Path, store: Store, damage: str) -> None:
+    store.put(KEY, LARGE)
+    path = _file(tmp_path)
+    if damage == "lost":
+        path.unlink()
+    else:
+        path.write_bytes(LARGE[:-1] if damage == "truncated" else b"X" + LARGE[1:])
+    with pytest.raises(CacheFault, match="entry aaaaaaaaaaaa cannot be used") as caught:
+        store.read(KEY)
+    assert str(tmp_path) not in caught.value.message
+    assert _entry(store).key == KEY
+
+
+@pytest.mark.usefixtures("_always_from_disk")
+def test_what_is_pinned_stays(tmp_path: Path) -> None:
+    store = Store("takes", tmp_path / "takes", megabytes=2)
+    pinned = [f"{n:064d}" for n in range(2)]
+    for key in pinned:
+        store.put(key, LARGE)
+    store.pin(pinned)
+    for n in range(2, 20):
+        store.put(f"{n:064d}", LARGE)
+    assert [store.get(key) for key in pinned] == [LARGE, LARGE]
+    assert store.get(f"{2:064d}") is None
+    store.pin(pinned[:1], pinned=False)
+    for n in range(20, 40):
+        store.put(f"{n:064d}", LARGE)
+    assert [store.read(key) for key in pinned] == [None, LARGE]
+
+
+def test_a_pin_outlives_its_take(tmp_path: Path, store: Store) -> None:
+    store.put(KEY, LARGE)
+    store.pin([KEY])
+    store.put(KEY, LARGE + b"another")
+    assert _entry(store).pinned
+    _file(tmp_path).write_bytes(b"corrupt")
+    assert store.get(KEY) is None  # removed, and made again
+    store.put(KEY, LARGE)
+    assert _entry(store).pinned
+
+
+def test_a_store_full_of_pins_still_answers(tmp_path: Path) -> None:
+    store = Store("takes", tmp_path / "takes", megabytes=1)
+    keys = [f"{n:064d}" for n in range(6)]
+    for key in keys[:3]:
+        store.put(key, LARGE)
+    store.pin(keys)
+    for key in keys[3:]:
+        assert store.put(key, LARGE)
+    assert store.put(KEY, LARGE)  # goes again at once
+    assert all(store.read(key) == LARGE for key in keys)
+    assert store.read(KEY) is None
+    Store("takes", tmp_path / "takes", megabytes=1)  # nothing can go, and that is no endless loop
+
+
+def test_evictions_are_counted(tmp_path: Path) -> None:
+    def evicted() -> float:
+        return _metric("monica_cache_evictions_total", cache="takes")
+
+    began = evicted()
+    store = Store("takes", tmp_path / "takes", megabytes=2)
+    for n in range(12):
+        store.put(f"{n:064d}", LARGE)
+    left = len(store.entries())
+    assert 0 < evicted() - began == 12 - left
+    store.remove(store.entries()[0].key)
+    assert evicted() - began == 12 - left  # who removes does not evict
+    Store("takes", tmp_path / "takes", megabytes=1)
+    assert evicted() - began == 12 - 1 - len(store.entries())
+
+
+@pytest.mark.usefixtures("_always_from_disk")
+def test_what_another_process_removes_or_pins_is_gone_or_pinned_here(tmp_path: Path) -> None:
+    here = Store("takes", tmp_path / "takes", megabytes=2)
+    there = Store("takes", tmp_path / "takes", megabytes=2, visiting=True)
+    here.put(KEY, LARGE)
+    here.put("b" * 64, LARGE)
+    there.remove(KEY)
+    assert here.get(KEY) is None
+    there.pin(["b" * 64])
+    for n in range(12):
+        here.put(f"{n:064d}", LARGE)
+    assert here.get("b" * 64) == LARGE
+
+
+def test_a_visitor_evicts_nothing(tmp_path: Path) -> None:
+    """A shell may lack the server's MONICA_CACHE_MB."""
+    store = Store("takes", tmp_path / "takes", megabytes=10)
+    for n in range(12):
+        store.put(f"{n:064d}", LARGE)
+    Store("takes", tmp_path / "takes", megabytes=1, visiting=True)
+    assert len(store.entries()) == 12
+
+
+def test_a_visitor_sets_nothing_aside(tmp_path: Path) -> None:
+    folder = tmp_path / "takes"
+    folder.mkdir()
+    (folder / "cache.db").write_bytes(b"not a database at all" * 500)
+    with pytest.raises(ConfigError, match="The cache is corrupt"):
+        Store("takes", folder, megabytes=10, visiting=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["takes"]
+
+
+def test_what_is_not_ours_is_not_listed(tmp_path: Path, store: Store) -> None:
+    with Cache(str(tmp_path / "takes")) as plain:
+        plain.set(("a", "tuple"), Bomb(tmp_path / "trace"))
+        plain.set(KEY, b"without a tag")
+    assert store.entries() == []
+    assert not (tmp_path / "trace").exists()
+
+
+def test_who_asks_for_the_disk_hears_of_its_faults(tmp_path: Path, store: Store) -> None:
+    store.put(KEY, LARGE)
+    shutil.rmtree(tmp_path / "takes")
+    (tmp_path / "takes").mkdir()
+    (tmp_path / "takes" / "cache.db").write_bytes(b"not a database at all" * 500)
+    store.close()
+    with pytest.raises(CacheFault, match="cannot be used"):
+        store.entries()
+    with pytest.raises(CacheFault, match="cannot be used"):
+        store.pin([KEY])
+    assert store.get(KEY) is None
+    assert not store.remove(KEY)

@@ -1,0 +1,79 @@
+"""espeak-ng with the faults that are listed in tests/support/faulty/__init__.py; lives in the server's worker."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monica import worker
+from monica.config import Settings
+from monica.engine import SynthesisParams, Utterance, espeak
+from monica.errors import SynthesisFailed
+from monica.synthesis import health
+
+SLOW_STEPS = 50
+PIECES = 20
+STEP_S = 0.02
+
+
+class FaultyEspeak(espeak.EspeakEngine):
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._folder = Path(os.environ["FAULTS"])
+        self._steps_left: dict[Utterance, int] = {}
+        self._unheard: dict[Utterance, list[NDArray[np.float32]]] = {}
+
+    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
+        utterance = super().begin(text, voice=voice, params=params, seed=seed)
+        self._steps_left[utterance] = SLOW_STEPS if self._has("slow") else 0
+        if stream and self._has("piecewise"):
+            self._unheard[utterance] = np.array_split(self._say(text), PIECES)
+        return utterance
+
+    def step(self) -> None:
+        while self._has("stuck"):
+            time.sleep(STEP_S)
+        if self._has("broken"):
+            raise RuntimeError("a fault that was asked for")
+        utterance = next(iter(self._under_way))
+        if self._steps_left[utterance] > 0 or self._has("held"):
+            self._steps_left[utterance] -= 1
+            time.sleep(STEP_S)
+            return
+        if utterance in self._unheard:
+            self._say_on(utterance)
+            return
+        super().step()
+        if utterance.samples is not None and self._has("silent"):
+            utterance.samples *= 0
+
+    def _say_on(self, utterance: Utterance) -> None:
+        time.sleep(STEP_S)
+        utterance.pieces.append(self._unheard[utterance].pop(0))
+        if not self._unheard[utterance]:
+            utterance.samples = np.concatenate(utterance.pieces)
+        elif self._has("torn") and len(utterance.pieces) > 3:
+            utterance.error = SynthesisFailed("The sentence broke in the middle.")
+        if utterance.done:
+            del self._under_way[utterance]
+
+    def drop(self, utterance: Utterance) -> None:
+        super().drop(utterance)
+        del self._steps_left[utterance]
+        self._unheard.pop(utterance, None)
+
+    def _has(self, fault: str) -> bool:
+        return (self._folder / fault).exists()
+
+
+def install() -> None:
+    """Let this be the espeak-ng of the process. Call it before the application is imported."""
+    espeak.EspeakEngine = FaultyEspeak  # type: ignore[misc]
+    if "FAULTS_STUCK_S" in os.environ:
+        health.STUCK_S.update(dict.fromkeys(health.STUCK_S, float(os.environ["FAULTS_STUCK_S"])))
+    if "FAULTS_UNREAD_S" in os.environ:
+        worker.UNREAD_S = int(os.environ["FAULTS_UNREAD_S"])

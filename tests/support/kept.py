@@ -1,0 +1,50 @@
+"""Takes that are kept, without an engine that made them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from monica.audio.wav import encode_wav, wav_duration
+from monica.config import Settings
+from monica.engine import SynthesisParams
+from monica.store.cache import Store
+from monica.store.identity import Identity
+from monica.store.label import Label, Recipe
+
+RECIPE = Recipe(
+    text="Pablo est éliminé",
+    said="Pablo est éliminé.",
+    engine="chatterbox",
+    fingerprint="chatterbox 1",
+    voice="monica",
+    voice_digest="v" * 64,
+    params=SynthesisParams(),
+    seed=None,
+    audio="1",
+)
+IDENTITY = Identity("chatterbox 1", {"monica": "v" * 64}, "1")
+
+
+def sound(text: str, seconds: float = 1.0) -> bytes:
+    """Return a WAV: a tone that belongs to the text."""
+    steps = np.arange(round(8000 * seconds)) * (1 + sum(text.encode()) % 97) / 50
+    return encode_wav((0.1 * np.sin(steps)).astype(np.float32), 8000)
+
+
+def label(text: str, seconds: float = 1.0, made: float = 1_790_000_000.0, **recipe: object) -> Label:
+    return Label(replace(RECIPE, text=text, said=text, **recipe), 7, seconds, made)  # type: ignore[arg-type]
+
+
+def keep(store: Store, text: str, seconds: float = 1.0, made: float = 1_790_000_000.0, **recipe: object) -> str:
+    """Keep a take of a text, and return its key."""
+    wav = sound(text, seconds)
+    written = label(text, wav_duration(wav), made, **recipe)
+    assert store.put(written.recipe.key, wav, written.written())
+    return written.recipe.key
+
+
+def server_store(settings: Settings) -> Store:
+    """Open the takes as a server does."""
+    return Store("takes", settings.cache_dir / "takes", megabytes=settings.cache_mb)

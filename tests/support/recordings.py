@@ -1,0 +1,47 @@
+"""Recordings of voices, and what is none: files made with the embedded engine."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import soundfile
+
+from tests.support.sounds import Sound, noise, silence, speech
+
+
+def recording(pitch: float = 1.0, format: str = "WAV") -> bytes:
+    """Return a few seconds of speech as a file. pitch: another one is another voice."""
+    samples, rate = speech()
+    at = np.arange(0, len(samples) - 1, pitch)
+    return written(np.interp(at, np.arange(len(samples)), samples).astype(np.float32), rate, format)
+
+
+def written(samples: Sound, rate: int, format: str = "WAV", subtype: str | None = None) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format=format, subtype=subtype)
+    return buffer.getvalue()
+
+
+def record(folder: Path, *names: str) -> None:
+    """Put recordings into a folder, each of another voice."""
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        pitch = 1 + crc32(name.encode()) % 5000 / 10_000
+        (folder / name).write_bytes(recording(pitch, Path(name).suffix[1:].upper()))
+
+
+UNUSABLE = {
+    "text": b"this is not a recording",
+    "empty": b"",
+    "half a header": recording()[:20],
+    "zip": b"PK\x03\x04" + b"\0" * 1000,
+    "no sound": written(silence(0, 16_000), 16_000),
+    "short": written(noise(0.5, 16_000), 16_000),
+    "silent": written(silence(2, 16_000), 16_000),
+    "no numbers": written(np.full(32_000, np.nan, np.float32), 16_000, subtype="FLOAT"),
+    "slow": written(noise(10, 1_000), 1_000),
+    "fast": written(noise(0.4, 500_000), 500_000),
+}

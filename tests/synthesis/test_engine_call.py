@@ -1,0 +1,143 @@
+"""Work for the engine thread that is no take."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from monica.announcer import Announcer, SpeechRequest
+from monica.engine import SynthesisParams
+from monica.errors import MonicaError, NotReady, Overloaded, SynthesisFailed
+from monica.logs import request_id
+from monica.synthesis.scheduler import MAX_ENGINE_CALLS, Scheduler
+from monica.synthesis.take import Take, Waiter
+from tests.support.engines import ToyEngine
+from tests.support.stepping import SteppingEngine
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def engine() -> SteppingEngine:
+    return SteppingEngine()
+
+
+@pytest.fixture
+def scheduler(engine: SteppingEngine) -> Scheduler:
+    """Without a thread: the test does its turns."""
+    return Scheduler(lambda: engine, lambda *_: b"wav", 4, Clock())
+
+
+def take(text: str) -> Take:
+    return Take(text, text, "monica", SynthesisParams(), 0, (Waiter(deadline=1000.0),))
+
+
+def test_it_is_done_between_two_steps_and_the_take_goes_on(scheduler: Scheduler, engine: SteppingEngine) -> None:
+    spoken = take("bonjour")
+    scheduler.submit([spoken])
+    scheduler.turn()
+    before = engine.begun[0].left
+    seen = scheduler.run(lambda: engine.begun[0].left)
+    assert not seen.done()
+    scheduler.turn()
+    assert seen.result(0) == before
+    assert engine.begun[0].left == before - 1
+    while not spoken.sound.done():
+        scheduler.turn()
+    assert spoken.sound.result() == b"wav"
+
+
+def test_one_is_done_in_a_turn(scheduler: Scheduler) -> None:
+    errands = [scheduler.run(lambda n=n: n) for n in range(3)]  # type: ignore[misc]
+    for turn in range(3):
+        scheduler.turn()
+        assert [errand.done() for errand in errands] == [n <= turn for n in range(3)]
+    assert [errand.result() for errand in errands] == [0, 1, 2]
+
+
+def test_no_more_than_a_few_wait(scheduler: Scheduler) -> None:
+    for _ in range(MAX_ENGINE_CALLS):
+        scheduler.run(dict)
+    with pytest.raises(Overloaded) as caught:
+        scheduler.run(dict)
+    assert caught.value.retry_after == 5
+    scheduler.turn()
+    scheduler.run(dict)
+
+
+def test_what_it_throws_is_the_waiters_alone(scheduler: Scheduler) -> None:
+    failed = scheduler.run(lambda: 1 // 0)
+    scheduler.turn()
+    with pytest.raises(ZeroDivisionError):
+        failed.result(0)
+    assert scheduler.stage.breakdowns_in_a_row == 0
+    spoken = take("a")
+    scheduler.submit([spoken])
+    scheduler.turn()
+    assert spoken.sound.done()
+
+
+def test_cancelled_it_is_not_done(scheduler: Scheduler) -> None:
+    done: list[int] = []
+    assert scheduler.run(lambda: done.append(1)).cancel()
+    scheduler.turn()
+    assert done == []
+
+
+def test_it_does_not_make_the_engine_seem_slow(scheduler: Scheduler) -> None:
+    clock = scheduler._clock
+    assert isinstance(clock, Clock)
+
+    def work() -> None:
+        clock.now += 100
+
+    scheduler.submit([take("a"), take("b")])
+    scheduler.run(work)
+    scheduler.turn()
+    assert scheduler.seconds_for(1000) in (None, 0)
+
+
+def test_when_shutting_down_it_is_refused(scheduler: Scheduler) -> None:
+    scheduler.refuse()
+    with pytest.raises(NotReady):
+        scheduler.run(dict)
+
+
+def test_when_the_engine_is_given_up_who_waits_is_told(scheduler: Scheduler) -> None:
+    waiting, left = scheduler.run(lambda: 1), scheduler.run(lambda: 2)
+    left.cancel()
+    lost = SynthesisFailed("lost")
+    scheduler.give_up(lost)
+    assert waiting.exception(0) is lost
+    with pytest.raises(MonicaError):
+        scheduler.run(dict)
+
+
+@pytest.fixture
+def running(announcer: Announcer) -> Scheduler:
+    return announcer._studio.scheduler
+
+
+def test_the_engine_thread_does_it_when_idle_and_when_busy(
+    running: Scheduler, announcer: Announcer, toy: ToyEngine
+) -> None:
+    token = request_id.set("the-request")
+    seen = running.run(lambda: (threading.current_thread().name, request_id.get()))
+    request_id.reset(token)
+    assert seen.result(10) == ("engine", "the-request")
+    toy.gate.clear()
+    with ThreadPoolExecutor() as pool:
+        said = pool.submit(announcer.announce, SpeechRequest("bonjour"))
+        assert toy.began.acquire(timeout=10)
+        assert running.run(lambda: 7).result(10) == 7
+        assert not said.done()
+        toy.gate.set()
+        assert said.result(10).cache == "miss"
+    assert running.drain(10)

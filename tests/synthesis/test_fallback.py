@@ -1,0 +1,234 @@
+"""MONICA_FALLBACK=espeak: where the engine cannot speak, the embedded voice does, and hides nothing of it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client import REGISTRY
+from werkzeug.test import TestResponse
+
+from monica import create_app
+from monica.announcer import Announcer
+from monica.config import Settings
+from monica.errors import InvalidText, ModelUnavailable, SynthesisFailed
+from tests.conftest import started
+from tests.support.engines import ToyEngine
+from tests.support.wire import until
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(engine="espeak", cache_dir=tmp_path / "cache", fallback="espeak", queue_size=1)
+
+
+@pytest.fixture
+def toy() -> ToyEngine:
+    toy = ToyEngine()
+    toy.name = "chatterbox"
+    return toy
+
+
+@pytest.fixture
+def app(announcer: Announcer) -> Flask:
+    return create_app(announcer=announcer)
+
+
+@pytest.fixture
+def not_started(settings: Settings, toy: ToyEngine) -> Iterator[Announcer]:
+    announcer = Announcer(settings, toy)
+    yield announcer
+    announcer.drain(0)
+    announcer.close()
+
+
+def say(
+    client: FlaskClient, text: str = "Bonjour à tous.", headers: dict[str, str] | None = None, **body: Any
+) -> TestResponse:
+    return client.post("/blabla", json={"text": text} | body, headers=headers or {})
+
+
+@contextmanager
+def held(app: Flask, toy: ToyEngine, waiting: int = 0) -> Iterator[list[Future[TestResponse]]]:
+    """Hold a take in the engine, and so many more in the queue."""
+    toy.gate.clear()
+    with ThreadPoolExecutor(1 + waiting) as pool:
+        futures = [pool.submit(say, app.test_client(), "Occupée.", fallback=False)]
+        assert toy.began.acquire(timeout=30)
+        futures += [pool.submit(say, app.test_client(), f"Suivante {n}.", fallback=False) for n in range(waiting)]
+        until(lambda: app.extensions["announcer"].health()["queue_depth"] == waiting)
+        try:
+            yield futures
+        finally:
+            toy.gate.set()
+
+
+def counted(code: str) -> float:
+    return REGISTRY.get_sample_value("monica_fallbacks_total", {"code": code}) or 0.0
+
+
+StandsIn = Callable[[str, Callable[[], TestResponse]], TestResponse]
+
+
+@pytest.fixture
+def stands_in(caplog: pytest.LogCaptureFixture) -> StandsIn:
+    """Ask, and check that the embedded voice answers in place of an error of this code."""
+
+    def check(code: str, ask: Callable[[], TestResponse]) -> TestResponse:
+        before = counted(code)
+        caplog.clear()
+        answer = ask()
+        assert answer.status_code == 200, answer.data
+        assert answer.headers["X-Monica-Engine"] == "espeak"
+        assert answer.headers["X-Monica-Cache"] == "miss"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "ETag" not in answer.headers
+        samples, rate = soundfile.read(io.BytesIO(answer.data))
+        assert rate == 22050  # espeak-ng's; the toy's is another
+        assert abs(samples).max() > 0.1
+        assert answer.headers["X-Audio-Duration"] == f"{len(samples) / rate:.2f}s"
+        assert counted(code) == before + 1
+        assert [r.levelname for r in caplog.records if "the embedded voice stands in: " in r.message] == ["WARNING"]
+        return answer
+
+    return check
+
+
+def assert_error(answer: TestResponse, status: int, code: str) -> None:
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("error", [SynthesisFailed("no numbers"), RuntimeError("CUDA"), MemoryError()])
+def test_for_an_engine_that_fails(client: FlaskClient, toy: ToyEngine, stands_in: StandsIn, error: Exception) -> None:
+    toy.fail_with = error
+    stands_in("synthesis_failed", lambda: say(client))
+    assert_error(say(client, fallback=False), 500, "synthesis_failed")
+    toy.fail_with = None
+    answer = say(client)  # it was not kept: the engine is asked again
+    assert (answer.headers["X-Monica-Engine"], answer.headers["X-Monica-Cache"]) == ("chatterbox", "miss")
+    assert answer.headers["ETag"]
+    assert "Cache-Control" not in answer.headers
+
+
+def test_for_what_cannot_be_heard(client: FlaskClient, toy: ToyEngine, stands_in: StandsIn) -> None:
+    toy.silent = True
+    stands_in("synthesis_failed", lambda: say(client))
+
+
+def test_for_an_engine_that_is_too_busy(app: Flask, client: FlaskClient, toy: ToyEngine, stands_in: StandsIn) -> None:
+    with held(app, toy, waiting=1) as others:
+        stands_in("overloaded", lambda: say(client))
+        refused = say(client, fallback=False)
+        assert_error(refused, 503, "overloaded")
+        assert int(refused.headers["Retry-After"]) >= 1
+    assert {other.result().headers["X-Monica-Engine"] for other in others} == {"chatterbox"}
+
+
+def test_for_an_engine_that_is_too_slow(app: Flask, client: FlaskClient, toy: ToyEngine, stands_in: StandsIn) -> None:
+    with held(app, toy):
+        stands_in("deadline_exceeded", lambda: say(client, headers={"X-Deadline-Ms": "400"}))
+        assert_error(say(client, headers={"X-Deadline-Ms": "100"}, fallback=False), 504, "deadline_exceeded")
+
+
+def test_while_the_model_is_loading(not_started: Announcer, stands_in: StandsIn) -> None:
+    client = create_app(announcer=not_started).test_client()
+    assert client.get("/health").status_code == 503
+    stands_in("model_loading", lambda: say(client))
+    assert_error(say(client, fallback=False), 503, "model_loading")
+
+
+def test_while_the_model_cannot_be_had(not_started: Announcer, toy: ToyEngine, stands_in: StandsIn) -> None:
+    toy.fail_load_with = [ModelUnavailable("The hub cannot be reached.")]
+    not_started.start(on_config_error=lambda error: pytest.fail(str(error)), on_lost=pytest.fail)
+    until(lambda: not_started.health()["status"] == "failed")
+    client = create_app(announcer=not_started).test_client()
+    stands_in("model_failed", lambda: say(client))
+    assert_error(say(client, fallback=False), 503, "model_failed")
+
+
+@pytest.mark.parametrize("named", ['"' + "0" * 64 + '"', "*", "nonsense"])
+def test_if_none_match_of_a_model_that_is_loading(not_started: Announcer, stands_in: StandsIn, named: str) -> None:
+    client = create_app(announcer=not_started).test_client()
+    stands_in("model_loading", lambda: say(client, headers={"If-None-Match": named}))
+    assert_error(say(client, headers={"If-None-Match": named}, fallback=False), 503, "model_loading")
+
+
+def test_a_text_of_many_sentences_is_said_to_its_end(client: FlaskClient, toy: ToyEngine, stands_in: StandsIn) -> None:
+    toy.fail_with = SynthesisFailed("no numbers")
+    sentence = "Pablo vient de se faire éliminer par Rusmir. "
+    whole = stands_in("synthesis_failed", lambda: say(client, sentence * 8))
+    one = stands_in("synthesis_failed", lambda: say(client, sentence))
+    assert len(whole.data) > 6 * len(one.data)
+
+
+def test_never_for_a_rehearsal(client: FlaskClient, toy: ToyEngine) -> None:
+    toy.fail_with = SynthesisFailed("no numbers")
+    assert_error(say(client, priority="background"), 500, "synthesis_failed")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"text": ""}, 400, "text_empty"),
+        ({"text": "a" * 501}, 400, "text_too_long"),
+        ({"voice": "nobody"}, 404, "voice_unknown"),
+        ({"seed": -1}, 422, "request_invalid"),
+        ({"fallback": "yes"}, 422, "request_invalid"),
+    ],
+)
+def test_never_for_a_request_that_is_wrong(client: FlaskClient, body: dict[str, Any], status: int, code: str) -> None:
+    assert_error(client.post("/blabla", json={"text": "Bonjour."} | body), status, code)
+
+
+def test_never_for_a_text_the_engine_refuses(client: FlaskClient, toy: ToyEngine) -> None:
+    toy.fail_with = InvalidText("It has no tokens.", param="text")
+    assert_error(say(client), 400, "text_empty")
+
+
+def test_never_while_shutting_down(client: FlaskClient, announcer: Announcer) -> None:
+    assert say(client, "Gardée.").status_code == 200
+    announcer.drain(0)
+    assert_error(say(client), 503, "shutting_down")
+    assert say(client, "Gardée.").headers["X-Monica-Cache"] == "hit"
+
+
+def test_never_unless_it_is_wanted(settings: Settings, toy: ToyEngine) -> None:
+    announcer = started(replace(settings, fallback="off"), toy)
+    client = create_app(announcer=announcer).test_client()
+    toy.fail_with = SynthesisFailed("no numbers")
+    assert client.get("/health").get_json()["fallback"] is None
+    assert_error(say(client), 500, "synthesis_failed")
+    assert_error(say(client, fallback=True), 500, "synthesis_failed")
+    announcer.close()
+
+
+def test_never_for_itself(settings: Settings) -> None:
+    engine = ToyEngine()  # goes by the name of espeak
+    announcer = started(settings, engine)
+    engine.fail_with = SynthesisFailed("no numbers")
+    assert_error(say(create_app(announcer=announcer).test_client()), 500, "synthesis_failed")
+    announcer.close()
+
+
+def test_health_tells_of_it_and_of_failures(client: FlaskClient, toy: ToyEngine) -> None:
+    healthy = client.get("/health")
+    assert (healthy.status_code, healthy.get_json()["status"]) == (200, "ok")
+    assert (healthy.get_json()["engine"], healthy.get_json()["fallback"]) == ("chatterbox", "espeak")
+    toy.fail_with = SynthesisFailed("no numbers")
+    for n in range(3):
+        assert say(client, f"Phrase {n}.").headers["X-Monica-Engine"] == "espeak"
+    degraded = client.get("/health")
+    assert (degraded.status_code, degraded.get_json()["status"]) == (200, "degraded")
+    assert degraded.get_json()["reason"]
+    toy.fail_with = None
+    assert say(client).headers["X-Monica-Engine"] == "chatterbox"
+    assert (client.get("/health").get_json()["status"], client.get("/health").get_json()["reason"]) == ("ok", None)

@@ -1,0 +1,186 @@
+"""Takes as they are heard: finished once each, whoever says them, as the settings wish."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from prometheus_client import REGISTRY
+
+from monica.announcer import Announcer, SpeechRequest
+from monica.audio.level import loudness, ratio, true_peaks
+from monica.audio.silence import AFTER_S, BEFORE_S
+from monica.audio.wav import to_pcm
+from monica.config import Settings
+from monica.engine import SynthesisParams
+from monica.errors import ConfigError, ModelUnavailable
+from monica.synthesis.take import Take, Waiter
+from tests.conftest import started
+from tests.support.engines import ToyEngine
+from tests.support.sounds import Sound, noise, silence
+
+OFF = {"loudness": "off", "peak": "off", "trim": "off"}
+PAGE = " ".join(f"La phrase numéro {n} de la page est assez longue pour être dite toute seule." for n in range(5))
+
+Start = Callable[..., Announcer]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    announcers = []
+
+    def start(engine: ToyEngine | None = None, **settings: str) -> Announcer:
+        made = Settings(engine="espeak", cache_dir=tmp_path / "cache")
+        announcers.append(started(replace(made, **settings), engine))  # type: ignore[arg-type]
+        return announcers[-1]
+
+    yield start
+    for announcer in announcers:
+        announcer.close()
+
+
+def hear(wav: bytes) -> tuple[Sound, int]:
+    samples, rate = soundfile.read(io.BytesIO(wav), dtype="float32")
+    return samples, rate
+
+
+@pytest.mark.parametrize("text", ["Tapis !", "Pablo vient de se faire éliminer par Rusmir !", PAGE])
+def test_a_take_is_as_loud_as_wanted_held_and_trimmed(start: Start, text: str) -> None:
+    samples, rate = hear(start().announce(SpeechRequest(text)).wav)
+    assert loudness(samples, rate) == pytest.approx(-16, abs=0.5)
+    assert true_peaks(samples).max() <= ratio(-1) * 1.01
+    quiet = np.abs(samples[::-1]) < 1e-3
+    assert np.argmin(quiet) / rate < AFTER_S + 0.05
+
+
+@pytest.mark.parametrize(
+    ("settings", "level", "peak"),
+    [({"loudness": "-23", "trim": "off"}, -23.0, -1), ({"peak": "-6.5", "loudness": "-20"}, -20.0, -6.5)],
+)
+def test_the_settings_are_heeded(start: Start, settings: dict[str, str], level: float, peak: float) -> None:
+    samples, rate = hear(start(**settings).announce(SpeechRequest("Tapis de Rusmir !")).wav)
+    assert loudness(samples, rate) == pytest.approx(level, abs=0.5)
+    assert true_peaks(samples).max() <= ratio(peak) * 1.01
+
+
+def test_all_off_it_is_the_engines_sound(start: Start) -> None:
+    toy = ToyEngine()
+    samples, _ = hear(start(toy, **OFF).announce(SpeechRequest("Tapis !", seed=0)).wav)
+    np.testing.assert_allclose(samples, 0.1 * np.sin(np.arange(len(samples)) / 10), atol=1e-4)
+
+
+def test_another_finish_is_another_take(start: Start, tmp_path: Path) -> None:
+    request = SpeechRequest("Tapis !", seed=1)
+    keys, noted = set(), set()
+    for settings in ({}, OFF, {"loudness": "-18"}, {"peak": "-2"}, {"trim": "off"}):
+        said = start(ToyEngine(), **settings).announce(request)
+        assert said.cache == "miss"
+        keys.add(said.key)
+        noted.add(json.loads((tmp_path / "cache" / "identity.json").read_bytes())["audio"])
+    assert len(keys) == len(noted) == 5
+    again = start(ToyEngine())
+    assert again.announce(request).cache == "hit"
+    (card,) = [card for card in again.catalogue.cards() if card.key == again.key_of(request)]
+    assert json.loads(card.entry.label)["audio"] == again.finisher.version
+
+
+def test_a_take_is_finished_once_and_a_hit_is_not(start: Start) -> None:
+    def finished() -> float:
+        labels = {"stage": "finish"}
+        return REGISTRY.get_sample_value("monica_stage_duration_seconds_count", labels) or 0.0
+
+    announcer = start(ToyEngine())
+    before = finished()
+    for _ in range(3):
+        announcer.announce(SpeechRequest("Tapis !"))
+    assert finished() == before + 1
+
+
+def test_the_voice_that_stands_in_is_as_loud(start: Start) -> None:
+    toy = ToyEngine()
+    toy.name = "chatterbox"
+    toy.fail_with = ModelUnavailable("away")
+    announcer = start(toy, fallback="espeak")
+    toy.fail_with = RuntimeError("away")
+    for _ in range(2):
+        said = announcer.announce(SpeechRequest("Tapis de Rusmir !"))
+        assert said.engine == "espeak"
+        samples, rate = hear(said.wav)
+        assert loudness(samples, rate) == pytest.approx(-16, abs=0.3)
+
+
+def test_a_take_that_is_heard_while_it_is_made_is_finished_too(start: Start) -> None:
+    """Its first attempt failed before anything of it was heard; its second one is kept as it was heard."""
+    announcer = start(ToyEngine())
+    studio = announcer._studio
+    rate = ToyEngine.sample_rate
+    samples = np.concatenate([silence(0.5, rate), noise(2, rate, 0.05), silence(0.5, rate)])
+    take = Take("key", "Tapis !", "", SynthesisParams(), 0, (Waiter(time.monotonic() + 60),), True)
+    studio._play(take, noise(0.2, rate, 0.5))
+    assert take.pieces == ()
+    take.attempts += 1
+    for piece in np.array_split(samples[:-1000], 7):
+        studio._play(take, piece)
+    heard = b"".join(take.pieces)
+    assert len(heard) > rate
+    wav = studio._deliver(take, samples, 1.0)
+    finished, _ = hear(wav)
+    assert b"".join(take.pieces).startswith(heard)
+    assert wav.endswith(b"".join(take.pieces))
+    np.testing.assert_array_equal(
+        finished, to_pcm(announcer.finisher.stream(rate).push(samples, True)) / np.float32(32768)
+    )
+    assert loudness(finished, rate) == pytest.approx(-16, abs=1)
+    assert len(finished) / rate == pytest.approx(2 + BEFORE_S + AFTER_S, abs=0.02)
+    assert announcer.kept("key") == wav
+
+
+def test_it_is_imported_before_the_model_is_loaded(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    toy = ToyEngine()
+    monkeypatch.setattr("monica.audio.finish.Finisher.warm_up", lambda _: order.append("finish"))
+    monkeypatch.setattr(toy, "load", lambda: order.append("model"))
+    start(toy)
+    assert order == ["finish", "model"]
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for field in fields(Settings):
+        monkeypatch.delenv(field.metadata["name"], raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("MONICA_LOUDNESS", "loud", "Must be -40 to -6 (LUFS), or off."),
+        ("MONICA_LOUDNESS", "16", "Must be -40 to -6 (LUFS), or off."),
+        ("MONICA_LOUDNESS", "-41", "Must be -40 to -6 (LUFS), or off."),
+        ("MONICA_LOUDNESS", "nan", "Must be -40 to -6 (LUFS), or off."),
+        ("MONICA_LOUDNESS", "-16,5", "Must be -40 to -6 (LUFS), or off."),
+        ("MONICA_PEAK", "1", "Must be -20 to 0 (dBTP), or off."),
+        ("MONICA_PEAK", "none", "Must be -20 to 0 (dBTP), or off."),
+        ("MONICA_TRIM", "yes", "Must be one of: on, off."),
+    ],
+)
+def test_a_wrong_level(environment: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(ConfigError) as caught:
+        Settings.from_env()
+    assert str(caught.value) == f"{name}={value!r}: {says}"
+
+
+def test_levels_from_the_environment(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("MONICA_LOUDNESS", "-18.5")
+    environment.setenv("MONICA_PEAK", "off")
+    environment.setenv("MONICA_TRIM", "off")
+    settings = Settings.from_env()
+    assert (settings.loudness, settings.peak, settings.trim) == ("-18.5", "off", "off")

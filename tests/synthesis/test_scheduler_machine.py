@@ -1,0 +1,152 @@
+"""Any order of asking, joining, hanging up, passing deadlines, failing and shutting down: nobody is left hanging."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from monica.audio.wav import encode_wav
+from monica.engine import SynthesisParams
+from monica.errors import MonicaError, NotReady, Overloaded
+from monica.synthesis.renderer import Order, Renderer
+from monica.synthesis.take import Lane, Take, Waiter
+from tests.support.stepping import RATE, SteppingEngine, sound
+
+TEXTS = ["a", "bb", "cccc", "dddddddd", "e" * 12]
+KINDS = ["ok", "ok", "silent", "no numbers", "endless", "hasty", "long", "error", "refuse", "crash begin", "crash step"]
+
+
+def wav_of(text: str, kind: str) -> bytes:
+    return encode_wav(sound(text, kind), RATE)
+
+
+class Shelf(dict[str, bytes]):
+    """A store of takes."""
+
+    def get(self, key: str, *, counted: bool = True) -> bytes | None:  # type: ignore[override]
+        return super().get(key)
+
+    def put(self, key: str, wav: bytes) -> bool:
+        self[key] = wav
+        return True
+
+    def volume(self) -> int:
+        return 0
+
+
+class Room(RuleBasedStateMachine):
+    @initialize(slots=st.integers(1, 3), queue_size=st.integers(1, 6))
+    def open(self, slots: int, queue_size: int) -> None:
+        self.now = 0.0
+        self.engine = SteppingEngine(slots)
+        self.engine.elapse = self.pass_a_second
+        loader: Any = SimpleNamespace(ready_engine=lambda: self.engine)
+        self.shelf = Shelf()
+        store: Any = self.shelf
+        self.queue_size = queue_size
+        self.studio = Renderer(loader, store, queue_size, lambda: self.now)
+        self.scheduler = self.studio.scheduler
+        self.waiting: list[tuple[Waiter, Take]] = []
+        self.gone: list[Take] = []
+        self.asked = 0
+        self.retries_after: list[int | None] = []
+        self.closed = False
+
+    def pass_a_second(self) -> None:
+        self.now += 1
+
+    @rule(
+        texts=st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3, unique=True),
+        live=st.booleans(),
+        seconds=st.sampled_from([1, 5, 30, 300]),
+        fresh=st.booleans(),
+        keep=st.booleans(),
+        attempts=st.lists(st.sampled_from(KINDS), max_size=2),
+    )
+    def ask(self, texts: list[str], live: bool, seconds: int, fresh: bool, keep: bool, attempts: list[str]) -> None:
+        self.asked += 1
+        self.engine.parts[texts[0]] = attempts
+        lane = Lane.LIVE if live else Lane.BACKGROUND
+        waiter = Waiter(self.now + seconds, lane, keep)
+        orders = [Order(text, text, "monica", SynthesisParams(), 0, fresh) for text in texts]
+        try:
+            takes, _ = self.studio.takes(orders, waiter)
+        except NotReady:
+            assert self.closed
+        except Overloaded as error:
+            self.retries_after.append(error.retry_after)
+        else:
+            self.waiting += [(waiter, take) for take in takes]
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def hang_up(self, data: st.DataObject) -> None:
+        waiter, take = self.waiting.pop(data.draw(st.integers(0, len(self.waiting) - 1)))
+        take.leave(waiter)
+        self.gone.append(take)
+
+    @rule(turns=st.integers(1, 12))
+    def work(self, turns: int) -> None:
+        for _ in range(turns):
+            advanced = {part: part.left for part in self.engine.held}
+            live = {take.text for take in self.scheduler.stage.takes if take.lane is Lane.LIVE and not take.abandoned}
+            self.scheduler.turn()
+            moved = {part.text for part in self.engine.held if part.left != advanced.get(part)}
+            if live & moved:
+                assert not moved - live - self._live(), "a rehearsal was played beside a live take"
+
+    def _live(self) -> set[str]:
+        return {take.text for take in self.scheduler.stage.takes if take.lane is Lane.LIVE}
+
+    @rule(seconds=st.sampled_from([1, 1, 5, 20, 400]))
+    def wait(self, seconds: int) -> None:
+        self.now += seconds
+
+    @rule(actions=st.sets(st.sampled_from(["pause", "resume"])))
+    def spoil(self, actions: set[str]) -> None:
+        self.engine.fail_to = actions
+
+    @precondition(lambda self: self.asked > 12)  # else most runs would end before they have begun
+    @rule()
+    def shut_down(self) -> None:
+        self.scheduler.refuse()
+        self.closed = True
+
+    @invariant()
+    def nothing_is_held_that_is_not_under_way(self) -> None:
+        if hasattr(self, "engine"):
+            assert len(self.engine.held) == len(self.scheduler.stage.takes)
+            wanted = [take for take in self.scheduler._lanes if not take.abandoned and take.attempts == 1]
+            assert len(wanted) <= self.queue_size
+
+    def teardown(self) -> None:
+        if not hasattr(self, "engine"):
+            return
+        turns = 0
+        while self.scheduler._has_work():
+            self.scheduler.turn()
+            turns += 1
+            assert turns < 3000, "takes that never end"
+        assert self.engine.held == self.engine.paused == []
+        assert self.studio._under_way == {}
+        assert all(seconds is not None and seconds >= 1 for seconds in self.retries_after)
+        for _, take in self.waiting:
+            assert take.sound.done(), "a waiter is left hanging"
+            error = take.sound.exception()
+            if error is None:
+                text = take.text
+                heard = take.sound.result()
+                assert not text or heard in [wav_of(text, kind) for kind in ("ok", "hasty", "long")]
+            else:
+                assert isinstance(error, MonicaError)
+                assert "Nobody waits" not in str(error), "somebody does"
+        assert all(take.sound.done() for take in self.gone)
+        assert all(wav == wav_of(key, "ok") for key, wav in self.shelf.items()), "a bad take was kept"
+
+
+TestRoom = Room.TestCase
+TestRoom.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

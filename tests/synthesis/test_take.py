@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from monica.engine import SynthesisParams
+from monica.errors import DeadlineExceeded
+from monica.synthesis.take import Lane, Take, Waiter, stay
+
+
+def a_take(*waiters: Waiter) -> Take:
+    return Take("key", "text", "monica", SynthesisParams(), 0, waiters)
+
+
+def test_a_take_is_wanted_as_long_as_the_most_patient_of_its_waiters() -> None:
+    hasty, patient = Waiter(10.0), Waiter(20.0)
+    take = a_take(hasty)
+    assert take.deadline == 10.0
+    assert take.join(patient)
+    assert take.deadline == 20.0
+    take.leave(patient)
+    assert take.deadline == 10.0
+
+
+def test_a_live_waiter_makes_a_rehearsal_live_as_long_as_he_stays() -> None:
+    take = a_take(Waiter(10.0, Lane.BACKGROUND))
+    live = Waiter(10.0)
+    lanes = [take.lane]
+    assert take.join(live)
+    lanes.append(take.lane)
+    take.leave(live)
+    lanes.append(take.lane)
+    assert lanes == [Lane.BACKGROUND, Lane.LIVE, Lane.BACKGROUND]
+
+
+def test_a_take_may_be_kept_where_one_of_its_waiters_lets_it() -> None:
+    take = a_take(Waiter(10.0, keep=False))
+    assert not take.keep
+    assert take.join(Waiter(10.0, keep=True))
+    assert take.keep
+
+
+def test_a_take_that_is_left_in_its_last_step_is_kept_all_the_same() -> None:
+    for keep in (True, False):
+        waiter = Waiter(10.0, keep=keep)
+        take = a_take(waiter)
+        take.leave(waiter)
+        assert take.keep == keep
+
+
+def test_a_take_is_abandoned_when_the_last_one_leaves_and_cannot_be_joined_then() -> None:
+    first, second = Waiter(10.0), Waiter(10.0)
+    take = a_take(first)
+    assert take.join(second)
+    take.leave(first)
+    take.leave(first)
+    assert not take.abandoned
+    take.leave(second)
+    assert take.abandoned
+    assert take.deadline < 0
+    assert not take.join(Waiter(10.0))
+
+
+def test_waiting_ends_at_the_waiters_own_deadline() -> None:
+    take = a_take(Waiter(time.monotonic() + 60))
+    with pytest.raises(DeadlineExceeded):
+        take.wait(time.monotonic() + 0.01, stay)
+    assert Take.finished(b"sound").wait(0, stay) == b"sound"

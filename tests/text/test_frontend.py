@@ -1,0 +1,139 @@
+"""Texts as they are said: over HTTP, on the command line, with the venue's lexicon, and read whole when long."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from monica.announcer import PAUSE_S, Announcer, SpeechRequest
+from monica.config import Settings
+from monica.errors import ConfigError, DeadlineExceeded, Overloaded
+from tests.conftest import Call, started
+from tests.support.command import monica
+from tests.support.engines import ToyEngine
+from tests.support.server import run_to_failure
+
+BLINDS = "Blinds 100/200 à 20h30, Rusmir a A♠ !"
+SAID = "Blaïnedes cent, deux cents à vingt heures trente, Rusmir a as de pique!"
+PAGE = " ".join(f"La phrase numéro {n} de la page est assez longue pour être dite toute seule." for n in range(12))
+
+
+def test_v1_text(call: Call) -> None:
+    answer = call("POST", "/v1/text", json={"text": BLINDS})
+    assert answer.status == 200
+    assert answer.json["text"] == SAID
+    assert answer.json["sentences"] == [SAID]
+    assert {"blinds", "clock", "cards", "lexicon"} <= set(answer.json["rules"])
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"text": "..."}, 400, "text_empty"),
+        ({"text": "a" * 501}, 400, "text_too_long"),
+        ({"text": 1}, 422, "request_invalid"),
+        ({}, 422, "request_invalid"),
+        ({"text": "a", "voice": "monica"}, 422, "request_invalid"),
+        ([], 422, "json_invalid"),
+    ],
+)
+def test_v1_text_bad_input(call: Call, body: object, status: int, code: str) -> None:
+    answer = call("POST", "/v1/text", json=body)
+    assert (answer.status, answer.json["error"]["code"]) == (status, code)
+
+
+def test_the_command_line_prints_the_same(tmp_path: Path) -> None:
+    done = monica("text", BLINDS, MONICA_CACHE_DIR=str(tmp_path))
+    assert json.loads(done.stdout)["text"] == SAID
+
+
+def test_texts_said_alike_are_one_take(announcer: Announcer, toy: ToyEngine) -> None:
+    announcer.announce(SpeechRequest("Il reste 21 joueurs !"))
+    assert announcer.announce(SpeechRequest("Il reste vingt et un joueurs!!!")).cache == "hit"
+    assert toy.spoken == ["Il reste vingt et un joueurs!"]
+
+
+def test_the_venues_lexicon_is_read_again_when_it_changes(settings: Settings, tmp_path: Path, toy: ToyEngine) -> None:
+    lexicon = tmp_path / "noms.toml"
+    lexicon.write_text('[names]\n"Rusmir" = "Roussmir"\n')
+    announcer = started(replace(settings, lexicon=lexicon), toy)
+    announcer.announce(SpeechRequest("Rusmir gagne."))
+    announcer.announce(SpeechRequest("Ana gagne."))
+    lexicon.write_text('[names]\n"Rusmir" = "Rousmire"\n')
+    os.utime(lexicon, ns=(1, 1))
+    assert announcer.announce(SpeechRequest("Rusmir gagne.")).cache == "miss"
+    assert announcer.announce(SpeechRequest("Ana gagne.")).cache == "hit"  # said as before: the take is still right
+    assert toy.spoken == ["Roussmir gagne.", "Ana gagne.", "Rousmire gagne."]
+
+
+def test_a_broken_lexicon_stops_the_start_with_its_line(tmp_path: Path) -> None:
+    lexicon = tmp_path / "noms.toml"
+    lexicon.write_text('[names]\n"Ana" = "Anna"\n"Rusmir" = 42\n')
+    with pytest.raises(ConfigError, match="line 3"):
+        Announcer(Settings(cache_dir=tmp_path / "cache", lexicon=lexicon))
+    settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "c"), "MONICA_LEXICON": str(lexicon)}
+    log = run_to_failure(tmp_path, settings)
+    assert "Monica cannot start: lexicon" in log
+    assert "line 3" in log
+    assert "Traceback" not in log
+
+
+@pytest.fixture
+def page_settings(settings: Settings) -> Settings:
+    return replace(settings, max_text_length=5000)
+
+
+def test_a_page_is_read_whole_sentence_by_sentence(page_settings: Settings, toy: ToyEngine) -> None:
+    announcer = started(page_settings, toy)
+    page = announcer.announce(SpeechRequest(PAGE))
+    assert page.cache == "miss"
+    assert len(toy.spoken) == 12
+    assert announcer.announce(SpeechRequest(PAGE)).cache == "hit"
+    sentence = announcer.announce(SpeechRequest(PAGE.split(". ")[3] + "."))
+    assert sentence.cache == "hit"  # each is kept by itself too
+    samples, rate = soundfile.read(io.BytesIO(page.wav), dtype="int16")
+    expected = sum(480 * len(text) for text in toy.spoken) + 11 * round(PAUSE_S * rate)
+    assert len(samples) == expected
+    first = 480 * len(toy.spoken[0])
+    assert not np.any(samples[first : first + round(PAUSE_S * rate)])
+    assert np.any(samples[first + round(PAUSE_S * rate) : first + round(PAUSE_S * rate) + 80])
+
+
+def test_a_page_that_is_partly_known_makes_only_the_rest(page_settings: Settings, toy: ToyEngine) -> None:
+    announcer = started(page_settings, toy)
+    announcer.announce(SpeechRequest(PAGE))
+    again = announcer.announce(SpeechRequest(PAGE + " Et une toute dernière phrase, que personne n'a encore entendue."))
+    assert again.cache == "miss"
+    assert len(toy.spoken) == 13
+
+
+def test_no_store_keeps_neither_the_page_nor_its_sentences(page_settings: Settings, toy: ToyEngine) -> None:
+    announcer = started(page_settings, toy)
+    announcer.announce(SpeechRequest(PAGE, keep=False))
+    assert announcer.announce(SpeechRequest(PAGE)).cache == "miss"
+    assert len(toy.spoken) == 24
+
+
+def test_a_page_that_cannot_be_queued_leaves_nothing_behind(page_settings: Settings, toy: ToyEngine) -> None:
+    announcer = started(replace(page_settings, queue_size=3), toy)
+    with pytest.raises(Overloaded):
+        announcer.announce(SpeechRequest(PAGE))
+    announcer.announce(SpeechRequest("Suivante."))
+    assert toy.spoken == ["Suivante."]  # all of a page is queued, or none of it
+
+
+def test_a_page_past_its_deadline_leaves_nothing_behind(page_settings: Settings, toy: ToyEngine) -> None:
+    announcer = started(replace(page_settings, deadline_s=0.2), toy)
+    toy.gate.clear()
+    with pytest.raises(DeadlineExceeded):
+        announcer.announce(SpeechRequest(PAGE))
+    toy.gate.set()
+    announcer.announce(SpeechRequest("Suivante."))
+    assert len(toy.spoken) <= 2

@@ -1,0 +1,230 @@
+"""Many voices: a folder of recordings, around a toy that clones."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from monica.announcer import Announcer, SpeechRequest
+from monica.config import Settings
+from monica.engine import VOICES_AT_HAND
+from monica.errors import ConfigError, ModelUnavailable, SynthesisFailed, UnknownVoice
+from monica.store.cache import Store
+from monica.voices.recording import DEFAULT_VOICE, read_recording
+from tests.conftest import started
+from tests.support.engines import CloningToy, ToyEngine
+from tests.support.recordings import UNUSABLE, record, recording
+
+Start = Callable[..., Announcer]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "voices"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def cloning(tmp_path: Path, folder: Path) -> Settings:
+    return Settings(engine="chatterbox", reference_audio=None, voices_dir=folder, cache_dir=tmp_path / "cache")
+
+
+@pytest.fixture
+def start(cloning: Settings) -> Iterator[Start]:
+    """Start an announcer in a voice of the folder's; all are closed in the end."""
+    announcers = []
+
+    def start(engine: ToyEngine, settings: Settings = cloning) -> Announcer:
+        announcers.append(started(settings, engine))
+        return announcers[-1]
+
+    yield start
+    for announcer in announcers:
+        announcer.close()
+
+
+def test_each_recording_is_a_voice(start: Start, folder: Path) -> None:
+    record(folder, "zoe.wav", "Anna-2.flac", "luc_b.ogg", "9.mp3")
+    (folder / "old").mkdir()
+    (folder / ".DS_Store").write_bytes(b"\0")
+    assert start(CloningToy()).voices() == ["9", "anna-2", "luc_b", "monica", "zoe"]
+
+
+@pytest.mark.parametrize("what", sorted(UNUSABLE))
+def test_what_cannot_be_used_is_left_out_and_named(
+    start: Start, folder: Path, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    record(folder, "anna.wav", "zoe.wav")
+    (folder / "marc.wav").write_bytes(UNUSABLE[what])
+    assert start(CloningToy()).voices() == ["anna", "monica", "zoe"]
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("voice marc: marc.wav is left out: ")
+
+
+@pytest.mark.parametrize("name", ["Zoé", "a b", "a.b", "-a", "x" * 65, "a\nb"])
+def test_a_file_whose_name_is_no_voices_is_left_out(
+    start: Start, folder: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    record(folder, f"{name}.wav")
+    assert start(CloningToy()).voices() == ["monica"]
+    assert "is left out: a voice's name is 1 to 64 of" in caplog.text
+    assert "\nb" not in caplog.text
+
+
+def test_of_two_recordings_of_a_name_the_first_is_taken(
+    start: Start, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record(folder, "anna.flac", "Anna.wav")
+    toy = CloningToy()
+    assert start(toy).voices() == ["anna", "monica"]
+    assert "voice anna: anna.flac is left out: Anna.wav has its name" in caplog.text
+
+
+def test_monica_is_the_voice_of_reference_audio(start: Start, folder: Path, cloning: Settings) -> None:
+    record(folder, "Monica.wav")
+    with pytest.raises(ConfigError, match=r"^MONICA_VOICES_DIR holds Monica.wav, but monica is the voice of REFERENCE"):
+        start(CloningToy())
+    # It may lie there itself.
+    assert start(CloningToy(), replace(cloning, reference_audio=folder / "Monica.wav")).voices() == ["monica"]
+
+
+def test_takes_are_said_and_kept_in_their_voice(start: Start, folder: Path) -> None:
+    record(folder, "anna.wav")
+    toy = CloningToy()
+    announcer = start(toy)
+    toy.heard.clear()
+    said = [announcer.announce(SpeechRequest("Tapis !", voice=voice, seed=1)) for voice in ("monica", "anna")]
+    anna = read_recording(folder / "anna.wav", 120, "").digest
+    assert toy.heard == [b"cloned built-in", f"cloned {anna}".encode()]
+    assert said[0].key != said[1].key
+    again = announcer.announce(SpeechRequest("Tapis !", voice="anna", seed=1))
+    assert (again.cache, again.wav) == ("hit", said[1].wav)
+    kept = {card.voice for card in announcer.catalogue.cards()}
+    assert kept == {"monica", "anna"}
+
+
+@pytest.mark.parametrize("name", ["nobody", "Anna", "", ".", "..", "../anna", "anna.wav", "a/b", "anna\0", "é" * 500])
+def test_an_unknown_voice(start: Start, folder: Path, name: str) -> None:
+    record(folder, "anna.wav")
+    with pytest.raises(UnknownVoice, match=r"^There is no such voice. Known: anna, monica\.$"):
+        start(CloningToy()).announce(SpeechRequest("Tapis !", voice=name))
+
+
+def test_a_voice_is_cloned_once(start: Start, folder: Path) -> None:
+    record(folder, "anna.wav", "zoe.wav")
+    first, second = CloningToy(), CloningToy()
+    start(first).close()
+    assert len(first.made) == 3
+    announcer = start(second)
+    announcer.announce(SpeechRequest("Tapis !", voice="anna"))
+    assert second.made == []
+    assert len(second.at_hand) == 2  # who has not spoken is not in memory
+
+
+def test_another_recording_is_another_voice(start: Start, folder: Path) -> None:
+    record(folder, "anna.wav")
+    request = SpeechRequest("Tapis !", voice="anna")
+    before = start(CloningToy()).key_of(request)
+    (folder / "anna.wav").write_bytes(recording(1.7))
+    assert start(CloningToy()).key_of(request) != before
+
+
+def test_kept_conditionals_that_are_none_are_made_again(start: Start, folder: Path, cloning: Settings) -> None:
+    record(folder, "anna.wav")
+    announcer = start(CloningToy())
+    digest = announcer._loader.voices["anna"]
+    announcer.close()
+    store = Store("conditionals", cloning.cache_dir / "conditionals")
+    store.put(digest, b"junk")
+    store.close()
+    toy = CloningToy()
+    start(toy).announce(SpeechRequest("Tapis !", voice="anna"))
+    assert [thread for _, thread in toy.made] == ["engine"]
+
+
+def test_a_bounded_number_is_at_hand(start: Start, folder: Path) -> None:
+    names = [f"v{n:02}" for n in range(VOICES_AT_HAND + 4)]
+    record(folder, *(f"{name}.wav" for name in names))
+    toy = CloningToy()
+    announcer = start(toy)
+    made = len(toy.made)
+    for name in (*names, *names):
+        announcer.announce(SpeechRequest("Tapis !", voice=name, fresh=True))
+        assert len(toy.at_hand) <= VOICES_AT_HAND
+    assert made == len(toy.made) == len(names) + 1  # who comes back is read, not cloned
+    assert len(set(toy.heard)) == len(names) + 1
+
+
+def test_what_breaks_the_model_is_left_out(start: Start, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    record(folder, "anna.wav", "marc.wav", "zoe.wav")
+    toy = CloningToy()
+    toy.break_on[read_recording(folder / "anna.wav", 120, "").digest] = ConfigError("No voice can be cloned.")
+    toy.break_on[read_recording(folder / "marc.wav", 120, "").digest] = RuntimeError("index out of range")
+    assert start(toy).voices() == ["monica", "zoe"]
+    assert "voice anna is left out: No voice can be cloned." in caplog.text
+    assert "voice marc is left out: The engine failed on this recording." in caplog.text
+    assert "index out of range" in caplog.text
+
+
+def test_the_default_voice_is_needed(start: Start, folder: Path, cloning: Settings, tmp_path: Path) -> None:
+    record(tmp_path, "reference.wav")
+    settings = replace(cloning, reference_audio=tmp_path / "reference.wav")
+    toy = CloningToy()
+    toy.break_on[read_recording(tmp_path / "reference.wav", 120, "").digest] = ConfigError("No voice can be cloned.")
+    with pytest.raises(ConfigError, match=r"^REFERENCE_AUDIO: No voice can be cloned\.$"):
+        start(toy, settings)
+
+
+def test_a_recording_that_goes_while_its_conditionals_are_lost(
+    start: Start, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record(folder, "anna.wav", "zoe.wav")
+    announcer = start(CloningToy())
+    for name in ("anna", "zoe"):
+        announcer._conditionals.remove(announcer._loader.voices[name])
+    (folder / "anna.wav").unlink()
+    (folder / "zoe.wav").write_bytes(recording(1.7))
+    with pytest.raises(SynthesisFailed, match=r"^The voice anna can no longer be cloned: This is not a recording"):
+        announcer.announce(SpeechRequest("Tapis !", voice="anna"))
+    with pytest.raises(SynthesisFailed, match=r"^The voice zoe can no longer be cloned: Its recording has changed"):
+        announcer.announce(SpeechRequest("Tapis !", voice="zoe"))
+    assert announcer.announce(SpeechRequest("Tapis !")).cache == "miss"
+
+
+def test_loading_again_looks_again(start: Start, folder: Path) -> None:
+    """The model could not be had at first; meanwhile someone has put a recording there."""
+    toy = CloningToy()
+    toy.fail_load_with = [ModelUnavailable("no network")]
+    with pytest.raises(ModelUnavailable):
+        start(toy)
+    record(folder, "anna.wav")
+    assert start(toy).voices() == ["anna", "monica"]
+
+
+def test_the_embedded_engine_says_that_it_has_one_voice(
+    start: Start, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record(folder, "anna.wav")
+    announcer = start(ToyEngine())
+    assert "MONICA_VOICES_DIR: espeak clones no voices; none of those is known" in caplog.text
+    assert announcer.voices() == [DEFAULT_VOICE]
+    with pytest.raises(UnknownVoice):
+        announcer.announce(SpeechRequest("Tapis !", voice="anna"))
+
+
+def test_a_folder_that_is_not_there_stops_the_start(tmp_path: Path, cloning: Settings) -> None:
+    with pytest.raises(ConfigError, match=r"^MONICA_VOICES_DIR='.*nowhere': there is no such folder\.$"):
+        Announcer(replace(cloning, voices_dir=tmp_path / "nowhere"))
+
+
+def test_whose_takes_are_played_here_is_noted(start: Start, folder: Path, cloning: Settings) -> None:
+    record(folder, "anna.wav")
+    start(CloningToy())
+    assert sorted(json.loads((cloning.cache_dir / "identity.json").read_bytes())["voices"]) == ["anna", "monica"]
