@@ -45,5 +45,4 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     except ConfigError as error:
         halt(error)
     logger.info("Monica %s listens on %s", __version__, bind)
-    app.extensions["announcer"].start(on_config_error=halt, on_lost=end)
-    app.extensions["warmer"].start()
+    app.extensions["monica"].start(on_config_error=halt, on_lost=end)

@@ -19,11 +19,12 @@ from monica.store.cache import Store
 from monica.synthesis.loader import Loader
 from monica.text import Normaliser
 from monica.voices.recording import DEFAULT_VOICE
+from monica.voices.registry import VoiceRegistry
 
 logging.basicConfig(level=logging.INFO)
 
 settings = Settings.from_env()
-loader = Loader(settings, Store("conditionals", settings.cache_dir))
+loader = Loader(settings, VoiceRegistry(settings, Store("conditionals", settings.cache_dir)))
 loader.load_once()
 engine, voice = loader.ready_engine(), loader.voices[DEFAULT_VOICE]
 normaliser = Normaliser(language=settings.language)

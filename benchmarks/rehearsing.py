@@ -14,9 +14,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.clients import SERIALS, phrase
-from monica.announcer import Announcer, SpeechRequest
 from monica.config import Settings
 from monica.engine import Engine, SynthesisParams, Utterance
+from monica.service import Service
+from monica.speech import SpeechRequest
 from monica.synthesis.take import Lane
 from monica.voices.recording import DEFAULT_VOICE
 from monica.warming.job_run import SPARE, JobRun
@@ -45,31 +46,33 @@ def synthesise(engine: Engine, voice: str, said: list[str]) -> None:
             engine.drop(utterance)
 
 
-def announce(announcer: Announcer, texts: list[str]) -> None:
+def announce(service: Service, texts: list[str]) -> None:
     """Ask for texts from as many threads as a job has."""
-    with ThreadPoolExecutor(announcer.slots() + SPARE) as pool:
+    with ThreadPoolExecutor(service.announcer.slots() + SPARE) as pool:
         requests = (SpeechRequest(text, lane=Lane.BACKGROUND, deadline_s=3600) for text in texts)
-        for answer in [pool.submit(announcer.announce, request) for request in requests]:
+        for answer in [pool.submit(service.announcer.announce, request) for request in requests]:
             answer.result()
 
 
-def rehearse(announcer: Announcer, texts: list[str]) -> None:
-    rehearsal = JobRun(Job("0", Script("b", phrases=tuple(texts)), 0, 0.0), announcer, lambda _: None)
-    rehearsal.run()
-    if rehearsal.job.made != len(texts):
-        raise RuntimeError(f"{rehearsal.job}")
+def rehearse(service: Service, texts: list[str]) -> None:
+    job = Job("0", Script("b", phrases=tuple(texts)), 0, 0.0)
+    JobRun(job, service.announcer, service.catalogue, service.settings, lambda _: None).run()
+    if job.made != len(texts):
+        raise RuntimeError(f"{job}")
 
 
 def compare(settings: dict[str, str], rounds: int, count: int) -> None:
     """Print it. settings: environment variables."""
     os.environ.update(settings)
-    announcer = Announcer(Settings.from_env())
-    announcer.start_and_wait()
-    engine, voice = announcer._loader.ready_engine(), announcer._loader.voices[DEFAULT_VOICE]
+    service = Service(Settings.from_env())
+    service.start_and_wait()
+    engine, voice = service._loader.ready_engine(), service._loader.voices[DEFAULT_VOICE]
     ways: dict[str, Callable[[list[str]], None]] = {
-        "the engine alone": lambda texts: synthesise(engine, voice, [announcer.spell(text).text for text in texts]),
-        "takes that are asked for": lambda texts: announce(announcer, texts),
-        "a job": lambda texts: rehearse(announcer, texts),
+        "the engine alone": lambda texts: synthesise(
+            engine, voice, [service.frontend.prepare(text).text for text in texts]
+        ),
+        "takes that are asked for": lambda texts: announce(service, texts),
+        "a job": lambda texts: rehearse(service, texts),
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for way in ways.values():
@@ -80,7 +83,7 @@ def compare(settings: dict[str, str], rounds: int, count: int) -> None:
             began, cpu = time.perf_counter(), time.process_time()
             way(texts)
             found[name].append((time.perf_counter() - began, time.process_time() - cpu))
-    announcer.close()
+    service.close()
     alone, asked, job = found.values()
     _row("a phrase", "ms", "to the engine alone", "CPU ms", "to the engine alone")
     _row(*["---"] * 5)

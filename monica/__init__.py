@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flask import Flask
 
-    from monica.announcer import Announcer
     from monica.config import Settings
+    from monica.service import Service
 
 __version__ = "0.1.0"
 
 
-def create_app(settings: Settings | None = None, announcer: Announcer | None = None) -> Flask:
-    """Make the application; its announcer is in `app.extensions["announcer"]`, not yet started.
+def create_app(settings: Settings | None = None, service: Service | None = None) -> Flask:
+    """Make the application. Its service is in `app.extensions["monica"]`, not started yet.
 
-    Raises ConfigError where a setting is wrong.
+    Raises ConfigError if a setting is wrong.
     """
-    from monica.announcer import Announcer
     from monica.api import build
     from monica.config import Settings
+    from monica.service import Service
 
-    return build(announcer or Announcer(settings or Settings.from_env()), __version__)
+    return build(service or Service(settings or Settings.from_env()), __version__)

@@ -7,75 +7,83 @@ from dataclasses import dataclass
 
 from monica.audio.wav import wav_pcm, wav_rate
 from monica.speech import Announcement
-from monica.synthesis.take import Patience, Take
+from monica.synthesis.take import Take, WaitFor
 
-PIECE_BYTES = 2**15
-"""Of what is there already, at a time: 0.7 s at 24 kHz."""
+CHUNK_BYTES = 2**15
+"""Size of the chunks that a kept sound is sent in: 0.7 s at 24 kHz."""
 
 
-class Pieces(Iterator[bytes]):
-    """The sound of takes, in pieces, as they come. The first is waited for here, and raises what keeps it from coming.
+class TakeChunks(Iterator[bytes]):
+    """The sound of takes, chunk by chunk as it comes. The constructor waits for the first chunk, and raises its errors.
 
-    silence: between two takes. left: called when nobody follows any more, to leave them; told whether all was heard.
+    silence: PCM between two takes. on_end: called once, when the chunks have ended or are closed, with whether all of
+    them were taken; it has to leave the takes.
     """
 
     def __init__(
-        self, takes: Sequence[Take], deadline: float, patience: Patience, silence: bytes, left: Callable[[bool], None]
+        self, takes: Sequence[Take], deadline: float, wait_for: WaitFor, silence: bytes, on_end: Callable[[bool], None]
     ) -> None:
-        self._pieces = self._hear(takes, deadline, patience, silence, left)
-        self._ahead = [next(self._pieces, b"")]
+        self._chunks = self._follow(takes, deadline, wait_for, silence, on_end)
+        self._first = [next(self._chunks, b"")]
 
     def __next__(self) -> bytes:
-        return self._ahead.pop() if self._ahead else next(self._pieces)
+        return self._first.pop() if self._first else next(self._chunks)
 
     def close(self) -> None:
-        """Follow no more."""
-        self._pieces.close()
+        """Stop following the takes."""
+        self._chunks.close()
 
     @staticmethod
-    def _hear(
-        takes: Sequence[Take], deadline: float, patience: Patience, silence: bytes, left: Callable[[bool], None]
+    def _follow(
+        takes: Sequence[Take], deadline: float, wait_for: WaitFor, silence: bytes, on_end: Callable[[bool], None]
     ) -> Generator[bytes, None, None]:
-        heard = False
+        complete = False
         try:
             for number, take in enumerate(takes):
                 if number:
                     yield silence
-                yield from take.follow(deadline, patience)
-            heard = True
+                yield from take.follow(deadline, wait_for)
+            complete = True
         finally:
-            left(heard)
+            on_end(complete)
 
 
-class Kept(Iterator[bytes]):
-    """The sound of a WAV that is there, in pieces."""
+class WavChunks(Iterator[bytes]):
+    """The sound of a WAV that exists already, in chunks."""
 
     def __init__(self, wav: bytes) -> None:
         pcm = wav_pcm(wav)
-        self._pieces = iter([pcm[begin : begin + PIECE_BYTES] for begin in range(0, len(pcm), PIECE_BYTES)])
+        self._chunks = iter([pcm[start : start + CHUNK_BYTES] for start in range(0, len(pcm), CHUNK_BYTES)])
 
     def __next__(self) -> bytes:
-        return next(self._pieces)
+        return next(self._chunks)
 
     def close(self) -> None:
-        """Nothing is to be left."""
+        """There is nothing to release."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioStream:
-    """A sentence on its way. key, cache, engine: as an announcement's. rate: hertz.
+    """A sentence whose sound is sent while it is made. `key`, `source` and `engine` are those of an Announcement."""
 
-    pieces: PCM, 16 bits, little-endian; raises what keeps the next one from coming. Whoever stops before the end must
-    close it. A thread waits for each piece, and none is lost for who comes late.
+    chunks: TakeChunks | WavChunks
+    """16-bit little-endian PCM. Waits for each chunk, and raises what keeps the next one from coming.
+
+    A consumer that stops before the end must close it.
     """
-
-    pieces: Pieces | Kept
     rate: int
+    """Hertz."""
     key: str | None
-    cache: str
+    source: str
     engine: str
 
     @classmethod
-    def of(cls, said: Announcement) -> AudioStream:
-        """Return what is there already as one."""
-        return cls(Kept(said.wav), wav_rate(said.wav), said.key, said.cache, said.engine)
+    def from_announcement(cls, announcement: Announcement) -> AudioStream:
+        """Return a sound that exists already as a stream."""
+        return cls(
+            WavChunks(announcement.wav),
+            wav_rate(announcement.wav),
+            announcement.key,
+            announcement.source,
+            announcement.engine,
+        )

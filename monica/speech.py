@@ -1,45 +1,45 @@
-"""What is asked of the announcer, and what he answers."""
+"""What a caller asks of the announcer, and what the announcer answers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from monica.engine import SynthesisParams
-from monica.synthesis.checks import Fault
+from monica.synthesis.checks import Defect
 from monica.synthesis.take import Lane
 from monica.voices.recording import DEFAULT_VOICE
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
-    """A sentence someone wants to hear.
-
-    seed: None accepts any take of the sentence.
-    fresh: make a new take, and let it replace the kept one. keep: whether it may be kept.
-    deadline_s: None for the settings'. fallback: whether the embedded voice may speak where the settings let it.
-    """
+    """A sentence to speak."""
 
     text: str
     voice: str = DEFAULT_VOICE
     seed: int | None = None
+    """None accepts any take of the sentence."""
     params: SynthesisParams = field(default_factory=SynthesisParams)
     lane: Lane = Lane.LIVE
     fresh: bool = False
+    """Whether to make a new take, which replaces the kept one."""
     keep: bool = True
+    """Whether the cache may keep the take."""
     deadline_s: float | None = None
+    """None for the deadline of the settings."""
     fallback: bool = True
+    """Whether the embedded voice may stand in, if the settings allow it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A spoken sentence. key: what it was kept under; None where the embedded voice stood in, and nothing is kept.
-
-    cache: `hit`, `miss` or `joined`. duration_s: of the sound. fault: what is wrong with it; then it is not kept.
-    """
+    """A spoken sentence."""
 
     wav: bytes
     key: str | None
-    cache: str
+    """What it is kept under. None if the embedded voice stood in, whose sounds are not kept."""
+    source: str
+    """`hit`, `miss`, or `joined` if another request was already making it."""
     engine: str
     duration_s: float
-    fault: Fault | None = None
+    defect: Defect | None = None
+    """What is wrong with it, if anything. A sound with a defect is not kept."""

@@ -59,7 +59,7 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def handle_quit(self, sig: int, frame: Any) -> None:
         app = getattr(self, "wsgi", None)
         if app is not None:
-            app.extensions["warmer"].close()  # no thread that signals interrupt has any of its locks
+            app.extensions["monica"].warmer.close()  # no thread that signals interrupt has any of its locks
         # Not gthread's own, which shuts its pool of threads down: the main thread, which this signal interrupts, may be
         # in the middle of submitting to that, with its lock.
         base.Worker.handle_quit(self, sig, frame)
@@ -67,8 +67,8 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _drain(self, sig: int, frame: Any) -> None:
         app = getattr(self, "wsgi", None)  # not there yet where the signal comes while starting
         if app is not None:
-            app.extensions["warmer"].close()
-            app.extensions["announcer"].drain(self.cfg.graceful_timeout)
+            app.extensions["monica"].warmer.close()
+            app.extensions["monica"].drain(self.cfg.graceful_timeout)
         super().handle_exit(sig, frame)
 
 

@@ -12,8 +12,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from monica import create_app
-from monica.announcer import Announcer
 from monica.config import Settings
+from monica.service import Service
 from tests.support import system  # noqa: F401 - takes its own variable before they are all taken away
 from tests.support.engines import ToyEngine
 from tests.support.server import Server
@@ -28,10 +28,10 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(engine="espeak", cache_dir=tmp_path / "cache")
 
 
-def started(settings: Settings, engine: ToyEngine | None = None) -> Announcer:
-    announcer = Announcer(settings, engine)
-    announcer.start_and_wait()
-    return announcer
+def started(settings: Settings, engine: ToyEngine | None = None) -> Service:
+    service = Service(settings, engine)
+    service.start_and_wait()
+    return service
 
 
 @pytest.fixture
@@ -40,19 +40,19 @@ def toy() -> ToyEngine:
 
 
 @pytest.fixture
-def announcer(settings: Settings, toy: ToyEngine) -> Iterator[Announcer]:
-    announcer = started(settings, toy)
-    yield announcer
+def service(settings: Settings, toy: ToyEngine) -> Iterator[Service]:
+    service = started(settings, toy)
+    yield service
     toy.gate.set()
-    announcer.close()
+    service.close()
 
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
     """The real application with the embedded engine, ready."""
-    announcer = started(settings)
-    yield create_app(announcer=announcer)
-    announcer.close()
+    service = started(settings)
+    yield create_app(service=service)
+    service.close()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from monica.announcer import Announcement, Announcer, SpeechRequest
 from monica.config import Settings
 from monica.errors import (
     DeadlineExceeded,
@@ -22,6 +21,8 @@ from monica.errors import (
     SynthesisFailed,
     UnknownVoice,
 )
+from monica.service import Service
+from monica.speech import Announcement, SpeechRequest
 from monica.synthesis.take import Lane
 from tests.conftest import started
 from tests.support.engines import ToyEngine
@@ -36,11 +37,11 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 class Background:
     """Announcements asked for in threads; waits until the engine has begun where that matters."""
 
-    def __init__(self, announcer: Announcer, toy: ToyEngine, pool: ThreadPoolExecutor) -> None:
-        self.announcer, self.toy, self.pool = announcer, toy, pool
+    def __init__(self, service: Service, toy: ToyEngine, pool: ThreadPoolExecutor) -> None:
+        self.service, self.toy, self.pool = service, toy, pool
 
     def ask(self, request: SpeechRequest) -> Future[Announcement]:
-        return self.pool.submit(self.announcer.announce, request)
+        return self.pool.submit(self.service.announcer.announce, request)
 
     def occupy(self) -> Future[Announcement]:
         """Put a take into the engine and hold it there."""
@@ -51,14 +52,14 @@ class Background:
 
     def wait_depth(self, depth: int) -> None:
         until = time.monotonic() + 5
-        while self.announcer.health()["queue_depth"] != depth:
-            assert time.monotonic() < until, self.announcer.health()
+        while self.service.health.report()["queue_depth"] != depth:
+            assert time.monotonic() < until, self.service.health.report()
             time.sleep(0.002)
 
 
 @pytest.fixture
-def background(announcer: Announcer, toy: ToyEngine, pool: ThreadPoolExecutor) -> Iterator[Background]:
-    yield Background(announcer, toy, pool)
+def background(service: Service, toy: ToyEngine, pool: ThreadPoolExecutor) -> Iterator[Background]:
+    yield Background(service, toy, pool)
     toy.gate.set()
 
 
@@ -67,20 +68,20 @@ def test_identical_requests_make_one_take(background: Background, toy: ToyEngine
     others = [background.ask(SpeechRequest("occupied")) for _ in range(10)]
     time.sleep(0.1)
     toy.gate.set()
-    assert first.result().cache == "miss"
-    assert {other.result().cache for other in others} <= {"joined", "hit"}
+    assert first.result().source == "miss"
+    assert {other.result().source for other in others} <= {"joined", "hit"}
     assert {other.result().wav for other in others} == {first.result().wav}
     assert toy.spoken == ["occupied"]
 
 
-def test_many_identical_requests_at_once_make_one_take_each_time(announcer: Announcer, toy: ToyEngine) -> None:
+def test_many_identical_requests_at_once_make_one_take_each_time(service: Service, toy: ToyEngine) -> None:
     """The window between the look-up and the join: a take that ends inside it is not made again."""
     for n in range(50):
         barrier = threading.Barrier(8)
 
         def ask(text: str, barrier: threading.Barrier = barrier) -> str:
             barrier.wait()
-            return announcer.announce(SpeechRequest(text)).cache
+            return service.announcer.announce(SpeechRequest(text)).source
 
         with ThreadPoolExecutor(8) as pool:
             caches = list(pool.map(ask, [f"phrase {n}"] * 8))
@@ -93,26 +94,26 @@ def test_a_different_seed_is_a_different_take(background: Background, toy: ToyEn
     other = background.ask(SpeechRequest("occupied", seed=7))
     background.wait_depth(1)
     toy.gate.set()
-    assert other.result().cache == "miss"
+    assert other.result().source == "miss"
     assert toy.seeds[1] == 7
 
 
-def test_no_seed_means_a_new_seed_each_take(announcer: Announcer, toy: ToyEngine) -> None:
+def test_no_seed_means_a_new_seed_each_take(service: Service, toy: ToyEngine) -> None:
     for _ in range(5):
-        announcer.announce(SpeechRequest("hello", fresh=True))
+        service.announcer.announce(SpeechRequest("hello", fresh=True))
     assert len(set(toy.seeds)) == 5
 
 
-def test_fresh_never_joins_and_replaces(background: Background, announcer: Announcer, toy: ToyEngine) -> None:
+def test_fresh_never_joins_and_replaces(background: Background, service: Service, toy: ToyEngine) -> None:
     first = background.occupy()
     second = background.ask(SpeechRequest("occupied", fresh=True, seed=None))
     background.wait_depth(1)
     toy.gate.set()
-    assert (first.result().cache, second.result().cache) == ("miss", "miss")
-    assert announcer.announce(SpeechRequest("occupied")).wav == second.result().wav
+    assert (first.result().source, second.result().source) == ("miss", "miss")
+    assert service.announcer.announce(SpeechRequest("occupied")).wav == second.result().wav
 
 
-def test_a_joiner_that_keeps_makes_the_take_kept(background: Background, announcer: Announcer, toy: ToyEngine) -> None:
+def test_a_joiner_that_keeps_makes_the_take_kept(background: Background, service: Service, toy: ToyEngine) -> None:
     toy.gate.clear()
     careless = background.ask(SpeechRequest("hello", keep=False))
     assert toy.began.acquire(timeout=5)
@@ -120,7 +121,7 @@ def test_a_joiner_that_keeps_makes_the_take_kept(background: Background, announc
     time.sleep(0.1)
     toy.gate.set()
     assert careless.result().wav == keeper.result().wav
-    assert announcer.announce(SpeechRequest("hello")).cache == "hit"
+    assert service.announcer.announce(SpeechRequest("hello")).source == "hit"
 
 
 def test_live_goes_before_background(background: Background, toy: ToyEngine) -> None:
@@ -137,18 +138,18 @@ def test_live_goes_before_background(background: Background, toy: ToyEngine) -> 
 
 def test_queue_full_is_refused(settings: Settings, pool: ThreadPoolExecutor) -> None:
     toy = ToyEngine()
-    announcer = started(replace(settings, queue_size=2), toy)
-    background = Background(announcer, toy, pool)
+    service = started(replace(settings, queue_size=2), toy)
+    background = Background(service, toy, pool)
     background.occupy()
     waiting = [background.ask(SpeechRequest(f"waiting {n}")) for n in range(2)]
     background.wait_depth(2)
     with pytest.raises(Overloaded) as caught:
-        announcer.announce(SpeechRequest("one too many"))
+        service.announcer.announce(SpeechRequest("one too many"))
     assert caught.value.retry_after is not None
     assert caught.value.retry_after >= 1
     toy.gate.set()
-    assert {future.result().cache for future in waiting} == {"miss"}
-    assert announcer.announce(SpeechRequest("one too many")).cache == "miss"
+    assert {future.result().source for future in waiting} == {"miss"}
+    assert service.announcer.announce(SpeechRequest("one too many")).source == "miss"
 
 
 def test_so_many_may_wait_for_one_take_and_no_more(settings: Settings, pool: ThreadPoolExecutor) -> None:
@@ -156,71 +157,71 @@ def test_so_many_may_wait_for_one_take_and_no_more(settings: Settings, pool: Thr
     toy = ToyEngine()
     background = Background(started(replace(settings, queue_size=2, threads=4), toy), toy, pool)
     waiting = [background.occupy(), *(background.ask(SpeechRequest("occupied")) for _ in range(4))]
-    (take,) = background.announcer._studio._under_way.values()
+    (take,) = background.service.announcer._renderer._in_progress.values()
     until = time.monotonic() + 20
     while len(take.waiters) < len(waiting):
         assert time.monotonic() < until
         time.sleep(0.005)
     with pytest.raises(Overloaded, match="Too many requests already wait"):
-        background.announcer.announce(SpeechRequest("occupied"))
+        background.service.announcer.announce(SpeechRequest("occupied"))
     toy.gate.set()
-    assert {future.result().cache for future in waiting} <= {"miss", "joined", "hit"}
-    assert background.announcer.announce(SpeechRequest("another")).cache == "miss"
+    assert {future.result().source for future in waiting} <= {"miss", "joined", "hit"}
+    assert background.service.announcer.announce(SpeechRequest("another")).source == "miss"
 
 
 def test_deadline_in_the_engine(settings: Settings, toy: ToyEngine) -> None:
-    announcer = started(replace(settings, deadline_s=0.1), toy)
+    service = started(replace(settings, deadline_s=0.1), toy)
     toy.gate.clear()
     with pytest.raises(DeadlineExceeded):
-        announcer.announce(SpeechRequest("slow"))
+        service.announcer.announce(SpeechRequest("slow"))
     toy.gate.set()
-    assert announcer.announce(SpeechRequest("quick")).cache == "miss"
-    assert announcer.health()["failures_in_a_row"] == 0
+    assert service.announcer.announce(SpeechRequest("quick")).source == "miss"
+    assert service.health.report()["failures_in_a_row"] == 0
 
 
 def test_deadline_in_the_queue(settings: Settings, toy: ToyEngine, pool: ThreadPoolExecutor) -> None:
-    announcer = started(replace(settings, deadline_s=0.2), toy)
+    service = started(replace(settings, deadline_s=0.2), toy)
     toy.gate.clear()
-    futures = [pool.submit(announcer.announce, SpeechRequest(f"slow {n}")) for n in range(4)]
+    futures = [pool.submit(service.announcer.announce, SpeechRequest(f"slow {n}")) for n in range(4)]
     for future in futures:
         with pytest.raises(DeadlineExceeded):
             future.result(timeout=5)
     toy.gate.set()
-    announcer.announce(SpeechRequest("next"))
+    service.announcer.announce(SpeechRequest("next"))
     assert len(toy.spoken) < 5  # those that waited past their deadline never reached the engine
 
 
-def test_a_failure_is_the_takes_alone(announcer: Announcer, toy: ToyEngine) -> None:
+def test_a_failure_is_the_takes_alone(service: Service, toy: ToyEngine) -> None:
     for error in (ValueError("out of cheese"), MemoryError(), SynthesisFailed("no numbers")):
         toy.fail_with = error
         with pytest.raises(SynthesisFailed):
-            announcer.announce(SpeechRequest("hello"))
-    assert announcer.health()["failures_in_a_row"] == 3
+            service.announcer.announce(SpeechRequest("hello"))
+    assert service.health.report()["failures_in_a_row"] == 3
     toy.fail_with = None
-    assert announcer.announce(SpeechRequest("hello")).cache == "miss"
-    assert announcer.health()["failures_in_a_row"] == 0
+    assert service.announcer.announce(SpeechRequest("hello")).source == "miss"
+    assert service.health.report()["failures_in_a_row"] == 0
 
 
-def test_no_sound_is_a_failure_not_an_empty_wav(announcer: Announcer, toy: ToyEngine) -> None:
+def test_no_sound_is_a_failure_not_an_empty_wav(service: Service, toy: ToyEngine) -> None:
     toy.silent = True
     with pytest.raises(SynthesisFailed, match="silent"):
-        announcer.announce(SpeechRequest("hello"))
+        service.announcer.announce(SpeechRequest("hello"))
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_page_with_a_doubtful_sentence_is_not_kept(announcer: Announcer, toy: ToyEngine, streamed: bool) -> None:
+def test_a_page_with_a_doubtful_sentence_is_not_kept(service: Service, toy: ToyEngine, streamed: bool) -> None:
     page = " ".join(f"Sentence number {n} of this page is long enough to be said alone." for n in range(5))
 
     def hear() -> str:
         if not streamed:
-            return announcer.announce(SpeechRequest(page)).cache
-        broadcast = announcer.broadcast(SpeechRequest(page))
-        assert sum(map(len, broadcast.pieces)) > 0
-        return broadcast.cache
+            return service.announcer.announce(SpeechRequest(page)).source
+        audio = service.announcer.stream(SpeechRequest(page))
+        assert sum(map(len, audio.chunks)) > 0
+        return audio.source
 
-    toy.hasty.add(announcer.spell(page).sentences[1])
+    toy.hasty.add(service.frontend.prepare(page).sentences[1])
     assert [hear(), hear()] == ["miss", "miss"]
-    sentences = len(announcer.spell(page).sentences)
+    sentences = len(service.frontend.prepare(page).sentences)
     assert len(toy.spoken) == sentences + 1 + 2  # each attempted twice, and the others are kept
     toy.hasty.clear()
     assert [hear(), hear()] == ["miss", "hit"]
@@ -237,95 +238,95 @@ def test_every_joiner_hears_of_the_failure(background: Background, toy: ToyEngin
             future.result()
 
 
-def test_unknown_voice(announcer: Announcer) -> None:
+def test_unknown_voice(service: Service) -> None:
     with pytest.raises(UnknownVoice, match="Known: monica"):
-        announcer.announce(SpeechRequest("hello", voice="nobody"))
+        service.announcer.announce(SpeechRequest("hello", voice="nobody"))
 
 
 def test_shutdown_finishes_what_was_admitted_and_refuses_the_rest(
-    background: Background, announcer: Announcer, toy: ToyEngine, pool: ThreadPoolExecutor
+    background: Background, service: Service, toy: ToyEngine, pool: ThreadPoolExecutor
 ) -> None:
-    announcer.announce(SpeechRequest("kept"))
+    service.announcer.announce(SpeechRequest("kept"))
     toy.began.acquire()
     under_way = background.occupy()
     queued = background.ask(SpeechRequest("queued"))
     background.wait_depth(1)
-    drained = pool.submit(announcer.drain, 10)
+    drained = pool.submit(service.drain, 10)
     until = time.monotonic() + 5
-    while announcer.health()["status"] != "stopping":
+    while service.health.report()["status"] != "stopping":
         assert time.monotonic() < until
     with pytest.raises(NotReady) as caught:
-        announcer.announce(SpeechRequest("too late"))
+        service.announcer.announce(SpeechRequest("too late"))
     assert (caught.value.code, caught.value.status) == ("shutting_down", 503)
-    assert announcer.announce(SpeechRequest("kept")).cache == "hit"
+    assert service.announcer.announce(SpeechRequest("kept")).source == "hit"
     assert not drained.done()
     toy.gate.set()
-    assert (under_way.result().cache, queued.result().cache) == ("miss", "miss")
+    assert (under_way.result().source, queued.result().source) == ("miss", "miss")
     drained.result(timeout=5)
 
 
 def test_loading_then_failing_then_ready(settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monica.synthesis.loader.FIRST_PAUSE_S", 0.2)
+    monkeypatch.setattr("monica.synthesis.loader.FIRST_RETRY_S", 0.2)
     toy.fail_load_with = [ModelUnavailable("The hub cannot be reached."), RuntimeError("surprise")]
-    announcer = Announcer(settings, toy)
-    health = announcer.health()
+    service = Service(settings, toy)
+    health = service.health.report()
     assert (health["status"], health["model_loaded"], health["reason"]) == (
         "loading",
         False,
         "The model is being loaded.",
     )
     with pytest.raises(NotReady) as caught:
-        announcer.announce(SpeechRequest("hello"))
+        service.announcer.announce(SpeechRequest("hello"))
     assert (caught.value.code, caught.value.retry_after) == ("model_loading", 5)
-    announcer.start(on_config_error=lambda error: pytest.fail(str(error)), on_lost=pytest.fail)
+    service.start(on_config_error=lambda error: pytest.fail(str(error)), on_lost=pytest.fail)
     codes = set()
     until = time.monotonic() + 10
-    while announcer.health()["status"] != "ok":
+    while service.health.report()["status"] != "ok":
         assert time.monotonic() < until
         try:
-            announcer.announce(SpeechRequest("hello"))
+            service.announcer.announce(SpeechRequest("hello"))
         except MonicaError as error:
             codes.add(error.code)
         time.sleep(0.01)
     assert "model_failed" in codes
-    assert announcer.announce(SpeechRequest("ready")).cache == "miss"
+    assert service.announcer.announce(SpeechRequest("ready")).source == "miss"
 
 
 def test_a_shutdown_while_loading_is_no_failure(
     settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    announcer = Announcer(settings, toy)
+    service = Service(settings, toy)
 
     def load() -> None:
-        announcer.drain(1)
+        service.drain(1)
         raise ModelUnavailable("Monica is shutting down.")
 
     monkeypatch.setattr(toy, "load", load)
-    announcer.start(on_config_error=lambda error: pytest.fail(str(error)), on_lost=pytest.fail)
+    service.start(on_config_error=lambda error: pytest.fail(str(error)), on_lost=pytest.fail)
     until = time.monotonic() + 5
     while any(thread.name == "loader" for thread in threading.enumerate()):
         assert time.monotonic() < until
         time.sleep(0.005)
-    assert announcer.health()["status"] == "stopping"
+    assert service.health.report()["status"] == "stopping"
     assert "trying again" not in caplog.text
 
 
 def test_a_restart_keeps_the_takes(settings: Settings, toy: ToyEngine) -> None:
-    announcer = started(settings, toy)
-    first = announcer.announce(SpeechRequest("hello"))
-    announcer.close()
-    again = started(settings, toy).announce(SpeechRequest("hello"))
-    assert (again.cache, again.wav) == ("hit", first.wav)
+    service = started(settings, toy)
+    first = service.announcer.announce(SpeechRequest("hello"))
+    service.close()
+    again = started(settings, toy).announcer.announce(SpeechRequest("hello"))
+    assert (again.source, again.wav) == ("hit", first.wav)
 
 
 def test_a_corrupt_take_is_made_again(settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monica.store.cache.RECENT_SECONDS", 0)
-    announcer = started(settings, toy)
-    first = announcer.announce(SpeechRequest("hello " * 40))
+    service = started(settings, toy)
+    first = service.announcer.announce(SpeechRequest("hello " * 40))
     path: Path
     (path,) = (settings.cache_dir / "takes").rglob("*.val")
     path.write_bytes(path.read_bytes()[:100])
-    assert announcer.announce(SpeechRequest("hello " * 40)).cache == "miss"
-    assert announcer.announce(SpeechRequest("hello " * 40)).cache == "hit"
+    assert service.announcer.announce(SpeechRequest("hello " * 40)).source == "miss"
+    assert service.announcer.announce(SpeechRequest("hello " * 40)).source == "hit"
     assert len(toy.spoken) == 2
     assert first.duration_s > 0

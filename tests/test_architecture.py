@@ -17,6 +17,7 @@ from tests.support.server import ROOT
 LAYERS = (
     ("monica.worker", "monica.cli"),
     ("monica.api",),
+    ("monica.service",),
     ("monica.warming",),
     ("monica.announcer", "monica.audio_stream", "monica.speech"),
     ("monica.synthesis",),

@@ -251,21 +251,21 @@ def test_http_1_0_gets_it_whole(server: Server) -> None:
 def test_a_stream_that_is_not_read_at_all_leaves_nothing(client: FlaskClient) -> None:
     answer = client.post(STREAM, json={"text": TEXT}, buffered=False)
     answer.close()
-    announcer: Any = client.application.extensions["announcer"]
-    seats = announcer._seats._value
-    assert seats == announcer.settings.queue_size + announcer.settings.threads * 3 // 4
+    service: Any = client.application.extensions["monica"]
+    seats = service.announcer._seats._value
+    assert seats == service.settings.queue_size + service.settings.threads * 3 // 4
 
 
 def test_the_embedded_voice_stands_in_for_a_stream(tmp_path: Path) -> None:
     settings = Settings(engine="espeak", cache_dir=tmp_path, fallback="espeak")
     toy = ToyEngine()
     toy.name = "chatterbox"
-    announcer = started(settings, toy)
-    client = create_app(announcer=announcer).test_client()
+    service = started(settings, toy)
+    client = create_app(service=service).test_client()
     toy.fail_with = SynthesisFailed("The engine is tired.")
     stand_in = client.post(STREAM, json={"text": TEXT})
     refused = client.post(STREAM, json={"text": TEXT, "fallback": False})
-    announcer.close()
+    service.close()
     assert (stand_in.status_code, stand_in.headers["X-Monica-Engine"]) == (200, "espeak")
     assert stand_in.headers["Cache-Control"] == "no-store"
     assert len(pcm_of(stand_in.data)) > 40_000

@@ -9,7 +9,6 @@ import flask_smorest
 import flask_swagger_ui
 from flask import Blueprint, Flask
 
-from monica.announcer import Announcer
 from monica.api import access, auth, errors
 from monica.api.bundles import bundles
 from monica.api.health import health
@@ -21,7 +20,7 @@ from monica.api.schemas import ErrorSchema
 from monica.api.text import text
 from monica.api.tts import tts
 from monica.api.voices import voices
-from monica.warming.warmer import Warmer
+from monica.service import Service
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -33,8 +32,8 @@ class Api(flask_smorest.Api):
         """Leave errors to monica.api.errors: one handler, one shape."""
 
 
-def build(announcer: Announcer, version: str) -> Flask:
-    """Make the Flask application that speaks through `announcer`."""
+def build(service: Service, version: str) -> Flask:
+    """Make the Flask application that speaks through `service`."""
     app = Flask("monica", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
@@ -49,8 +48,7 @@ def build(announcer: Announcer, version: str) -> Flask:
         OPENAPI_SWAGGER_UI_CONFIG={"deepLinking": True, "tryItOutEnabled": True},
         API_SPEC_OPTIONS={"components": {"securitySchemes": auth.SECURITY_SCHEMES}},
     )
-    app.extensions["announcer"] = announcer
-    app.extensions["warmer"] = Warmer(announcer)
+    app.extensions["monica"] = service
     access.register(app)
     auth.register(app)
     errors.register(app)

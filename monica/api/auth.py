@@ -7,9 +7,9 @@ from ipaddress import ip_address
 from typing import Any
 
 from apispec import BasePlugin
-from flask import Flask, current_app, request
+from flask import Flask, request
 
-from monica.config import Settings
+from monica.api.current import service
 from monica.errors import Forbidden, Unauthorized
 
 READING = ("get", "head")
@@ -53,7 +53,7 @@ def _error(description: str) -> dict[str, Any]:
 
 def _admit() -> None:
     """Let the request go on only where it may. Raises Unauthorized or Forbidden."""
-    settings: Settings = current_app.extensions["announcer"].settings
+    settings = service().settings
     guarded = request.url_rule is not None and _is_guarded(request.blueprint, request.method)
     if settings.api_key is not None:
         if guarded or (settings.api_key_scope == "all" and not _is_watching()):

@@ -11,9 +11,9 @@ from functools import partial
 from typing import IO, Any
 
 import flask_smorest
-from flask import Response, current_app, request
+from flask import Response, request
 
-from monica.announcer import Announcer
+from monica.api.current import service
 from monica.api.schemas import error_responses, reading
 from monica.api.schemas_phrases import ExportSchema, ImportedSchema, ImportSchema, parse_query
 from monica.errors import InvalidRequest
@@ -28,11 +28,6 @@ CHUNK_BYTES = 2**18
 _EXPORT, _IMPORT = ExportSchema(), ImportSchema()
 _FILE = {"type": "string", "format": "binary"}
 _importing = threading.Lock()  # two at once would each count on the same room
-
-
-def _announcer() -> Announcer:
-    announcer: Announcer = current_app.extensions["announcer"]
-    return announcer
 
 
 @bundles.route("/v1/phrases/bundle", methods=["GET"])
@@ -59,7 +54,7 @@ def _announcer() -> Announcer:
 def give() -> Response:
     """Export what is kept, to be brought in on another machine."""
     query = parse_query(_EXPORT, request.args)
-    catalogue, folder = _announcer().catalogue, _announcer().settings.cache_dir
+    catalogue, folder = service().catalogue, service().settings.cache_dir
     cards = catalogue.cards(query["search"])
     chosen = cards if query["all"] else ours(cards, Identity.read(folder))
     if not chosen:
@@ -101,20 +96,20 @@ def give() -> Response:
 def take() -> dict[str, Any]:
     """Bring a bundle in. It is examined as a whole before anything is kept; a take in it replaces the kept one."""
     force = parse_query(_IMPORT, request.args)["force"]
-    announcer = _announcer()
+    catalogue, folder = service().catalogue, service().settings.cache_dir
     if request.mimetype != BUNDLE:
         raise InvalidRequest(f"The Content-Type must be {BUNDLE}.", code="bundle_invalid")
     if not force:
-        announcer.voices()  # until the engine is ready, it is another one's identity that may stand there
-    request.max_content_length = announcer.catalogue.limit + MAX_MANIFEST
+        service().announcer.voices()  # until the engine is ready, it is another one's identity that may stand there
+    request.max_content_length = catalogue.limit + MAX_MANIFEST
     file = _scratch()
     try:
         _receive(file)
-        bundle = Bundle(file, announcer.catalogue.limit)
+        bundle = Bundle(file, catalogue.limit)
         if not force:
-            bundle.check(Identity.read(announcer.settings.cache_dir))
+            bundle.check(Identity.read(folder))
         with _importing:
-            return asdict(bundle.put_into(announcer.catalogue))
+            return asdict(bundle.put_into(catalogue))
     except ForeignBundle as error:
         raise ForeignBundle(f"{error} It is brought in all the same with force=1.") from error
     finally:
@@ -130,7 +125,7 @@ def _pour(file: IO[bytes]) -> Iterator[bytes]:
 def _scratch() -> IO[bytes]:
     """Open a file without a name, on the disk of the cache. Raises NoRoom."""
     try:
-        return tempfile.TemporaryFile(dir=_announcer().settings.cache_dir)
+        return tempfile.TemporaryFile(dir=service().settings.cache_dir)
     except OSError as error:
         raise NoRoom(f"There can be no file beside the cache: {error.strerror}.") from error
 

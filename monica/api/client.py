@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from monica.errors import HungUp
-from monica.synthesis.take import stay
+from monica.synthesis.take import block
 
 
 class Client:
@@ -29,12 +29,12 @@ class Client:
         return cls(environ.get("gunicorn.socket"))
 
     def wait(self, sound: Future[bytes], seconds: float) -> None:
-        """Return once the sound is there, or so many seconds have passed; a Patience.
+        """Return once the sound is there, or so many seconds have passed; a WaitFor.
 
         Raises HungUp as soon as the client has closed his connection, or the half of it that he sends on.
         """
         if self._connection is None:
-            stay(sound, seconds)
+            block(sound, seconds)
         elif not sound.done():
             with Bell() as bell:
                 sound.add_done_callback(bell.ring)

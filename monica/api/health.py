@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import flask_smorest
-from flask import current_app
 
-from monica.announcer import Announcer
+from monica.api.current import service
 from monica.api.schemas import HealthSchema, LiveSchema
 
 health = flask_smorest.Blueprint("health", __name__, description="Health")
@@ -18,8 +17,7 @@ health = flask_smorest.Blueprint("health", __name__, description="Health")
 @health.alt_response(503, schema=HealthSchema, description="Not ready; `reason` says why.")
 def ready() -> tuple[dict[str, Any], int]:
     """Tell whether Monica is ready to speak. Never waits on the engine."""
-    announcer: Announcer = current_app.extensions["announcer"]
-    state = announcer.health()
+    state = service().health.report()
     return state, 200 if state["status"] in ("ok", "degraded") else 503
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import flask_smorest
-from flask import Response, current_app, jsonify, request
+from flask import Response, jsonify, request
 
+from monica.api.current import service
 from monica.api.schemas import error_responses, read_body
 from monica.api.schemas_jobs import (
     EstimateSchema,
@@ -17,7 +18,6 @@ from monica.api.schemas_jobs import (
     parse_warm,
 )
 from monica.warming.book.source import MAX_SIZE
-from monica.warming.warmer import Warmer
 
 jobs = flask_smorest.Blueprint("jobs", __name__, description="Phrases made ahead of time")
 
@@ -45,11 +45,6 @@ _WARM_RESPONSES["200"] = {
 _UNKNOWN = {"404": "job_unknown"}
 
 
-def _warmer() -> Warmer:
-    warmer: Warmer = current_app.extensions["warmer"]
-    return warmer
-
-
 @jobs.route("/v1/phrases/warm", methods=["POST"])
 @jobs.response(202, JobSchema, headers=_LOCATION, description="The job; it runs when those before it have ended.")
 @jobs.doc(requestBody=_BODY, responses=_WARM_RESPONSES)
@@ -58,8 +53,8 @@ def warm() -> Response:
     request.max_content_length = MAX_BODY_BYTES
     script, dry_run = parse_warm(read_body(request))
     if dry_run:
-        return jsonify(_warmer().estimate(script).as_dict())
-    job = _warmer().submit(script)
+        return jsonify(service().warmer.estimate(script).as_dict())
+    job = service().warmer.submit(script)
     response = jsonify(job.as_dict())
     response.status_code = 202
     response.headers["Location"] = f"/v1/jobs/{job.id}"
@@ -70,7 +65,7 @@ def warm() -> Response:
 @jobs.response(200, JobsSchema)
 def index() -> dict[str, Any]:
     """List the jobs that wait, run, or have ended of late."""
-    return {"jobs": [job.as_dict() for job in _warmer().jobs.all()]}
+    return {"jobs": [job.as_dict() for job in service().warmer.jobs.all()]}
 
 
 @jobs.route("/v1/jobs/<string:job_id>", methods=["GET"])
@@ -78,7 +73,7 @@ def index() -> dict[str, Any]:
 @jobs.doc(responses=error_responses(_UNKNOWN))
 def show(job_id: str) -> dict[str, Any]:
     """Show how far a job has come."""
-    return _warmer().jobs.get(job_id).as_dict()
+    return service().warmer.jobs.get(job_id).as_dict()
 
 
 @jobs.route("/v1/jobs/<string:job_id>", methods=["DELETE"])
@@ -86,4 +81,4 @@ def show(job_id: str) -> dict[str, Any]:
 @jobs.doc(responses=error_responses(_UNKNOWN))
 def stop(job_id: str) -> dict[str, Any]:
     """Stop a job: what it has made is kept, the take under way is left. One that has ended stays as it is."""
-    return _warmer().stop(job_id).as_dict()
+    return service().warmer.stop(job_id).as_dict()

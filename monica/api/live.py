@@ -38,30 +38,30 @@ def can_stream() -> bool:
 
 
 def stream(
-    broadcast: AudioStream, format: Format, *, speed: float = 1.0, rate: int | None = None, events: bool = False
+    audio: AudioStream, format: Format, *, speed: float = 1.0, rate: int | None = None, events: bool = False
 ) -> Response:
-    """Make the answer of a broadcast. events: whether it is sent as OpenAI's server-sent events."""
-    kind = format.content_type(rate or broadcast.rate)
-    response = Response(_sent(broadcast, format, speed, rate, events), content_type=EVENTS if events else kind)
-    response.call_on_close(broadcast.pieces.close)
+    """Make the answer of a audio. events: whether it is sent as OpenAI's server-sent events."""
+    kind = format.content_type(rate or audio.rate)
+    response = Response(_sent(audio, format, speed, rate, events), content_type=EVENTS if events else kind)
+    response.call_on_close(audio.chunks.close)
     response.headers["Content-Disposition"] = f'inline; filename="monica{format.suffix}"'
-    response.headers["X-Monica-Cache"] = broadcast.cache
-    response.headers["X-Monica-Engine"] = broadcast.engine
+    response.headers["X-Monica-Cache"] = audio.source
+    response.headers["X-Monica-Engine"] = audio.engine
     response.headers["X-Accel-Buffering"] = "no"  # nginx is to pass on what it gets
-    if broadcast.key is None:
+    if audio.key is None:
         response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _sent(broadcast: AudioStream, format: Format, speed: float, rate: int | None, events: bool) -> Iterator[bytes]:
+def _sent(audio: AudioStream, format: Format, speed: float, rate: int | None, events: bool) -> Iterator[bytes]:
     """Encode pieces as they come. What keeps the next from coming breaks the connection: no short file looks whole."""
-    encoder, stretcher = Encoder(format, broadcast.rate, rate), Stretcher(broadcast.rate, speed)
+    encoder, stretcher = Encoder(format, audio.rate, rate), Stretcher(audio.rate, speed)
     wrap = _delta if events else bytes
     began, seconds = time.monotonic(), 0.0
     try:
-        for piece in broadcast.pieces:
+        for piece in audio.chunks:
             pcm = np.frombuffer(piece, "<i2")
-            seconds += len(pcm) / broadcast.rate / speed
+            seconds += len(pcm) / audio.rate / speed
             data = encoder.feed(pcm if speed == 1 else stretcher.feed(pcm.astype(np.float32) / np.float32(32768)))
             if data:
                 yield wrap(data)

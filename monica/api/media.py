@@ -5,10 +5,11 @@ from __future__ import annotations
 from flask import Response
 from werkzeug.datastructures import MIMEAccept
 
-from monica.announcer import Announcement, Announcer
+from monica.api.current import service
 from monica.audio.formats import MEDIA_TYPES, Format
 from monica.audio.wav import wav_rate
 from monica.errors import NotAcceptable
+from monica.speech import Announcement
 
 
 def choose_format(accepted: MIMEAccept) -> Format:
@@ -24,17 +25,17 @@ def choose_format(accepted: MIMEAccept) -> Format:
     return Format.WAV
 
 
-def answer(
-    announcer: Announcer, said: Announcement, format: Format, *, speed: float = 1.0, rate: int | None = None
-) -> Response:
+def answer(announcement: Announcement, format: Format, *, speed: float = 1.0, rate: int | None = None) -> Response:
     """Make the answer of an announcement, with the headers that are its own in any format."""
-    sound = announcer.encodings.encode(said.wav, format, speed=speed, rate=rate, keep=said.key is not None)
-    response = Response(sound, content_type=format.content_type(rate or wav_rate(said.wav)))
+    sound = service().encodings.encode(
+        announcement.wav, format, speed=speed, rate=rate, keep=announcement.key is not None
+    )
+    response = Response(sound, content_type=format.content_type(rate or wav_rate(announcement.wav)))
     response.headers["Content-Disposition"] = f'inline; filename="monica{format.suffix}"'
-    response.headers["X-Audio-Duration"] = f"{said.duration_s / speed:.2f}s"
-    response.headers["X-Monica-Cache"] = said.cache
-    response.headers["X-Monica-Engine"] = said.engine
-    if said.key is None:
+    response.headers["X-Audio-Duration"] = f"{announcement.duration_s / speed:.2f}s"
+    response.headers["X-Monica-Cache"] = announcement.source
+    response.headers["X-Monica-Engine"] = announcement.engine
+    if announcement.key is None:
         # What the embedded voice said in Chatterbox's place must not be kept by a proxy either.
         response.headers["Cache-Control"] = "no-store"
     return response

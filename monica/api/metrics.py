@@ -6,12 +6,13 @@ import shutil
 import time
 
 import flask_smorest
-from flask import Response, current_app, g, request
+from flask import Response, g, request
 from prometheus_client import exposition
 from prometheus_client.registry import REGISTRY
 
 from monica import metrics as collectors
-from monica.announcer import Announcer
+from monica.api.current import service
+from monica.service import Service
 from monica.synthesis.loader import Status
 from monica.synthesis.running import Outcome
 from monica.synthesis.take import Lane
@@ -58,14 +59,14 @@ def note_speech(response: Response) -> Response:
 @metrics.response(200, {"type": "string"}, content_type="text/plain", description="Prometheus text format.")
 def scrape() -> Response:
     """Answer in the exposition format the scraper asks for."""
-    look(current_app.extensions["announcer"])
+    look(service())
     encode, content_type = exposition.choose_encoder(request.headers.get("Accept", ""))
     return Response(encode(REGISTRY), content_type=content_type)
 
 
-def look(announcer: Announcer) -> None:
+def look(service: Service) -> None:
     """Set what is not counted, but asked for. Never waits on the engine."""
-    settings, health = announcer.settings, announcer.health()
+    settings, health = service.settings, service.health.report()
     for status in Status:
         collectors.status.labels(status).set(health["status"] == status)
     for engine in ENGINES:

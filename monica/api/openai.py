@@ -9,11 +9,11 @@ import time
 from typing import Any
 
 import flask_smorest
-from flask import Response, current_app, g, request
+from flask import Response, g, request
 
 from monica import metrics
-from monica.announcer import Announcer
 from monica.api.client import Client
+from monica.api.current import service
 from monica.api.live import EVENTS, can_stream, stream
 from monica.api.media import answer
 from monica.api.schemas import error_responses, read_body
@@ -62,27 +62,26 @@ _RESPONSES["200"] = {
 @openai.doc(requestBody=_BODY, responses=_RESPONSES)
 def speech() -> Response:
     """Speak a text, as OpenAI's API does."""
-    announcer: Announcer = current_app.extensions["announcer"]
     wanted = parse_openai(read_body(request))
     try:
-        response = _answer(announcer, wanted)
+        response = _answer(wanted)
     except InvalidText as error:
         raise InvalidText(error.message, code=error.code, param="input") from error
     metrics.time_to_first_audio.observe(time.perf_counter() - g.began)
     return response
 
 
-def _answer(announcer: Announcer, wanted: OpenAIRequest) -> Response:
-    patience = Client.of(request.environ).wait
+def _answer(wanted: OpenAIRequest) -> Response:
+    wait_for = Client.of(request.environ).wait
     rate = PCM_RATE if wanted.format is Format.PCM else None
     events = wanted.stream_format is StreamFormat.SSE
     if events or (wanted.stream_format is StreamFormat.AUDIO and can_stream()):
-        broadcast = announcer.broadcast(wanted.speech, patience)
-        g.outcome = f"{broadcast.cache} streamed"
-        return stream(broadcast, wanted.format, speed=wanted.speed, rate=rate, events=events)
-    said = announcer.announce(wanted.speech, patience)
-    g.outcome = f"{said.cache} {said.duration_s:.2f}s of audio"
-    return answer(announcer, said, wanted.format, speed=wanted.speed, rate=rate)
+        audio = service().announcer.stream(wanted.speech, wait_for)
+        g.outcome = f"{audio.source} streamed"
+        return stream(audio, wanted.format, speed=wanted.speed, rate=rate, events=events)
+    announcement = service().announcer.announce(wanted.speech, wait_for)
+    g.outcome = f"{announcement.source} {announcement.duration_s:.2f}s of audio"
+    return answer(announcement, wanted.format, speed=wanted.speed, rate=rate)
 
 
 @openai.route("/v1/models", methods=["GET"])
@@ -96,5 +95,4 @@ def models() -> dict[str, Any]:
 @openai.response(200, VoicesSchema)
 def voices() -> dict[str, Any]:
     """List the voices there are."""
-    announcer: Announcer = current_app.extensions["announcer"]
-    return {"voices": [{"id": name, "name": name} for name in announcer.voices()]}
+    return {"voices": [{"id": name, "name": name} for name in service().announcer.voices()]}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import flask_smorest
-from flask import Response, current_app, request
+from flask import Response, request
 from werkzeug.routing import BaseConverter
 
-from monica.announcer import Announcer
 from monica.api.client import Client
+from monica.api.current import service
 from monica.api.schemas import error_responses
 from monica.api.schemas_phrases import ListSchema, PhraseSchema, PhrasesSchema, StatsSchema, parse_query
 from monica.store.card import Card
@@ -37,13 +37,8 @@ class Key(BaseConverter):
         }
 
 
-def _announcer() -> Announcer:
-    announcer: Announcer = current_app.extensions["announcer"]
-    return announcer
-
-
 def _pick(key: str) -> Card:
-    (card,) = _announcer().catalogue.pick([key])
+    (card,) = service().catalogue.pick([key])
     return card
 
 
@@ -55,7 +50,7 @@ def _pick(key: str) -> Card:
 def index() -> dict[str, Any]:
     """List what is kept."""
     query = parse_query(_LIST, request.args)
-    cards = _announcer().catalogue.cards(query["search"], query["sort"])
+    cards = service().catalogue.cards(query["search"], query["sort"])
     page = cards[query["offset"] : query["offset"] + query["limit"]]
     return {"phrases": [card.as_dict() for card in page], "total": len(cards)}
 
@@ -65,7 +60,7 @@ def index() -> dict[str, Any]:
 @phrases.doc(responses=error_responses(_FAULT))
 def stats() -> dict[str, Any]:
     """Show the cache in numbers."""
-    return _announcer().catalogue.stats().as_dict()
+    return service().catalogue.stats().as_dict()
 
 
 @phrases.route("/v1/phrases/<key:key>", methods=["GET"])
@@ -82,7 +77,7 @@ def show(key: str) -> dict[str, Any]:
 def remove(key: str) -> dict[str, Any]:
     """Remove a phrase, and its pin. It is made again when it is asked for."""
     card = _pick(key)
-    _announcer().catalogue.remove([card])
+    service().catalogue.remove([card])
     return card.as_dict()
 
 
@@ -96,7 +91,7 @@ def remove(key: str) -> dict[str, Any]:
 @phrases.doc(responses=error_responses(_UNKNOWN))
 def audio(key: str) -> Response:
     """Let a phrase be heard. It does not count as a hit."""
-    response = Response(_announcer().catalogue.read(_pick(key)), content_type="audio/wav")
+    response = Response(service().catalogue.read(_pick(key)), content_type="audio/wav")
     response.headers["Content-Disposition"] = 'inline; filename="monica.wav"'
     response.headers["Cache-Control"] = "no-store"  # another take may have its place a moment later
     return response
@@ -108,7 +103,7 @@ def audio(key: str) -> Response:
 def pin(key: str) -> dict[str, Any]:
     """Keep a phrase when the cache is full. One that is made again stays pinned."""
     card = _pick(key)
-    _announcer().catalogue.pin([card])
+    service().catalogue.pin([card])
     return _pick(card.key).as_dict()
 
 
@@ -118,7 +113,7 @@ def pin(key: str) -> dict[str, Any]:
 def unpin(key: str) -> dict[str, Any]:
     """Let a phrase be evicted again."""
     card = _pick(key)
-    _announcer().catalogue.unpin([card])
+    service().catalogue.unpin([card])
     return _pick(card.key).as_dict()
 
 
@@ -138,4 +133,6 @@ def unpin(key: str) -> dict[str, Any]:
 )
 def remake(key: str) -> dict[str, Any]:
     """Have a phrase that came out badly made anew, in the place of what is kept. Live announcements go first."""
-    return remaking.remake(_announcer(), _pick(key), Client.of(request.environ).wait).as_dict()
+    return remaking.remake(
+        service().announcer, service().catalogue, _pick(key), Client.of(request.environ).wait
+    ).as_dict()

@@ -14,9 +14,9 @@ from flask import Request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest
 
-from monica.announcer import SpeechRequest
 from monica.engine import MAX_SEED, SynthesisParams
 from monica.errors import InvalidRequest, RequestTimeout
+from monica.speech import SpeechRequest
 from monica.synthesis.take import Lane
 from monica.voices.recording import DEFAULT_VOICE
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import marshmallow as ma
 
-from monica.announcer import SpeechRequest
 from monica.api.schemas import Number, decode, validate
 from monica.audio.formats import Format
 from monica.audio.stretch import FASTEST, SLOWEST
+from monica.speech import SpeechRequest
 from monica.voices.recording import DEFAULT_VOICE
 
 

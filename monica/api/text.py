@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import flask_smorest
-from flask import current_app, request
+from flask import request
 
-from monica.announcer import Announcer
+from monica.api.current import service
 from monica.api.schemas import SpelledSchema, TextSchema, error_responses, parse_text, read_body
 
 text = flask_smorest.Blueprint("text", __name__, description="Text")
@@ -27,5 +27,4 @@ _RESPONSES = error_responses(
 @text.doc(requestBody={"required": True, "content": {"application/json": {"schema": TextSchema}}}, responses=_RESPONSES)
 def spell() -> dict[str, Any]:
     """Show how a text is said: in words, sentence by sentence, and which rules saw to it."""
-    announcer: Announcer = current_app.extensions["announcer"]
-    return announcer.spell(parse_text(read_body(request))).as_dict()
+    return service().frontend.prepare(parse_text(read_body(request))).as_dict()

@@ -6,11 +6,12 @@ import time
 from dataclasses import replace
 
 import flask_smorest
-from flask import Response, current_app, g, request
+from flask import Response, g, request
 
 from monica import metrics
-from monica.announcer import Announcer, SpeechRequest
+from monica.announcer import Announcer
 from monica.api.client import Client
+from monica.api.current import service
 from monica.api.live import stream, wants_stream
 from monica.api.media import answer, choose_format
 from monica.api.schemas import (
@@ -24,6 +25,7 @@ from monica.api.schemas import (
 )
 from monica.audio.formats import Format
 from monica.errors import NotReady
+from monica.speech import SpeechRequest
 
 tts = flask_smorest.Blueprint("tts", __name__, description="Speech")
 
@@ -92,30 +94,30 @@ _OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is 
 @tts.doc(requestBody=_BODY, parameters=[_DEADLINE, _STREAM], responses=_OTHER_RESPONSES)
 def blabla() -> Response:
     """Speak a sentence. `Cache-Control: no-cache` makes a new take, `no-store` keeps none."""
-    announcer: Announcer = current_app.extensions["announcer"]
+    announcer, settings = service().announcer, service().settings
     speech = parse_speech(read_body(request))
     if "Cache-Control" in request.headers:
         asked = request.cache_control
         speech = replace(speech, fresh="no-cache" in asked, keep="no-store" not in asked)
     if DEADLINE_HEADER in request.headers:
-        allowed = parse_deadline(request.headers[DEADLINE_HEADER], announcer.settings.deadline_s)
+        allowed = parse_deadline(request.headers[DEADLINE_HEADER], settings.deadline_s)
         speech = replace(speech, deadline_s=allowed)
     format = choose_format(request.accept_mimetypes)
     if "If-None-Match" in request.headers and not speech.fresh:
-        etag = _etag_he_has(announcer, speech, format)
+        etag = _matching_etag(announcer, speech, format)
         if etag is not None:
             return Response(status=304, headers={"ETag": f'"{etag}"', "Vary": "Accept"})
-    patience = Client.of(request.environ).wait
+    wait_for = Client.of(request.environ).wait
     if wants_stream():
-        broadcast = announcer.broadcast(speech, patience)
-        response = stream(broadcast, format)
-        g.outcome = f"{broadcast.cache} streamed"
+        audio = announcer.stream(speech, wait_for)
+        response = stream(audio, format)
+        g.outcome = f"{audio.source} streamed"
     else:
-        said = announcer.announce(speech, patience)
-        response = answer(announcer, said, format)
-        if said.key is not None:
-            response.headers["ETag"] = f'"{_etag(said.key, format)}"'
-        g.outcome = f"{said.cache} {said.duration_s:.2f}s of audio"
+        announcement = announcer.announce(speech, wait_for)
+        response = answer(announcement, format)
+        if announcement.key is not None:
+            response.headers["ETag"] = f'"{_etag(announcement.key, format)}"'
+        g.outcome = f"{announcement.source} {announcement.duration_s:.2f}s of audio"
     took = time.perf_counter() - g.began
     response.headers["X-Generation-Time"] = f"{took:.2f}s"
     response.headers["Vary"] = "Accept"
@@ -128,7 +130,7 @@ def _etag(key: str, format: Format) -> str:
     return key if format is Format.WAV else key + format.suffix
 
 
-def _etag_he_has(announcer: Announcer, speech: SpeechRequest, format: Format) -> str | None:
+def _matching_etag(announcer: Announcer, speech: SpeechRequest, format: Format) -> str | None:
     """Return the ETag where If-None-Match names it."""
     try:
         etag = _etag(announcer.key_of(speech), format)

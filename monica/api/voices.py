@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import flask_smorest
-from flask import current_app, request
+from flask import request
 
-from monica.announcer import Announcer
+from monica.api.current import service
 from monica.api.schemas import error_responses, reading
 from monica.api.schemas_openai import VoiceSchema
 from monica.errors import InvalidRequest
@@ -50,17 +50,12 @@ _REMOVE_RESPONSES = error_responses(
 )
 
 
-def _announcer() -> Announcer:
-    announcer: Announcer = current_app.extensions["announcer"]
-    return announcer
-
-
 @voices.route("/v1/audio/voices", methods=["POST"])
 @voices.response(201, VoiceSchema, description="The voice speaks from now on.")
 @voices.doc(requestBody={"required": True, "content": {FORM: {"schema": _FORM_SCHEMA}}}, responses=_ADD_RESPONSES)
 def add() -> dict[str, Any]:
     """Add a voice, cloned from a recording."""
-    _announcer().uploads.folder()  # who may not is told before his recording is read
+    service().uploads.folder()  # who may not is told before his recording is read
     request.max_content_length = MAX_RECORDING + 2**16
     if request.mimetype != FORM:
         raise InvalidRequest(f"The Content-Type must be {FORM}.")
@@ -70,7 +65,7 @@ def add() -> dict[str, Any]:
         raise InvalidRequest("name: Missing.", param="name")
     if file is None:
         raise InvalidRequest("file: Missing, or not sent as a file.", param="file")
-    _announcer().add_voice(name, file.stream)
+    service().uploads.add(name, file.stream)
     return {"id": name, "name": name}
 
 
@@ -79,4 +74,4 @@ def add() -> dict[str, Any]:
 @voices.doc(responses=_REMOVE_RESPONSES)
 def remove(name: str) -> None:
     """Remove a voice that lies in MONICA_VOICES_DIR."""
-    _announcer().remove_voice(name)
+    service().uploads.remove(name)

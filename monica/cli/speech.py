@@ -7,10 +7,12 @@ import json
 import click
 
 from monica import logs
-from monica.announcer import Announcer, SpeechRequest
 from monica.cli.output import write
 from monica.cli.remote import TIMEOUT_S, Remote, told
 from monica.config import Settings
+from monica.service import Service
+from monica.speech import SpeechRequest
+from monica.text.frontend import TextFrontend
 
 
 @click.command()
@@ -28,12 +30,12 @@ def say(text: str, output: str, seed: int | None, url: str | None) -> None:
         write(wav, output)
         return
     logs.set_up(settings.log_level)
-    announcer = Announcer(settings)
+    service = Service(settings)
     try:
-        announcer.start_and_wait()
-        said = announcer.announce(SpeechRequest(text=text, seed=seed))
+        service.start_and_wait()
+        said = service.announcer.announce(SpeechRequest(text=text, seed=seed))
     finally:
-        announcer.close()
+        service.close()
     write(said.wav, output)
     click.echo(f"{output}: {said.duration_s:.2f} s, {said.engine}", err=True)
 
@@ -42,9 +44,5 @@ def say(text: str, output: str, seed: int | None, url: str | None) -> None:
 @click.argument("text")
 def text(text: str) -> None:
     """Show how TEXT is said: in words, sentence by sentence, and which rules saw to it."""
-    announcer = Announcer(Settings.from_env())
-    try:
-        spelling = announcer.spell(text)
-    finally:
-        announcer.close()
-    click.echo(json.dumps(spelling.as_dict(), ensure_ascii=False, indent=2))
+    prepared = TextFrontend(Settings.from_env()).prepare(text)
+    click.echo(json.dumps(prepared.as_dict(), ensure_ascii=False, indent=2))

@@ -53,12 +53,14 @@ class Utterance:
     samples: (N,) float32 mono in [-1, 1] once it has ended; N is 0 where there was nothing to hear.
     complete: whether it came to its own end, and was not cut at `max_tokens`.
     error: what it ended with instead.
+    paused: set by the engine's `pause`, cleared by its `resume`.
     pieces: of a stream, what is certain so far, in order; together its samples once it has ended well.
     """
 
     samples: NDArray[np.float32] | None = None
     complete: bool = True
     error: MonicaError | None = None
+    paused: bool = False
     pieces: list[NDArray[np.float32]] = field(default_factory=list)
 
     @property

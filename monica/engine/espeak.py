@@ -96,9 +96,11 @@ class EspeakEngine:
 
     def pause(self, utterance: Utterance) -> None:
         self._paused[utterance] = self._under_way.pop(utterance)
+        utterance.paused = True
 
     def resume(self, utterance: Utterance) -> None:
         self._under_way[utterance] = self._paused.pop(utterance)
+        utterance.paused = False
 
     def drop(self, utterance: Utterance) -> None:
         self._under_way.pop(utterance, None)

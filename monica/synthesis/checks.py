@@ -1,4 +1,4 @@
-"""What can be wrong with a take that has ended: heard before anyone else hears it."""
+"""Checks of a finished take, before anyone hears it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-SILENCE = 1e-3
-"""Of full scale: what stays below it all the time (-60 dB) is not speech."""
-FASTEST, SLOWEST = 60.0, 4.0
-"""Characters a second. Hurried French has about twenty-five, solemn French ten."""
-BREATH_S = 3.0
-"""How much longer than the slowest a take may be: short texts have pauses before and after."""
+SILENCE_PEAK = 1e-3
+"""Peak below which a take counts as silent, as a fraction of full scale: -60 dB."""
+MAX_CHARACTERS_PER_S, MIN_CHARACTERS_PER_S = 60.0, 4.0
+"""Bounds of the speaking rate. Hurried French has about 25 characters a second, solemn French 10."""
+EXTRA_S = 3.0
+"""Seconds a take may last beyond the slowest rate: short texts have pauses before and after them."""
 
 
-class Fault(StrEnum):
-    """Worst first. `grave`: whether such a take is not to be heard at all."""
+class Defect(StrEnum):
+    """What is wrong with a take, the worst first."""
 
-    NOT_FINITE = "holds samples that are no numbers"
+    NOT_FINITE = "holds samples that are not finite numbers"
     SILENT = "is silent"
     ENDLESS = "came to no end"
     TOO_SHORT = "is too short for its text"
@@ -26,20 +26,21 @@ class Fault(StrEnum):
 
     @property
     def grave(self) -> bool:
-        return self in (Fault.NOT_FINITE, Fault.SILENT, Fault.ENDLESS)
+        """Whether such a take must not be heard at all."""
+        return self in (Defect.NOT_FINITE, Defect.SILENT, Defect.ENDLESS)
 
 
-def find_fault(samples: NDArray[np.float32], sample_rate: int, text: str, *, complete: bool) -> Fault | None:
-    """Examine the sound of an utterance. samples: (N,). text: as it was to be said."""
+def find_defect(samples: NDArray[np.float32], sample_rate: int, text: str, *, complete: bool) -> Defect | None:
+    """Check the sound of an utterance. samples: (N,). text: as it was to be said. Returns None if nothing is wrong."""
     if not np.isfinite(samples).all():
-        return Fault.NOT_FINITE
-    if len(samples) == 0 or np.abs(samples).max() < SILENCE:
-        return Fault.SILENT
+        return Defect.NOT_FINITE
+    if len(samples) == 0 or np.abs(samples).max() < SILENCE_PEAK:
+        return Defect.SILENT
     if not complete:
-        return Fault.ENDLESS
+        return Defect.ENDLESS
     seconds = len(samples) / sample_rate
-    if seconds < len(text) / FASTEST:
-        return Fault.TOO_SHORT
-    if seconds > len(text) / SLOWEST + BREATH_S:
-        return Fault.TOO_LONG
+    if seconds < len(text) / MAX_CHARACTERS_PER_S:
+        return Defect.TOO_SHORT
+    if seconds > len(text) / MIN_CHARACTERS_PER_S + EXTRA_S:
+        return Defect.TOO_LONG
     return None

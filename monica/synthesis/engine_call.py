@@ -1,4 +1,4 @@
-"""A piece of work for the engine thread that is no take."""
+"""A call that the engine thread makes between two steps, on behalf of another thread."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ T = TypeVar("T")
 
 
 class EngineCall(Generic[T]):
-    """Something to do, and what came of it. Cancelled before it is begun, it is not done."""
+    """A function to call and its future result. If the future is cancelled in time, the function is not called."""
 
-    def __init__(self, work: Callable[[], T]) -> None:
-        self.done: Future[T] = Future()
-        self._work = work
+    def __init__(self, function: Callable[[], T]) -> None:
+        self.result: Future[T] = Future()
+        self._function = function
         self._context = contextvars.copy_context()
 
-    def do(self) -> None:
-        """Do it. What it raises goes to who waits for it, and no further."""
-        if not self.done.set_running_or_notify_cancel():
+    def run(self) -> None:
+        """Call the function. Exceptions are delivered to the waiting caller, not raised here."""
+        if not self.result.set_running_or_notify_cancel():
             return
         try:
-            result = self._context.run(self._work)
+            result = self._context.run(self._function)
         except Exception as error:
-            self.done.set_exception(error)
+            self.result.set_exception(error)
         else:
-            self.done.set_result(result)
+            self.result.set_result(result)
 
-    def refuse(self, error: Exception) -> None:
-        """Leave it undone."""
-        if self.done.set_running_or_notify_cancel():
-            self.done.set_exception(error)
+    def reject(self, error: Exception) -> None:
+        """Fail with `error`, without calling the function."""
+        if self.result.set_running_or_notify_cancel():
+            self.result.set_exception(error)

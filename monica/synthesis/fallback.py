@@ -1,4 +1,4 @@
-"""The embedded voice where Chatterbox fails: a sentence in another voice is better than none, where that is wanted."""
+"""The embedded voice in the engine's place: where that is wanted, a sentence in another voice is better than none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monica.engine.espeak import EspeakEngine
 
 
 class Fallback:
-    """Speaks at once, in whatever thread asks. Raises ConfigError where the embedded engine has no such language."""
+    """Speaks at once, in the calling thread. Raises ConfigError if the embedded engine lacks the language."""
 
     def __init__(self, settings: Settings, finisher: Finisher = OFF) -> None:
         self._finisher = finisher
@@ -21,7 +21,7 @@ class Fallback:
         self._lock = threading.Lock()
         self.name = self._engine.name
 
-    def say(self, sentences: tuple[str, ...], pause_s: float) -> bytes:
+    def speak_sentences(self, sentences: tuple[str, ...], pause_s: float) -> bytes:
         """Return the sentences as a WAV. Raises SynthesisFailed."""
         with self._lock:
             spoken = [speak(self._engine, each, voice="", params=SynthesisParams(), seed=0) for each in sentences]

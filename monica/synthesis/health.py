@@ -1,56 +1,73 @@
-"""How Monica is, said honestly: what the loader knows, and what the engine thread has done of late."""
+"""The state of the service, as /health reports it: what the loader knows, and how the engine thread is doing."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from monica.config import Settings
 from monica.synthesis.loader import Loader, Status
 from monica.synthesis.scheduler import Scheduler
+from monica.voices.recording import DEFAULT_VOICE
 
-FAILURES = 3
-"""In a row: then something is wrong with more than a sentence."""
-BREAKDOWNS = 5
-"""Exceptions in a row that no engine should throw: a CUDA context that has failed once fails for ever."""
+MAX_FAILURES = 3
+"""Failed takes in a row that make the service degraded: then more than one sentence is wrong."""
+MAX_BREAKDOWNS = 5
+"""Exceptions in a row, of kinds no engine should raise, that make it lost: a broken CUDA context stays broken."""
 STUCK_S = {"cuda": 60.0, "mps": 60.0, "cpu": 300.0}
-"""What no step of an engine takes: on a slow CPU, long sentences have steps of half a minute."""
+"""Duration of a step, by device, after which it counts as stuck. On a slow CPU a long sentence has steps of 30 s."""
 
 
 class Health:
-    """The state of the service. overdue_s: how long takes may be wanted and none end well."""
+    """Reports the state of the service, and never waits for the engine.
 
-    def __init__(self, loader: Loader, scheduler: Scheduler, overdue_s: float) -> None:
+    fallback: name of the engine that may stand in. clock: monotonic seconds, the scheduler's.
+    """
+
+    def __init__(self, settings: Settings, loader: Loader, scheduler: Scheduler, fallback: str | None = None) -> None:
+        self._settings = settings
         self._loader = loader
         self._scheduler = scheduler
-        self._overdue_s = overdue_s
+        self._fallback = fallback
+        self._overdue_s = 2 * settings.deadline_s
+        self._began = time.monotonic()
 
-    def lost(self, now: float) -> str | None:
-        """Say why the engine will not come back by itself; None where it may. now: the scheduler's clock."""
-        engine, began = self._loader.chosen, self._scheduler.turn_began
-        if engine is not None and began is not None and now - began > STUCK_S[engine.device]:
-            return f"The engine has not come back from a step for {now - began:.0f} s."
-        breakdowns = self._scheduler.stage.breakdowns_in_a_row
-        return f"The engine broke down {breakdowns} times in a row." if breakdowns >= BREAKDOWNS else None
-
-    def report(self, now: float, settings: Settings) -> dict[str, Any]:
-        """Say how it all is, for /health. settings: what to name where no engine is chosen yet."""
-        loader, scheduler = self._loader, self._scheduler
+    def report(self) -> dict[str, Any]:
+        """Return the body of /health."""
+        now, loader, scheduler = time.monotonic(), self._loader, self._scheduler
         engine, success = loader.chosen, scheduler.last_success
         status, reason = self.diagnose(now)
         return {
             "status": str(status),
-            "device": engine.device if engine else settings.device,
+            "device": engine.device if engine else self._settings.device,
             "model_loaded": loader.loaded,
-            "engine": engine.name if engine else settings.engine,
+            "engine": self.engine,
             "model": engine.model if engine and loader.loaded else None,
             "queue_depth": scheduler.depth(),
             "last_success_s": None if success is None else round(now - success, 1),
             "failures_in_a_row": scheduler.failures_in_a_row,
             "reason": reason,
+            "voice": DEFAULT_VOICE,
+            "fallback": self._fallback,
+            "uptime_s": round(now - self._began, 1),
         }
 
+    @property
+    def engine(self) -> str:
+        """The name of the engine; what the settings ask for until it is chosen."""
+        engine = self._loader.chosen
+        return engine.name if engine else self._settings.engine
+
+    def lost(self, now: float) -> str | None:
+        """Return why the engine will not recover by itself; None if it may. now: the scheduler's clock."""
+        engine, began = self._loader.chosen, self._scheduler.turn_began
+        if engine is not None and began is not None and now - began > STUCK_S[engine.device]:
+            return f"The engine has not come back from a step for {now - began:.0f} s."
+        breakdowns = self._scheduler.running.breakdowns_in_a_row
+        return f"The engine broke down {breakdowns} times in a row." if breakdowns >= MAX_BREAKDOWNS else None
+
     def diagnose(self, now: float) -> tuple[Status, str | None]:
-        """Return the status, and the reason where it is not `ok`."""
+        """Return the status, and the reason if it is not `ok`."""
         loader, scheduler = self._loader, self._scheduler
         if loader.status is not Status.OK:
             return loader.status, loader.reason
@@ -60,7 +77,7 @@ class Health:
         began, wanted = scheduler.turn_began, scheduler.wanted_since
         if began is not None and loader.chosen is not None and now - began > STUCK_S[loader.chosen.device] / 4:
             return Status.DEGRADED, f"The engine has been at one step for {now - began:.0f} s."
-        if scheduler.failures_in_a_row >= FAILURES:
+        if scheduler.failures_in_a_row >= MAX_FAILURES:
             return Status.DEGRADED, f"The last {scheduler.failures_in_a_row} takes failed."
         if wanted is not None and now - wanted > self._overdue_s:
             return Status.DEGRADED, f"Takes are waited for, and none has ended well for {now - wanted:.0f} s."

@@ -1,4 +1,4 @@
-"""Loads the engine in the background and knows whether Monica is ready. A model that cannot be had is tried again."""
+"""Loads the engine in the background, and knows whether it is ready. If the model is unavailable, it tries again."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from monica.config import Settings
 from monica.engine import Engine, SynthesisParams, speak
 from monica.engine.selection import choose_engine
 from monica.errors import ConfigError, ModelUnavailable, MonicaError, NotReady
-from monica.store.cache import Store
 from monica.voices.recording import DEFAULT_VOICE
 from monica.voices.registry import VoiceRegistry
 
 logger = logging.getLogger(__name__)
 
 WARM_UP_TEXT = "Bonjour à tous, ici Monica."
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 300.0
+FIRST_RETRY_S, MAX_RETRY_S = 5.0, 300.0
 
 
 class Status(StrEnum):
@@ -33,25 +32,25 @@ class Status(StrEnum):
 
 
 class Loader:
-    """The way from settings to an engine that is ready to speak.
+    """Takes the settings to an engine that is ready to speak.
 
-    engine: one to use instead of what the settings choose (tests). on_ready: called with it whenever it is ready.
-    finisher: what will finish the takes; it is warmed up too.
+    engine: used instead of the one the settings choose (tests). on_ready: called with the engine whenever it is ready.
+    finisher: finishes the takes; it is warmed up too.
     """
 
     def __init__(
         self,
         settings: Settings,
-        conditionals: Store,
+        registry: VoiceRegistry,
         engine: Engine | None = None,
         on_ready: Callable[[Engine], None] = lambda _: None,
         finisher: Finisher = OFF,
     ) -> None:
         self._settings = settings
-        self.gallery = VoiceRegistry(settings, conditionals)
+        self.registry = registry
+        self.finisher = finisher
         self._given = engine
         self._on_ready = on_ready
-        self._finisher = finisher
         self._engine: Engine | None = None
         self._stop = threading.Event()
         self.loaded = False
@@ -66,7 +65,7 @@ class Loader:
     @property
     def voices(self) -> dict[str, str]:
         """The digests of the voices, by name."""
-        return self.gallery.digests
+        return self.registry.digests
 
     def ready_engine(self) -> Engine:
         """Return the engine. Raises NotReady with the reason until it is ready."""
@@ -77,7 +76,7 @@ class Loader:
         raise NotReady("The model is being loaded.", retry_after=5)
 
     def start(self, on_config_error: Callable[[ConfigError], None]) -> None:
-        """Load in a thread of its own; `on_config_error` is called there where a setting must be changed."""
+        """Load in a thread of its own. `on_config_error` is called in that thread if a setting must be changed."""
 
         def run() -> None:
             try:
@@ -89,8 +88,8 @@ class Loader:
         threading.Thread(target=run, name="loader", daemon=True).start()
 
     def load(self) -> None:
-        """Load, trying again with a growing pause while the model is unavailable. Raises ConfigError."""
-        pause = FIRST_PAUSE_S
+        """Load, trying again at growing intervals while the model is unavailable. Raises ConfigError."""
+        retry_s = FIRST_RETRY_S
         while not self._stop.is_set():
             try:
                 self.load_once()
@@ -100,30 +99,31 @@ class Loader:
                 if self._stop.is_set():
                     return
                 reason = str(error)
-                logger.error("the model is not available: %s; trying again in %.0f s", reason, pause)
+                logger.error("the model is not available: %s; trying again in %.0f s", reason, retry_s)
             except Exception as error:
-                # The guard of the loader thread: the server stays up and says why it cannot speak.
+                # The loader thread's guard: the server stays up and says why it cannot speak.
                 reason = f"{type(error).__name__} while loading."
-                logger.exception("the model cannot be loaded; trying again in %.0f s", pause)
+                logger.exception("the model cannot be loaded; trying again in %.0f s", retry_s)
             else:
                 return
             self.status, self.reason = Status.FAILED, reason
-            self._stop.wait(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_S)
+            self._stop.wait(retry_s)
+            retry_s = min(2 * retry_s, MAX_RETRY_S)
 
     def load_once(self) -> None:
+        """Load the engine and its voices, and warm up. Raises ConfigError, or ModelUnavailable."""
         began = time.monotonic()
-        self._finisher.warm_up()  # first: the embedded voice may have to stand in any time
-        # Chosen once: what is found here does not change while the process lives.
+        self.finisher.warm_up()  # first: the embedded voice may have to stand in at any time
+        # Chosen once: the hardware does not change while the process lives.
         self._engine = self._engine or self._given or choose_engine(self._settings)
         engine = self._engine
-        self.gallery.look(engine)
+        self.registry.look(engine)
 
         loading = time.monotonic()
         engine.load()
         logger.info("model: %s on %s, loaded in %.1f s", engine.model, engine.device, time.monotonic() - loading)
 
-        self.gallery.open(engine, self._check_stop)
+        self.registry.open(engine, self._check_stop)
         self._warm_up(engine)
         took = time.monotonic() - began
         metrics.model_load_seconds.set(took)
@@ -149,6 +149,7 @@ class Loader:
             raise ModelUnavailable("Monica is shutting down.")
 
     def stop(self) -> None:
+        """Stop loading, and report that Monica is shutting down."""
         self._stop.set()
         self.status, self.reason = Status.STOPPING, "Monica is shutting down."
         metrics.ready.set(0)

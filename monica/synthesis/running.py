@@ -1,4 +1,4 @@
-"""The takes under way in the engine: begun, set aside, resumed, ended. The engine thread's alone."""
+"""The takes in the engine: started, preempted, resumed, ended. Used by the engine thread alone."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from numpy.typing import NDArray
 
 from monica.engine import MAX_SEED, Engine, Utterance
 from monica.errors import DeadlineExceeded, MonicaError, SynthesisFailed
-from monica.synthesis.checks import find_fault
-from monica.synthesis.take import Lane, Take
+from monica.synthesis.checks import find_defect
+from monica.synthesis.take import DEADLINE_PASSED, Lane, Take
 
 logger = logging.getLogger(__name__)
 
 SEED_STEP = 0x9E3779B9
-"""From the seed of a take to that of its second attempt."""
+"""Added to the seed of a take for its second attempt: 2^32 divided by the golden ratio."""
 
 
 class Outcome(StrEnum):
-    """How a take ends. SUSPECT: heard, with a fault that is not grave. REMADE: not yet; it is made again."""
+    """How a take ends; the label of a metric."""
 
     OK = "ok"
     SUSPECT = "suspect"
+    """Served, but with a defect that is not grave."""
     REMADE = "remade"
+    """Not an end: it is made again."""
     FAILED = "failed"
     INVALID = "invalid"
     DEADLINE = "deadline"
@@ -34,185 +36,190 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
-Deliver = Callable[[Take, NDArray[np.float32], float], bytes]
-"""Makes the WAV of a take: its samples, the seconds it took."""
-Play = Callable[[Take, NDArray[np.float32]], None]
-"""Lets a piece of a take be heard, while the rest is made."""
-Report = Callable[[Take, Outcome, "bytes | MonicaError | None"], None]
-"""Tells how a take ended, and with what; nothing where it is to be made again."""
+FinishTake = Callable[[Take, NDArray[np.float32], float], bytes]
+"""Makes the WAV of a take from its samples and the seconds it took."""
+PublishChunk = Callable[[Take, NDArray[np.float32]], None]
+"""Lets a chunk of a take be heard while the rest is made."""
+ReportOutcome = Callable[[Take, Outcome, "bytes | MonicaError | None"], None]
+"""Takes note of how a take ended and with what; with None if it is to be made again."""
 
 
 @dataclass(eq=False, slots=True)
 class RunningTake:
-    """A take in the engine. began: when it got there. played: pieces of it that have been heard."""
+    """A take in the engine."""
 
     take: Take
     utterance: Utterance
-    began: float
-    paused: bool = False
-    played: int = 0
+    started: float
+    """When it got there, in the scheduler's seconds."""
+    published: int = 0
+    """Number of its chunks that have been published."""
 
 
 class RunningBatch:
-    """Takes under way. Whatever an engine throws ends a take, or all of them, and is not raised.
+    """The takes in the engine. Whatever the engine raises ends one take, or all of them, and goes no further.
 
-    engine: returns the engine, once it is ready. clock: monotonic seconds.
+    engine: returns the engine once it is ready. clock: monotonic seconds.
     """
 
     def __init__(
-        self, engine: Callable[[], Engine], deliver: Deliver, play: Play, report: Report, clock: Callable[[], float]
+        self,
+        engine: Callable[[], Engine],
+        finish: FinishTake,
+        publish: PublishChunk,
+        report: ReportOutcome,
+        clock: Callable[[], float],
     ) -> None:
         self._engine = engine
-        self._deliver = deliver
-        self._play = play
+        self._finish = finish
+        self._publish = publish
         self._report = report
         self._clock = clock
-        self._performances: list[RunningTake] = []
-        self._beginning: Take | None = None
+        self._running: list[RunningTake] = []
+        self._starting: Take | None = None
         self.breakdowns_in_a_row = 0
-        """Times the engine threw what no engine should; a take that ends well begins the count anew."""
+        """Times the engine raised what no engine should; reset by a take that ends well."""
 
     @property
     def takes(self) -> tuple[Take, ...]:
-        """Those under way, paused ones among them. From any thread."""
-        beginning = self._beginning
-        takes = tuple(each.take for each in tuple(self._performances))
-        return takes if beginning is None else (*takes, beginning)
+        """All takes in the engine, preempted ones included. From any thread."""
+        starting = self._starting
+        takes = tuple(each.take for each in tuple(self._running))
+        return takes if starting is None else (*takes, starting)
 
     @property
-    def room(self) -> bool:
-        """Whether one more may be begun."""
-        return sum(not each.paused for each in self._performances) < self._engine().slots
+    def has_free_slot(self) -> bool:
+        return sum(not each.utterance.paused for each in self._running) < self._engine().slots
 
-    def play(self, lane: Lane) -> None:
-        """Set aside the takes of the other lane; go on with this one's as far as there is room."""
+    def switch_to(self, lane: Lane) -> None:
+        """Preempt the takes of the other lane, then resume this lane's as far as there are free slots."""
         engine = self._engine()
-        for each in [each for each in self._performances if each.take.lane is not lane and not each.paused]:
-            each.paused = self._tell(each, engine.pause)
-        for each in [each for each in self._performances if each.take.lane is lane and each.paused]:
-            each.paused = not (self.room and self._tell(each, engine.resume))
+        for each in [each for each in self._running if each.take.lane is not lane and not each.utterance.paused]:
+            self._try(each, engine.pause)
+        for each in [each for each in self._running if each.take.lane is lane and each.utterance.paused]:
+            if self.has_free_slot:
+                self._try(each, engine.resume)
 
-    def begin(self, take: Take) -> None:
-        """Take one up. There must be room."""
-        self._beginning = take
-        take.context.run(self._begin, take)
-        self._beginning = None
+    def start(self, take: Take) -> None:
+        """Start a take. There must be a free slot."""
+        self._starting = take
+        take.context.run(self._start, take)
+        self._starting = None
 
     def step(self) -> None:
-        """Let the engine do one step, and see what has ended."""
-        if any(not each.paused for each in self._performances):
+        """Let the engine do one step, then deal with what has ended."""
+        if any(not each.utterance.paused for each in self._running):
             try:
                 self._engine().step()
             except Exception as error:
-                for each in self._leave(lambda each: True):
-                    each.take.context.run(self._fail, each.take, error, each.began)
-        for each in self._leave(lambda each: each.utterance.done):
+                for each in self._pop(lambda each: True):
+                    each.take.context.run(self._fail, each.take, error, each.started)
+        for each in self._pop(lambda each: each.utterance.done):
             each.take.context.run(self._settle, each)
-        for each in tuple(self._performances):
-            if each.played < len(each.utterance.pieces):
-                each.take.context.run(self._play_on, each)
+        for each in tuple(self._running):
+            if each.published < len(each.utterance.pieces):
+                each.take.context.run(self._publish_new, each)
 
-    def drop_late(self) -> None:
-        """Drop takes whose deadline has passed, or that nobody waits for any more."""
+    def drop_expired(self) -> None:
+        """Drop takes whose deadline has passed, and abandoned ones."""
         now = self._clock()
-        for each in self._leave(lambda each: each.take.deadline <= now):
-            self._report(each.take, *miss(each.take))
+        for each in self._pop(lambda each: each.take.deadline <= now):
+            self._report(each.take, *expire(each.take))
 
-    def _play_on(self, performance: RunningTake) -> None:
-        """Let what has come of a stream since be heard."""
-        pieces = performance.utterance.pieces[performance.played :]
+    def _publish_new(self, running: RunningTake) -> None:
+        """Publish the chunks that have come since the last step."""
+        chunks = running.utterance.pieces[running.published :]
         try:
-            for piece in pieces:
-                self._play(performance.take, piece)
-                performance.played += 1
+            for chunk in chunks:
+                self._publish(running.take, chunk)
+                running.published += 1
         except Exception as error:
-            self._leave(lambda each: each is performance)
-            self._fail(performance.take, error, performance.began)
+            self._pop(lambda each: each is running)
+            self._fail(running.take, error, running.started)
 
-    def _begin(self, take: Take) -> None:
-        began = self._clock()
+    def _start(self, take: Take) -> None:
+        started, recipe = self._clock(), take.recipe
         try:
             utterance = self._engine().begin(
-                take.text, voice=take.voice, params=take.params, seed=take.seed, stream=take.stream
+                take.text, voice=recipe.voice_digest, params=recipe.params, seed=take.seed, stream=take.stream
             )
         except Exception as error:
-            self._fail(take, error, began)
+            self._fail(take, error, started)
         else:
-            self._performances.append(RunningTake(take, utterance, began))
+            self._running.append(RunningTake(take, utterance, started))
 
-    def _tell(self, performance: RunningTake, action: Callable[[Utterance], None]) -> bool:
-        """Have the engine do something with a take. Returns False where it could not, and the take has ended."""
+    def _try(self, running: RunningTake, action: Callable[[Utterance], None]) -> None:
+        """Have the engine pause or resume a take. If it cannot, the take fails."""
         try:
-            action(performance.utterance)
+            action(running.utterance)
         except Exception as error:
-            self._leave(lambda each: each is performance)
-            performance.take.context.run(self._fail, performance.take, error, performance.began)
-            return False
-        return True
+            self._pop(lambda each: each is running)
+            running.take.context.run(self._fail, running.take, error, running.started)
 
-    def _leave(self, going: Callable[[RunningTake], bool]) -> list[RunningTake]:
-        gone = [each for each in self._performances if going(each)]
-        for each in gone:
-            self._performances.remove(each)
+    def _pop(self, wanted: Callable[[RunningTake], bool]) -> list[RunningTake]:
+        popped = [each for each in self._running if wanted(each)]
+        for each in popped:
+            self._running.remove(each)
             try:
                 self._engine().drop(each.utterance)
             except Exception:
                 self.breakdowns_in_a_row += 1
                 logger.exception("the engine failed to drop a take")
-        return gone
+        return popped
 
-    def _settle(self, performance: RunningTake) -> None:
-        take, utterance, began = performance.take, performance.utterance, performance.began
+    def _settle(self, running: RunningTake) -> None:
+        take, utterance, started = running.take, running.utterance, running.started
         if utterance.samples is None:
-            self._fail(take, utterance.error or SynthesisFailed("The engine made nothing of this sentence."), began)
+            self._fail(take, utterance.error or SynthesisFailed("The engine made nothing of this sentence."), started)
             return
         rate = self._engine().sample_rate
-        fault = find_fault(utterance.samples, rate, take.text, complete=utterance.complete)
-        if fault is not None and self._again(take, f"it {fault}", began):
+        defect = find_defect(utterance.samples, rate, take.text, complete=utterance.complete)
+        if defect is not None and self._retry(take, f"it {defect}", started):
             return
-        if fault is not None and fault.grave:
-            self._fail(take, SynthesisFailed(f"The sound of this sentence {fault}."), began)
+        if defect is not None and defect.grave:
+            self._fail(take, SynthesisFailed(f"The sound of this sentence {defect}."), started)
             return
-        if fault is not None:
-            logger.warning("take %.12s %s: it is served, and not kept", take.key, fault)
-        take.fault = fault
+        if defect is not None:
+            logger.warning("take %.12s %s: it is served, but not kept", take.key, defect)
+        take.defect = defect
         try:
-            wav = self._deliver(take, utterance.samples, self._clock() - began)
+            wav = self._finish(take, utterance.samples, self._clock() - started)
         except Exception as error:
-            self._fail(take, error, began)
+            self._fail(take, error, started)
         else:
             self.breakdowns_in_a_row = 0
-            self._report(take, Outcome.OK if fault is None else Outcome.SUSPECT, wav)
+            self._report(take, Outcome.OK if defect is None else Outcome.SUSPECT, wav)
 
-    def _fail(self, take: Take, error: Exception, began: float) -> None:
-        # The guard of the engine thread ends here: whatever was thrown, out of memory included, is a take's end.
+    def _fail(self, take: Take, error: Exception, started: float) -> None:
+        # The engine thread's guard ends here: whatever was raised, out of memory included, ends a take.
         if not isinstance(error, MonicaError):
             self.breakdowns_in_a_row += 1
             logger.error("take %.12s: the engine failed", take.key, exc_info=error)
             error = SynthesisFailed("The engine failed on this sentence.")
-        elif isinstance(error, SynthesisFailed) and self._again(take, str(error), began):
+        elif isinstance(error, SynthesisFailed) and self._retry(take, str(error), started):
             return
         else:
             logger.log(logging.ERROR if error.status >= 500 else logging.INFO, "take %.12s failed: %s", take.key, error)
         self._report(take, Outcome.FAILED if error.status >= 500 else Outcome.INVALID, error)
 
-    def _again(self, take: Take, why: str, began: float) -> bool:
-        """Send a take back for its second attempt, if it has one and there is as much time left as the first took.
+    def _retry(self, take: Take, why: str, started: float) -> bool:
+        """Send a take back for its second attempt, if it has one left and as much time as the first attempt took.
 
-        What has been heard, in part, cannot be taken back.
+        What has been heard in part cannot be taken back, so a stream is never made again.
         """
         now = self._clock()
-        if take.attempts > 1 or take.pieces or now + (now - began) >= take.deadline:
+        if take.attempts > 1 or take.chunks or now + (now - started) >= take.deadline:
             return False
         take.attempts += 1
+        take.finisher = None
         take.seed = (take.seed + SEED_STEP) % (MAX_SEED + 1)
         logger.warning("take %.12s is made again with seed %d: %s", take.key, take.seed, why)
         self._report(take, Outcome.REMADE, None)
         return True
 
 
-def miss(take: Take) -> tuple[Outcome, MonicaError]:
-    """Say what becomes of a take that is too late."""
+def expire(take: Take) -> tuple[Outcome, MonicaError]:
+    """Return the outcome of a take that is dropped, and the error to answer with."""
     if take.abandoned:
-        return Outcome.ABANDONED, DeadlineExceeded("Nobody waits for this sentence any more.")
-    return Outcome.DEADLINE, DeadlineExceeded("The deadline passed before the sentence was made.")
+        return Outcome.ABANDONED, DeadlineExceeded("No one waits for this sentence any more.")
+    return Outcome.DEADLINE, DeadlineExceeded(DEADLINE_PASSED)

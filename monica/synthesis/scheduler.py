@@ -1,7 +1,7 @@
-"""The owner of the engine thread: which takes wait, which are made now, and which are not to be made at all.
+"""Owns the engine thread: which takes wait, which run now, and which are not made at all.
 
-Live takes go first: while there is one, background takes are set aside where they are, and go on from there. Between
-any two steps of the engine a take whose deadline has passed, or that nobody waits for any more, is dropped.
+Live takes go first: while there is one, background takes are preempted where they are, and resumed later. Between any
+two steps of the engine, takes are dropped whose deadline has passed or that no one waits for any more.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from monica import metrics
 from monica.engine import Engine
 from monica.errors import MonicaError, NotReady, Overloaded
 from monica.synthesis.engine_call import EngineCall
-from monica.synthesis.running import Deliver, Outcome, Play, RunningBatch, miss
+from monica.synthesis.running import FinishTake, Outcome, PublishChunk, RunningBatch, expire
 from monica.synthesis.take import Lane, Take
 from monica.synthesis.throughput import Throughput
 from monica.synthesis.waiting import WaitingQueue
@@ -26,37 +26,39 @@ from monica.synthesis.waiting import WaitingQueue
 T = TypeVar("T")
 
 MAX_ENGINE_CALLS = 4
-"""That wait for the engine thread: each makes every take under way wait."""
+"""Upper bound of queued engine calls: each one delays every running take."""
+
+Clock = Callable[[], float]
+"""Returns monotonic seconds."""
 
 
 class Scheduler:
     """Makes the takes that are submitted, in a thread of its own.
 
-    engine: returns the engine, once it is ready. queue_size: takes that may wait, both lanes together.
-    clock: monotonic seconds. play: lets a piece of a take be heard, before it is delivered.
+    engine: returns the engine once it is ready. queue_size: takes that may wait, both lanes together.
+    publish: lets a chunk of a take be heard before the take is finished.
     """
 
     def __init__(
         self,
         engine: Callable[[], Engine],
-        deliver: Deliver,
+        finish: FinishTake,
         queue_size: int,
-        clock: Callable[[], float] = time.monotonic,
-        play: Play = lambda take, samples: None,
+        clock: Clock = time.monotonic,
+        publish: PublishChunk = lambda take, samples: None,
     ) -> None:
         self._clock = clock
-        self._changed = threading.Condition()  # guards the lanes; never held while a take ends
-        self._lanes = WaitingQueue(queue_size)
-        self.stage = RunningBatch(engine, deliver, play, self._report, clock)
-        self._engine = engine
-        self._pace = Throughput()
-        self._errands: deque[EngineCall[Any]] = deque()
+        self._changed = threading.Condition()  # guards the queue; never held while a take ends
+        self._waiting = WaitingQueue(queue_size)
+        self.running = RunningBatch(engine, finish, publish, self._report, clock)
+        self._throughput = Throughput()
+        self._calls: deque[EngineCall[Any]] = deque()
         self._idle = True
-        self._refusing: MonicaError | None = None
+        self._refusal: MonicaError | None = None
         self.turn_began: float | None = None
-        """When the engine thread began what it has not finished yet."""
+        """When the engine thread began the turn it has not finished yet."""
         self.wanted_since: float | None = None
-        """Since when takes wait or are under way, and none has ended well."""
+        """Since when takes have been waiting or running without one ending well."""
         self.failures_in_a_row = 0
         self.last_success: float | None = None
 
@@ -66,84 +68,84 @@ class Scheduler:
     def submit(self, takes: list[Take]) -> None:
         """Queue takes of one lane and deadline, all or none.
 
-        Raises NotReady while shutting down, Overloaded where too many wait, or for too long.
+        Raises NotReady while shutting down, Overloaded if too many takes wait or the wait would be too long.
         """
         if not takes:
             return
         with self._changed:
             try:
-                gone = self._admit(takes)
+                evicted = self._admit(takes)
             except MonicaError:
                 metrics.takes.labels(Outcome.REFUSED).inc(len(takes))
                 raise
             self.wanted_since = self.wanted_since or self._clock()
             self._changed.notify_all()
-        for take in gone:
-            error = Overloaded("Live sentences need the places of rehearsed ones.", retry_after=self.place_after())
+        for take in evicted:
+            error = Overloaded("Live sentences took this one's place in the queue.", retry_after=self.place_after())
             self._report(take, Outcome.REFUSED, error)
 
-    def run(self, work: Callable[[], T]) -> Future[T]:
-        """Have something done by the engine thread, between two steps. Cancelled in time, it is not done.
+    def call(self, function: Callable[[], T]) -> Future[T]:
+        """Have the engine thread call a function between two steps, unless the future is cancelled before.
 
-        Raises NotReady while shutting down, Overloaded where enough is to be done already.
+        Raises NotReady while shutting down, Overloaded if enough calls wait already.
         """
-        errand = EngineCall(work)
+        call = EngineCall(function)
         with self._changed:
-            if self._refusing is not None:
-                raise self._refusing
-            if len(self._errands) >= MAX_ENGINE_CALLS:
+            if self._refusal is not None:
+                raise self._refusal
+            if len(self._calls) >= MAX_ENGINE_CALLS:
                 raise Overloaded("The engine has other work to do between two sentences.", retry_after=5)
-            self._errands.append(errand)
+            self._calls.append(call)
             self._changed.notify_all()
-        return errand.done
+        return call.result
 
     def depth(self) -> int:
-        """Takes that wait for the engine."""
-        return len(self._lanes)
+        """Return the number of takes that wait for the engine."""
+        return len(self._waiting)
 
     def seconds_for(self, characters: float) -> float | None:
-        """Estimate the time to get through so much text; None as long as no pace has been measured."""
-        return self._pace.seconds_for(characters) or None
+        """Estimate the time to speak that much text; None until the throughput has been measured."""
+        return self._throughput.seconds_for(characters) or None
 
     def refuse(self) -> None:
-        """Take no more; what was submitted is still made."""
+        """Accept no more takes; those submitted are still made."""
         with self._changed:
-            self._refusing = NotReady("Monica is shutting down.", code="shutting_down", retry_after=5)
+            self._refusal = NotReady("Monica is shutting down.", code="shutting_down", retry_after=5)
 
     def drain(self, timeout: float) -> bool:
-        """Wait until every submitted take has ended. Returns False where `timeout` seconds did not do."""
+        """Wait until every submitted take has ended. Returns False if that took longer than `timeout` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._idle and not self._lanes, timeout)
+            return self._changed.wait_for(lambda: self._idle and not self._waiting, timeout)
 
     def give_up(self, error: MonicaError) -> None:
-        """End every take with `error`, now and from now on: the engine thread does not come back."""
+        """End every take with `error`, now and from now on: the engine thread is lost."""
         with self._changed:
-            self._refusing = error
-            takes = [*self._lanes.remove(lambda _: True), *self.stage.takes]
-            errands = [*self._errands]
-            self._errands.clear()
-        for errand in errands:
-            errand.refuse(error)
+            self._refusal = error
+            takes = [*self._waiting.remove(lambda _: True), *self.running.takes]
+            calls = [*self._calls]
+            self._calls.clear()
+        for call in calls:
+            call.reject(error)
         for take in takes:
             self._report(take, Outcome.FAILED, error)
 
     def turn(self) -> None:
-        """Do one turn of the engine thread: drop what is late, begin one take more, do a step with all of them."""
+        """Do one turn of the engine thread: make a call, drop expired takes, start one take, do a step with all."""
         self.turn_began = self._clock()
         with self._changed:
-            errand = self._errands.popleft() if self._errands else None
-        if errand is not None:
-            errand.do()
+            call = self._calls.popleft() if self._calls else None
+        if call is not None:
+            call.run()
         now = self.turn_began = self._clock()
         with self._changed:
-            late = self._lanes.remove(lambda take: take.deadline <= now)
-        for take in late:
-            self._report(take, *miss(take))
-        self.stage.drop_late()
-        self._begin()
-        self.stage.step()
-        metrics.takes_under_way.set(len(self.stage.takes))
-        self._pace.turn(self._clock() - now, waiting=bool(self._lanes))
+            expired = self._waiting.remove(lambda take: take.deadline <= now)
+        for take in expired:
+            self._report(take, *expire(take))
+        self.running.drop_expired()
+        self._start_next()
+        self.running.step()
+        metrics.takes_under_way.set(len(self.running.takes))
+        self._throughput.end_turn(self._clock() - now, waiting=bool(self._waiting))
         self.turn_began = None
 
     def _run(self) -> None:
@@ -157,69 +159,72 @@ class Scheduler:
             self.turn()
 
     def _has_work(self) -> bool:
-        return bool(self._errands or self._lanes or self.stage.takes)
+        return bool(self._calls or self._waiting or self.running.takes)
 
-    def _begin(self) -> None:
-        """Choose the lane that plays, and begin one take of it if there is room: others wait for that no longer."""
+    def _start_next(self) -> None:
+        """Choose the lane that runs, and start one of its takes if a slot is free.
+
+        One, because its prefill holds up the takes that run.
+        """
         take = None
         with self._changed:
-            wanted = {take.lane for take in (*self._lanes, *self.stage.takes)}
+            wanted = {take.lane for take in (*self._waiting, *self.running.takes)}
         if not wanted:
             return
         lane = Lane.LIVE if Lane.LIVE in wanted else Lane.BACKGROUND
-        self.stage.play(lane)
-        if self.stage.room:
+        self.running.switch_to(lane)
+        if self.running.has_free_slot:
             with self._changed:
-                take = self._lanes.next(lane)
+                take = self._waiting.pop(lane)
         if take is not None:
             if take.attempts == 1:
                 metrics.queue_wait.labels(lane).observe(self._clock() - take.submitted)
-            self.stage.begin(take)
+            self.running.start(take)
 
     def _admit(self, takes: list[Take]) -> list[Take]:
-        """Queue takes. Returns those that had to go for them."""
-        if self._refusing is not None:
-            raise self._refusing
+        """Queue takes. Returns those evicted for them."""
+        if self._refusal is not None:
+            raise self._refusal
         now, deadline = self._clock(), takes[0].deadline
         wait = self._expected_wait(takes[0].lane)
         if now + wait > deadline:
             message = f"The engine is busy for about {wait:.0f} s, longer than this sentence may wait."
             raise Overloaded(message, retry_after=math.ceil(now + wait - deadline))
-        gone = self._lanes.add(takes)
-        if gone is None:
-            raise Overloaded(f"{len(self._lanes)} sentences already wait.", retry_after=self.place_after())
+        evicted = self._waiting.add(takes)
+        if evicted is None:
+            raise Overloaded(f"{len(self._waiting)} sentences already wait.", retry_after=self.place_after())
         for take in takes:
             take.submitted = now
-        return gone
+        return evicted
 
     def _expected_wait(self, lane: Lane) -> float:
-        """Estimate the seconds until a newcomer is begun."""
-        ahead = self._lanes.characters(lane)
+        """Estimate the seconds until a new take of this lane would start."""
+        ahead = self._waiting.characters_ahead(lane)
         if ahead == 0:
             return 0.0
-        # What is under way is half said, on average.
-        under_way = sum(len(take.text) for take in self.stage.takes) / 2
-        return self._pace.seconds_for(ahead + under_way)
+        # On average, half of each running take is done.
+        running = sum(len(take.text) for take in self.running.takes) / 2
+        return self._throughput.seconds_for(ahead + running)
 
     def place_after(self) -> int:
-        """Return the whole seconds after which one of the places is free."""
-        waiting = len(self._lanes)
-        each = self._lanes.characters(Lane.BACKGROUND) / waiting if waiting else 0
-        return max(1, math.ceil(self._pace.seconds_for(each)))
+        """Return the whole seconds after which a place in the queue should be free."""
+        waiting = len(self._waiting)
+        each = self._waiting.characters_ahead(Lane.BACKGROUND) / waiting if waiting else 0
+        return max(1, math.ceil(self._throughput.seconds_for(each)))
 
     def _report(self, take: Take, outcome: Outcome, result: bytes | MonicaError | None) -> None:
         metrics.takes.labels(outcome).inc()
         if result is None:
             with self._changed:
-                self._lanes.put_back(take)
+                self._waiting.put_back(take)
             return
         if outcome in (Outcome.OK, Outcome.SUSPECT):
-            self._pace.finish(len(take.text))
+            self._throughput.add_take(len(take.text))
             self.failures_in_a_row, self.last_success = 0, self._clock()
             self.wanted_since = self.last_success
         elif outcome is Outcome.FAILED:
             self.failures_in_a_row += 1
-        if take.sound.done():  # given up while the engine was stuck, and now it is back
+        if take.sound.done():  # given up while the engine was stuck; now it has come back
             return
         if isinstance(result, bytes):
             take.sound.set_result(result)

@@ -1,4 +1,4 @@
-"""A take: one rendering of a text, under way or finished. Many requests may wait on it."""
+"""A take: one rendering of a text, in progress or finished. Any number of requests may wait for it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from enum import StrEnum
 from threading import Lock
 from typing import Any
 
+from monica.audio.finish import StreamFinisher
 from monica.audio.wav import wav_pcm
-from monica.engine import SynthesisParams
 from monica.errors import DeadlineExceeded
-from monica.synthesis.checks import Fault
+from monica.store.label import Recipe
+from monica.synthesis.checks import Defect
 
-Patience = Callable[["Future[Any]", float], None]
-"""How someone waits: returns once the future is done or so many seconds have passed; raises where he has gone."""
+WaitFor = Callable[["Future[Any]", float], None]
+"""How a caller waits: returns when the future is done or the seconds have passed; raises if the caller has gone."""
 
-
-LATE = "The deadline passed before the sentence was made."
+DEADLINE_PASSED = "The deadline passed before the sentence was made."
 
 
 class Lane(StrEnum):
@@ -33,55 +33,62 @@ class Lane(StrEnum):
 
 @dataclass(eq=False, frozen=True, slots=True)
 class Waiter:
-    """Someone who waits for takes.
-
-    deadline: monotonic seconds. keep: whether what he waits for may be kept.
-    """
+    """A request that waits for takes."""
 
     deadline: float
+    """Monotonic seconds."""
     lane: Lane = Lane.LIVE
     keep: bool = True
+    """Whether the cache may keep what this request waits for."""
 
 
 @dataclass(eq=False)
 class Take:
-    """What to say and how, and who waits for it.
+    """What to say and how, and who waits for it."""
 
-    stream: whether it is to be heard in pieces. sound: the WAV, or the error it ended with. submitted: when.
-    attempts: the present one included.
-    """
-
-    key: str
-    text: str
-    voice: str
-    params: SynthesisParams
+    recipe: Recipe
+    """What it is made from."""
     seed: int
+    """The seed of the current attempt: the recipe's, or a random one if the recipe has none."""
     waiters: tuple[Waiter, ...]
     stream: bool = False
+    """Whether it is to be heard in chunks while it is made."""
     sound: Future[bytes] = field(default_factory=Future)
+    """The WAV, or the error it ended with."""
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    """The request's context, so that the engine thread logs under the request's id."""
     submitted: float = 0.0
+    """When it was queued, in the scheduler's seconds."""
     attempts: int = 1
-    pieces: tuple[bytes, ...] = ()
-    """What can be heard of it before it has ended: PCM, 16 bits."""
-    fault: Fault | None = None
-    """What is wrong with it, though it can be heard: it is not kept, nor is what it is part of."""
+    """Number of attempts, the current one included."""
+    chunks: tuple[bytes, ...] = ()
+    """What can be heard of it before it has ended: 16-bit PCM."""
+    defect: Defect | None = None
+    """What is wrong with it if it can be heard all the same. Neither it nor a text it is part of is kept."""
+    finisher: StreamFinisher | None = None
+    """Finishes the chunks of the current attempt."""
     _last: Waiter | None = None
     _news: Future[None] = field(default_factory=Future)
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
-        self.sound.add_done_callback(lambda _: self._announce())
+        self.key = self.recipe.key
+        self.sound.add_done_callback(lambda _: self._notify())
 
     @classmethod
-    def finished(cls, wav: bytes) -> Take:
-        """Return a take that has already ended well."""
-        take = cls("", "", "", SynthesisParams(), 0, ())
+    def kept(cls, recipe: Recipe, wav: bytes) -> Take:
+        """Return a take that has ended already: its sound was in the cache."""
+        take = cls(recipe, 0, ())
         take.sound.set_result(wav)
         return take
 
+    @property
+    def text(self) -> str:
+        """The text as it is said."""
+        return self.recipe.said
+
     def join(self, waiter: Waiter) -> bool:
-        """Wait on this take too. Returns False where it was abandoned already, and cannot be joined."""
+        """Wait for this take too. Returns False if it was abandoned already and cannot be joined."""
         with self._lock:
             if self.abandoned:
                 return False
@@ -89,72 +96,73 @@ class Take:
             return True
 
     def leave(self, waiter: Waiter) -> None:
-        """Wait no more, whatever came of it."""
+        """Stop waiting, whatever became of the take."""
         with self._lock:
             self._last = waiter
             self.waiters = tuple(other for other in self.waiters if other is not waiter)
 
     @property
     def abandoned(self) -> bool:
-        """Whether nobody waits for it any more."""
+        """Whether no one waits for it any more."""
         return not self.waiters
 
     @property
     def lane(self) -> Lane:
-        """Live as soon as one of those who wait is."""
+        """Live as soon as one of its waiters is."""
         return Lane.LIVE if any(waiter.lane is Lane.LIVE for waiter in self.waiters) else Lane.BACKGROUND
 
     @property
     def deadline(self) -> float:
-        """Monotonic seconds; the latest of those who wait."""
+        """The latest deadline of its waiters, in monotonic seconds."""
         return max((waiter.deadline for waiter in self.waiters), default=-math.inf)
 
     @property
     def keep(self) -> bool:
-        """Whether the finished take may go into the cache. Left in its last step, it is as its last waiter wished."""
+        """Whether the cache may keep it. If it was left during its last step, the last waiter decides."""
         waiters = self.waiters or (self._last,)
         return any(waiter is not None and waiter.keep for waiter in waiters)
 
-    def play(self, piece: bytes) -> None:
-        """Let those who follow it hear a piece."""
-        self.pieces += (piece,)
-        self._announce()
+    def publish(self, chunk: bytes) -> None:
+        """Let those who follow it hear a chunk."""
+        self.chunks += (chunk,)
+        self._notify()
 
-    def follow(self, deadline: float, patience: Patience) -> Generator[bytes, None, None]:
-        """Hear it from its start, piece by piece, as they come: PCM, 16 bits. What never came in pieces comes as one.
+    def follow(self, deadline: float, wait_for: WaitFor) -> Generator[bytes, None, None]:
+        """Yield its sound from the start, chunk by chunk as it comes: 16-bit PCM.
 
-        Raises what `wait` does.
+        A take that was not streamed comes as one chunk. Raises what `wait` raises.
         """
         heard = 0
         while True:
-            news, ended, pieces = self._news, self.sound.done(), self.pieces  # in this order: nothing is missed
-            yield from pieces[heard:]
-            heard = len(pieces)
+            # Read in this order, or a chunk that comes in between would be missed.
+            news, ended, chunks = self._news, self.sound.done(), self.chunks
+            yield from chunks[heard:]
+            heard = len(chunks)
             if ended:
                 break
-            patience(news, max(0.0, deadline - time.monotonic()))
+            wait_for(news, max(0.0, deadline - time.monotonic()))
             if not news.done() and not self.sound.done():
-                raise DeadlineExceeded(LATE)
+                raise DeadlineExceeded(DEADLINE_PASSED)
         wav = self.sound.result()
         if not heard:
             yield wav_pcm(wav)
 
-    def _announce(self) -> None:
+    def _notify(self) -> None:
         with self._lock:
             news, self._news = self._news, Future()
         news.set_result(None)
 
-    def wait(self, deadline: float, patience: Patience) -> bytes:
-        """Wait for the sound until `deadline`.
+    def wait(self, deadline: float, wait_for: WaitFor) -> bytes:
+        """Wait for the WAV until `deadline`.
 
-        Raises DeadlineExceeded, the error the take ended with, or what `patience` raises.
+        Raises DeadlineExceeded, the error the take ended with, or what `wait_for` raises.
         """
-        patience(self.sound, max(0.0, deadline - time.monotonic()))
+        wait_for(self.sound, max(0.0, deadline - time.monotonic()))
         if not self.sound.done():
-            raise DeadlineExceeded(LATE)
+            raise DeadlineExceeded(DEADLINE_PASSED)
         return self.sound.result()
 
 
-def stay(awaited: Future[Any], seconds: float) -> None:
-    """Wait without ever going: the patience of a caller in this process."""
+def block(awaited: Future[Any], seconds: float) -> None:
+    """Wait without ever giving up early, as a caller in this process does."""
     wait([awaited], seconds)

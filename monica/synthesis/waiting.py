@@ -1,4 +1,4 @@
-"""The takes that wait: two lanes, bounded together, live ones first. For one thread at a time."""
+"""The takes that wait for the engine: two lanes with one bound. Not thread-safe; the scheduler holds a lock."""
 
 from __future__ import annotations
 
@@ -10,60 +10,60 @@ from monica.synthesis.take import Lane, Take
 
 
 class WaitingQueue:
-    """At most `size` takes; a take's lane is that of its waiters, and may change while it waits."""
+    """At most `size` takes. A take's lane is that of its waiters, so it may change while it waits."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._waiting: deque[Take] = deque()
+        self._takes: deque[Take] = deque()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._takes)
 
     def __iter__(self) -> Iterator[Take]:
-        return iter(self._waiting)
+        return iter(self._takes)
 
-    def characters(self, lane: Lane) -> int:
-        """How much text goes before a newcomer of this lane."""
-        return sum(len(take.text) for take in self._waiting if lane is Lane.BACKGROUND or take.lane is Lane.LIVE)
+    def characters_ahead(self, lane: Lane) -> int:
+        """Return how much text goes before a new take of this lane."""
+        return sum(len(take.text) for take in self._takes if lane is Lane.BACKGROUND or take.lane is Lane.LIVE)
 
     def add(self, takes: list[Take]) -> list[Take] | None:
-        """Queue takes, all or none. Returns the background takes that had to go for them; None: there is no room."""
-        wanted = [take for take in self._waiting if not take.abandoned]  # the others are as good as gone
+        """Queue takes, all or none. Returns the background takes evicted for them, or None if there is no room."""
+        wanted = [take for take in self._takes if not take.abandoned]  # the others are as good as gone
         excess = max(0, len(wanted) + len(takes) - self.size)
-        gone: list[Take] = []
+        evicted: list[Take] = []
         if excess and all(take.lane is Lane.LIVE for take in takes):
-            rehearsals = [take for take in wanted if take.lane is Lane.BACKGROUND]
-            gone = rehearsals[-excess:]  # the newest: the others have waited for longer
-        if len(gone) < excess:
+            background = [take for take in wanted if take.lane is Lane.BACKGROUND]
+            evicted = background[-excess:]  # the newest: the others have waited for longer
+        if len(evicted) < excess:
             return None
-        self.remove(lambda take: take in gone)
-        self._waiting.extend(takes)
-        self._count()
-        return gone
+        self.remove(lambda take: take in evicted)
+        self._takes.extend(takes)
+        self._export_depth()
+        return evicted
 
     def put_back(self, take: Take) -> None:
-        """Queue a take once more, before all others of its lane."""
-        self._waiting.appendleft(take)
-        self._count()
+        """Queue a take again, before all others of its lane."""
+        self._takes.appendleft(take)
+        self._export_depth()
 
-    def next(self, lane: Lane) -> Take | None:
-        """Take the one of a lane that has waited longest."""
-        for take in self._waiting:
+    def pop(self, lane: Lane) -> Take | None:
+        """Remove and return the take of a lane that has waited longest, if there is one."""
+        for take in self._takes:
             if take.lane is lane:
-                self._waiting.remove(take)
-                self._count()
+                self._takes.remove(take)
+                self._export_depth()
                 return take
         return None
 
     def remove(self, unwanted: Callable[[Take], bool]) -> list[Take]:
-        """Take out those that are unwanted."""
-        gone = [take for take in self._waiting if unwanted(take)]
-        if gone:
-            self._waiting = deque(take for take in self._waiting if take not in gone)
-            self._count()
-        return gone
+        """Remove and return the unwanted takes."""
+        removed = [take for take in self._takes if unwanted(take)]
+        if removed:
+            self._takes = deque(take for take in self._takes if take not in removed)
+            self._export_depth()
+        return removed
 
-    def _count(self) -> None:
-        lanes = [take.lane for take in self._waiting]
+    def _export_depth(self) -> None:
+        lanes = [take.lane for take in self._takes]
         for lane in Lane:
             metrics.queue_depth.labels(lane).set(lanes.count(lane))

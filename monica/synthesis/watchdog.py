@@ -1,4 +1,4 @@
-"""Watches the engine thread. An engine that does not come back is given up, and the process with it."""
+"""Watches the engine thread. If the engine is lost, the watchdog ends every take, then the process."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from monica.synthesis.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
 
-LOOK_S = 1.0
+INTERVAL_S = 1.0
+"""Time between two looks at the engine."""
 FAREWELL_S = 3.0
-"""From giving up to the end of the process: for answers to reach those who wait, and for /health to be read."""
+"""Time from giving up to the end of the process, so that answers reach the clients and /health can be read."""
 
 
 class Watchdog:
-    """on_lost: ends the process; called with the reason, once."""
+    """on_lost: called once, with the reason; it ends the process."""
 
     def __init__(self, health: Health, scheduler: Scheduler, on_lost: Callable[[str], None]) -> None:
         self._health = health
@@ -32,7 +33,7 @@ class Watchdog:
 
     def _watch(self) -> None:
         while (reason := self._health.lost(time.monotonic())) is None:
-            time.sleep(LOOK_S)
+            time.sleep(INTERVAL_S)
         logger.critical("the engine is lost: %s Monica ends, to be started again", reason)
         metrics.ready.set(0)
         self._scheduler.give_up(NotReady(f"The model cannot be used: {reason}", code="model_failed", retry_after=15))

@@ -35,7 +35,7 @@ class TextFrontend:
         # A phrase comes again and again, and half a millisecond is most of what a cached answer may take.
         self._spell_once = lru_cache(maxsize=1024)(self._spell)
 
-    def spell(self, text: str) -> PreparedText:
+    def prepare(self, text: str) -> PreparedText:
         """Return a text as it is said. Raises InvalidText where it is too long or says nothing."""
         return self._spell_once(text, self._lexicon.current())
 

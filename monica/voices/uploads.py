@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -37,9 +37,22 @@ class FolderFault(MonicaError):
 class Uploads:
     """Changes to the voices, one at a time; where MONICA_VOICE_UPLOADS is off, every one is refused."""
 
-    def __init__(self, settings: Settings, gallery: VoiceRegistry) -> None:
-        """Raises ConfigError where voices are to be uploaded and cannot be."""
-        self._gallery = gallery
+    def __init__(
+        self,
+        settings: Settings,
+        registry: VoiceRegistry,
+        ready: Callable[[], object],
+        in_engine: InEngine,
+        on_change: Callable[[], None],
+    ) -> None:
+        """Raises ConfigError if uploads are on but cannot work.
+
+        ready: raises NotReady until voices can be cloned. on_change: called after a voice was added or removed.
+        """
+        self._registry = registry
+        self._ready = ready
+        self._in_engine = in_engine
+        self._on_change = on_change
         self._seconds = settings.reference_duration_s
         self._folder = _writable(settings) if settings.voice_uploads == "on" else None
         if self._folder is not None:
@@ -52,12 +65,14 @@ class Uploads:
             raise Forbidden("Voices are neither added nor removed over HTTP here: MONICA_VOICE_UPLOADS is off.")
         return self._folder
 
-    def add(self, name: str, recording: IO[bytes], in_engine: InEngine) -> None:
+    def add(self, name: str, recording: IO[bytes]) -> None:
         """Add a voice.
 
-        Raises InvalidRequest, VoiceExists, BadRecording, Forbidden, Overloaded, FolderFault, or what `in_engine` does.
+        Raises NotReady, InvalidRequest, VoiceExists, BadRecording, Forbidden, Overloaded, FolderFault, or what
+        `in_engine` does.
         """
-        folder, gallery = self.folder(), self._gallery
+        self._ready()
+        folder, gallery = self.folder(), self._registry
         if not is_name(name):
             raise InvalidRequest(f"name: A voice's name is {NAMES}.", param="name")
         with self._change(), _incoming(folder, recording) as file:
@@ -66,19 +81,21 @@ class Uploads:
                 raise VoiceExists(f"There is a voice called {name} already.", param="name")
             reference = read_recording(file, self._seconds, f"voice {name}")
             voice = gallery.voice(name, folder / f"{name}{suffix_of(file)}", reference.digest)
-            gallery.prepare(voice, reference, in_engine)
+            gallery.prepare(voice, reference, self._in_engine)
             file.rename(folder / f"{name}{suffix_of(file)}")
             gallery.admit(voice)
+        self._on_change()
         logger.info("voice %s: added", name)
 
     def remove(self, name: str) -> None:
         """Remove a voice: its recording and its conditionals. What it has said is kept, and asked for no more.
 
-        Raises UnknownVoice, Forbidden, Overloaded, FolderFault.
+        Raises NotReady, UnknownVoice, Forbidden, Overloaded, FolderFault.
         """
+        self._ready()
         self.folder()
         with self._change():
-            voice = self._gallery.find(name)
+            voice = self._registry.find(name)
             if voice is None:
                 raise UnknownVoice("There is no such voice.", param="name")
             if name == DEFAULT_VOICE or voice.recording is None:
@@ -87,7 +104,8 @@ class Uploads:
                 voice.recording.unlink(missing_ok=True)
             except OSError as error:
                 raise FolderFault(f"The recording cannot be removed: {error.strerror}.") from error
-            self._gallery.dismiss(voice)
+            self._registry.dismiss(voice)
+        self._on_change()
         logger.info("voice %s: removed", name)
 
     @contextmanager

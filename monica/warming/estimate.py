@@ -8,9 +8,12 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
-from monica.announcer import Announcer, SpeechRequest
+from monica.announcer import Announcer
 from monica.errors import MonicaError, NotReady
+from monica.speech import SpeechRequest
 from monica.store.card import Card
+from monica.store.catalogue import Catalogue
+from monica.text.frontend import TextFrontend
 from monica.warming.book import Phrase, PhraseBook
 
 SAMPLE = 1000
@@ -40,23 +43,34 @@ class Estimate:
     fits: bool | None
     time_s: float | None
 
-    @classmethod
-    def of(cls, book: PhraseBook, announcer: Announcer) -> Estimate:
-        """Estimate it. Raises CacheFault."""
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Estimator:
+    """Estimates what making phrases would take."""
+
+    def __init__(self, announcer: Announcer, frontend: TextFrontend, catalogue: Catalogue, cache_mb: int) -> None:
+        self._announcer = announcer
+        self._frontend = frontend
+        self._catalogue = catalogue
+        self._cache_mb = cache_mb
+
+    def estimate(self, book: PhraseBook, engine: str) -> Estimate:
+        """Estimate what a book would take. engine: the name of the one that speaks. Raises CacheFault."""
         phrases = sum(1 for _ in leisurely(book.phrases()))
         step = -(-phrases // SAMPLE)
         sample = list(islice(leisurely(book.phrases()), 0, None, step))
-        cards = {card.key: card for card in announcer.catalogue.cards()}
-        engine = announcer.health()["engine"]
+        cards = {card.key: card for card in self._catalogue.cards()}
         alike = [card for card in cards.values() if card.engine == engine and card.said and card.seconds]
-        found, missing = _look(sample, cards, announcer)
+        found, missing = self._look(sample, cards)
         if found is None:
-            return cls(phrases, len(sample), None, None, None, None, None)
+            return Estimate(phrases, len(sample), None, None, None, None, None)
         scale = phrases / len(sample)
-        time_s = announcer.seconds_for(scale * missing) if missing else 0.0
+        time_s = self._announcer.seconds_for(scale * missing) if missing else 0.0
         cached = round(scale * len(found))
         if missing and len(alike) < TELLING:
-            return cls(phrases, len(sample), cached, None, None, None, time_s)
+            return Estimate(phrases, len(sample), cached, None, None, None, time_s)
         sound_s, size = _seconds(found), sum(card.size + ROW_BYTES for card in found)
         pinned = sum(card.size + ROW_BYTES for card in found if card.pinned)
         if missing:
@@ -64,11 +78,25 @@ class Estimate:
             sound_s += new_s
             size += round(new_s * sum(card.size for card in alike) / _seconds(alike))
             size += ROW_BYTES * (len(sample) - len(found))
-        fits = scale * (size - pinned) <= room(cards.values(), announcer.settings.cache_mb)
-        return cls(phrases, len(sample), cached, scale * sound_s, round(scale * size), fits, time_s)
+        fits = scale * (size - pinned) <= room(cards.values(), self._cache_mb)
+        return Estimate(phrases, len(sample), cached, scale * sound_s, round(scale * size), fits, time_s)
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    def _look(self, phrases: list[Phrase], cards: dict[str, Card]) -> tuple[list[Card] | None, int]:
+        """Return what is kept of the phrases, and the characters of the rest as they are said. None: not known yet."""
+        found, missing = [], 0
+        for phrase in phrases:
+            request = SpeechRequest(phrase.text, phrase.voice, phrase.seed, phrase.params)
+            try:
+                key = self._announcer.key_of(request)
+            except NotReady:
+                return None, 0
+            except MonicaError:  # it cannot be said: it takes nothing
+                continue
+            if key in cards:
+                found.append(cards[key])
+            else:
+                missing += len(self._frontend.prepare(phrase.text).text)
+        return found, missing
 
 
 def room(cards: Iterable[Card], megabytes: int) -> int:
@@ -82,24 +110,6 @@ def leisurely(phrases: Iterator[Phrase], rest: Callable[[float], None] = time.sl
         if number % BREATH == 0:
             rest(0.001)
         yield phrase
-
-
-def _look(phrases: list[Phrase], cards: dict[str, Card], announcer: Announcer) -> tuple[list[Card] | None, int]:
-    """Return the cards of what is kept, and the characters of the rest as they are said. None: cannot be known yet."""
-    found, missing = [], 0
-    for phrase in phrases:
-        request = SpeechRequest(phrase.text, phrase.voice, phrase.seed, phrase.params)
-        try:
-            key = announcer.key_of(request)
-        except NotReady:
-            return None, 0
-        except MonicaError:  # it cannot be said: it takes nothing
-            continue
-        if key in cards:
-            found.append(cards[key])
-        else:
-            missing += len(announcer.spell(phrase.text).text)
-    return found, missing
 
 
 def _seconds(cards: Iterable[Card]) -> float:

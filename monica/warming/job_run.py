@@ -11,9 +11,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, ParamSpec, TypeVar
 
 from monica import metrics
-from monica.announcer import Announcer, SpeechRequest
+from monica.announcer import Announcer
+from monica.config import Settings
 from monica.errors import DeadlineExceeded, MonicaError, NotReady, Overloaded
 from monica.logs import request_id
+from monica.speech import SpeechRequest
+from monica.store.catalogue import Catalogue
 from monica.synthesis.take import Lane
 from monica.warming.book import Phrase
 from monica.warming.estimate import ROW_BYTES, TELLING, leisurely, room
@@ -59,9 +62,18 @@ class Rate:
 class JobRun:
     """One run of a job. save: keeps how far the job has come."""
 
-    def __init__(self, job: Job, announcer: Announcer, save: Callable[[Job], None]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        announcer: Announcer,
+        catalogue: Catalogue,
+        settings: Settings,
+        save: Callable[[Job], None],
+    ) -> None:
         self.job = job
         self._announcer = announcer
+        self._catalogue = catalogue
+        self._settings = settings
         self._save = save
         self._stop: Future[None] = Future()  # to be waited for beside a take
         self._looking = threading.Lock()  # one looks for what is missing; the others make it
@@ -87,14 +99,14 @@ class JobRun:
 
         Raises BookError.
         """
-        settings = self._announcer.settings
+        settings = self._settings
         book = self.job.script.read(settings.max_text_length)
         try:
             self.job.total = sum(1 for _ in leisurely(book.phrases(), self._pause))
             slots = self._insist(self._announcer.slots)
         except Stopped:
             return None
-        cards = self._announcer.catalogue.cards()
+        cards = self._catalogue.cards()
         self._pinned = frozenset(card.key for card in cards if card.pinned)
         self._room = room(cards, settings.cache_mb)
         self._phrases = book.phrases()
@@ -147,12 +159,12 @@ class JobRun:
 
     def _make(self, request: SpeechRequest) -> None:
         try:
-            said = self._insist(self._announcer.announce, request, self._patience)
+            said = self._insist(self._announcer.announce, request, self._wait_for)
         except MonicaError as error:
             self._fail(request, error)
             return
-        if said.fault is not None:
-            self._fail(request, MonicaError(f"The sound of this phrase {said.fault}.", code="take_suspect"))
+        if said.defect is not None:
+            self._fail(request, MonicaError(f"The sound of this phrase {said.defect}.", code="take_suspect"))
             return
         kept = self._announcer.kept(said.key) if said.key else None
         if said.key is None or kept is None:
@@ -163,7 +175,7 @@ class JobRun:
         else:
             self._unkept = 0
             # Two phrases that are said in the same words are one take.
-            self._count("made" if said.cache == "miss" else "cached", said.key, kept)
+            self._count("made" if said.source == "miss" else "cached", said.key, kept)
 
     def _insist(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something, again and again until there is room and time for it. Raises Stopped, or its other errors."""
@@ -188,7 +200,7 @@ class JobRun:
         if self._stop.done():
             raise Stopped
 
-    def _patience(self, sound: Future[bytes], seconds: float) -> None:
+    def _wait_for(self, sound: Future[bytes], seconds: float) -> None:
         either: list[Future[Any]] = [sound, self._stop]
         wait(either, seconds, return_when=FIRST_COMPLETED)
         if not sound.done():
@@ -219,7 +231,7 @@ class JobRun:
 
     def _weigh(self) -> None:
         """Warn where the cache cannot hold all phrases; end where it would lose the first ones for those to come."""
-        megabytes, each = self._announcer.settings.cache_mb, self._bytes / self._sized
+        megabytes, each = self._settings.cache_mb, self._bytes / self._sized
         # The crew still has some under way.
         if self.job.left and each * (self._sized + len(self._crew)) > self._room:
             self._spoil(f"The cache is full: MONICA_CACHE_MB={megabytes} is too small for {self.job.total} phrases.")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from monica.announcer import Announcer, SpeechRequest
+from monica.announcer import Announcer
 from monica.errors import MonicaError, SynthesisFailed
+from monica.speech import SpeechRequest
 from monica.store.card import Card
-from monica.synthesis.take import Lane, Patience
+from monica.store.catalogue import Catalogue
+from monica.synthesis.take import Lane, WaitFor
 
 
 class NoRemake(MonicaError):
@@ -14,7 +16,7 @@ class NoRemake(MonicaError):
     status, code = 409, "remake_impossible"
 
 
-def remake(announcer: Announcer, card: Card, patience: Patience) -> Card:
+def remake(announcer: Announcer, catalogue: Catalogue, card: Card, wait_for: WaitFor) -> Card:
     """Have a phrase made anew in the background lane, and return what is kept then: live announcements go first.
 
     Raises NoRemake, and what `announce` raises; then the old one is kept.
@@ -34,10 +36,10 @@ def remake(announcer: Announcer, card: Card, patience: Patience) -> Card:
         raise NoRemake(
             f"{card.key:.12} would be made under another key: its engine, voice, finish or lexicon is not what it was."
         )
-    said = announcer.announce(request, patience)
-    if said.fault is not None:
-        raise SynthesisFailed(f"The sound of the new take {said.fault}: the old one is kept.")
-    (made,) = announcer.catalogue.pick([card.key])
+    said = announcer.announce(request, wait_for)
+    if said.defect is not None:
+        raise SynthesisFailed(f"The sound of the new take {said.defect}: the old one is kept.")
+    (made,) = catalogue.pick([card.key])
     if made.entry.made == card.entry.made:
         raise SynthesisFailed("The cache could not be written: the old one is kept.")
     return made

@@ -7,8 +7,12 @@ import threading
 
 from monica import metrics
 from monica.announcer import Announcer
+from monica.config import Settings
 from monica.errors import MonicaError
-from monica.warming.estimate import Estimate
+from monica.store.catalogue import Catalogue
+from monica.synthesis.health import Health
+from monica.text.frontend import TextFrontend
+from monica.warming.estimate import Estimate, Estimator
 from monica.warming.job_run import JobRun
 from monica.warming.jobs import Job, Jobs, Script, State
 
@@ -21,9 +25,15 @@ logger = logging.getLogger(__name__)
 class Warmer:
     """Makes phrases before they are asked for. One a process; every method may be called from any thread."""
 
-    def __init__(self, announcer: Announcer) -> None:
-        self.jobs = Jobs(announcer.settings.cache_dir / "jobs")
+    def __init__(
+        self, settings: Settings, announcer: Announcer, frontend: TextFrontend, catalogue: Catalogue, health: Health
+    ) -> None:
+        self.jobs = Jobs(settings.cache_dir / "jobs")
+        self._settings = settings
         self._announcer = announcer
+        self._frontend = frontend
+        self._catalogue = catalogue
+        self._health = health
         self._changed = threading.Condition()  # guards which job runs, and which waits
         self._rehearsal: JobRun | None = None
         self._closing = False
@@ -34,7 +44,7 @@ class Warmer:
 
     def submit(self, script: Script) -> Job:
         """Have phrases made when their turn comes. Raises BookError, TooManyJobs or CacheFault."""
-        book = script.read(self._announcer.settings.max_text_length)
+        book = script.read(self._settings.max_text_length)
         with self._changed:
             job = self.jobs.add(script, book.count())
             self._changed.notify_all()
@@ -43,7 +53,9 @@ class Warmer:
 
     def estimate(self, script: Script) -> Estimate:
         """Tell what making the phrases would take; nothing is made. Raises BookError or CacheFault."""
-        return Estimate.of(script.read(self._announcer.settings.max_text_length), self._announcer)
+        book = script.read(self._settings.max_text_length)
+        estimator = Estimator(self._announcer, self._frontend, self._catalogue, self._settings.cache_mb)
+        return estimator.estimate(book, self._health.engine)
 
     def stop(self, job_id: str) -> Job:
         """Stop a job, and return it once it has; one that has ended already stays as it is. Raises UnknownJob."""
@@ -74,7 +86,7 @@ class Warmer:
                     return
                 job.begin()
                 self.jobs.save(job)
-                rehearsal = self._rehearsal = JobRun(job, self._announcer, self._save)
+                rehearsal = self._rehearsal = JobRun(job, self._announcer, self._catalogue, self._settings, self._save)
             logger.info("job %s begins", job.id)
             reason = self._run(rehearsal)
             with self._changed:

@@ -22,9 +22,9 @@ BODY = {"phrases": ["Tapis !"]}
 
 
 def client_of(settings: Settings) -> Iterator[FlaskClient]:
-    announcer = started(settings, ToyEngine())
-    yield create_app(announcer=announcer).test_client()
-    announcer.close()
+    service = started(settings, ToyEngine())
+    yield create_app(service=service).test_client()
+    service.close()
 
 
 @pytest.fixture

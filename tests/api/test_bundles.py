@@ -18,8 +18,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from monica import create_app
-from monica.announcer import Announcer
 from monica.config import Settings
+from monica.service import Service
 from tests.api.test_phrases import assert_error
 from tests.conftest import started
 from tests.store.test_bundle import kept, packed, unpacked
@@ -39,8 +39,8 @@ DISK_FULL = Path("/dev/full")
 
 
 @pytest.fixture
-def client(announcer: Announcer) -> FlaskClient:
-    client = create_app(announcer=announcer).test_client()
+def client(service: Service) -> FlaskClient:
+    client = create_app(service=service).test_client()
     for text in TEXTS:
         assert client.post("/blabla", json={"text": text}).status_code == 200
     return client
@@ -59,9 +59,9 @@ def elsewhere(settings: Settings, tmp_path: Path) -> Settings:
 @pytest.fixture
 def other(elsewhere: Settings) -> Iterator[FlaskClient]:
     """A Monica with the same voice on another machine."""
-    announcer = started(elsewhere, ToyEngine())
-    yield create_app(announcer=announcer).test_client()
-    announcer.close()
+    service = started(elsewhere, ToyEngine())
+    yield create_app(service=service).test_client()
+    service.close()
 
 
 def give(client: FlaskClient, query: str = "") -> TestResponse:
@@ -165,10 +165,10 @@ def test_a_bundle_for_which_there_is_no_room_is_refused(bundle: bytes, elsewhere
     small = replace(elsewhere, cache_mb=1)
     store = server_store(small)
     mine = [keep(store, f"Phrase {number}", 12.0) for number in range(5)]  # 192 kB each
-    announcer = started(small, ToyEngine())
-    client = create_app(announcer=announcer).test_client()
+    service = started(small, ToyEngine())
+    client = create_app(service=service).test_client()
     assert_error(bring(client, bundle), 507, "no_room", "of MONICA_CACHE_MB=1 are free")
-    announcer.close()
+    service.close()
     assert set(kept(small)) == set(mine)
 
 
@@ -208,7 +208,7 @@ def test_a_disk_that_is_full_before_is_told(
 
 
 def test_until_the_engine_is_ready_nobody_knows_whose_sounds_are_wanted(bundle: bytes, elsewhere: Settings) -> None:
-    client = create_app(announcer=Announcer(elsewhere, ToyEngine())).test_client()
+    client = create_app(service=Service(elsewhere, ToyEngine())).test_client()
     answer = bring(client, bundle)
     assert_error(answer, 503, "model_loading")
     assert answer.headers["Retry-After"]

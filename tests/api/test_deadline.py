@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from monica import create_app
-from monica.announcer import Announcer
 from monica.api.schemas import parse_deadline
 from monica.config import Settings
 from monica.errors import InvalidRequest
+from monica.service import Service
 from tests.conftest import started
 from tests.support.engines import ToyEngine
 from tests.support.faulty import Faults
@@ -31,17 +31,17 @@ NEVER_S = 60.0
 
 
 @pytest.fixture
-def patient(tmp_path: Path, toy: ToyEngine) -> Iterator[Announcer]:
-    """An announcer whose own deadline is an hour, so that no test can be passed by waiting for it."""
-    announcer = started(Settings(engine="espeak", cache_dir=tmp_path / "cache", deadline_s=3600), toy)
-    yield announcer
+def patient(tmp_path: Path, toy: ToyEngine) -> Iterator[Service]:
+    """An service whose own deadline is an hour, so that no test can be passed by waiting for it."""
+    service = started(Settings(engine="espeak", cache_dir=tmp_path / "cache", deadline_s=3600), toy)
+    yield service
     toy.gate.set()
-    announcer.close()
+    service.close()
 
 
 @pytest.fixture
-def app(patient: Announcer) -> Flask:
-    return create_app(announcer=patient)
+def app(patient: Service) -> Flask:
+    return create_app(service=patient)
 
 
 def say(client: FlaskClient, text: str = "Bonjour.", deadline: str | None = None, **headers: str) -> TestResponse:
@@ -74,11 +74,11 @@ def test_the_longest_is_the_servers_own(client: FlaskClient, deadline: str) -> N
 
 
 def test_longer_than_the_servers_own_is_refused(settings: Settings, toy: ToyEngine) -> None:
-    announcer = started(settings, toy)
-    client = create_app(announcer=announcer).test_client()
+    service = started(settings, toy)
+    client = create_app(service=service).test_client()
     assert say(client, deadline="30000").status_code == 200
     assert_refused(say(client, deadline="30001"), 30_000)
-    announcer.close()
+    service.close()
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_who_waits_longer_than_he_wants_hears_so(client: FlaskClient, toy: ToyEn
     assert say(client).status_code == 200
 
 
-def test_a_deadline_is_not_remembered_with_the_body(client: FlaskClient, patient: Announcer, toy: ToyEngine) -> None:
+def test_a_deadline_is_not_remembered_with_the_body(client: FlaskClient, patient: Service, toy: ToyEngine) -> None:
     toy.gate.clear()
     assert say(client, "Une fois.", deadline="50").status_code == 504
     with ThreadPoolExecutor(1) as pool:

@@ -39,9 +39,9 @@ def closed_app(tmp_path: Path) -> Iterator[Flask]:
 
 
 def made(settings: Settings) -> Iterator[Flask]:
-    announcer = started(settings, ToyEngine())
-    yield create_app(announcer=announcer)
-    announcer.close()
+    service = started(settings, ToyEngine())
+    yield create_app(service=service)
+    service.close()
 
 
 def routes(app: Flask) -> set[Route]:

@@ -21,7 +21,7 @@ from tests.conftest import started
 def _app() -> Flask:
     folder = Path(tempfile.mkdtemp(prefix="pytest-openapi-"))
     # The longest deadline there is, so that every X-Deadline-Ms the document allows is allowed.
-    return create_app(announcer=started(Settings(engine="espeak", cache_dir=folder, deadline_s=3600)))
+    return create_app(service=started(Settings(engine="espeak", cache_dir=folder, deadline_s=3600)))
 
 
 schemathesis.serializer.alias("application/zip", "application/octet-stream")

@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from monica import create_app
-from monica.announcer import Announcer
 from monica.config import Settings
 from monica.metrics import requests_served
+from monica.service import Service
 from monica.store.cache import Store
 from monica.store.catalogue import Catalogue
 from monica.warming.jobs import Script, State
@@ -26,8 +26,8 @@ SHOWN = {"key", "text", "said", "engine", "voice", "seconds", "size", "made", "h
 
 
 @pytest.fixture
-def client(announcer: Announcer) -> FlaskClient:
-    return create_app(announcer=announcer).test_client()
+def client(service: Service) -> FlaskClient:
+    return create_app(service=service).test_client()
 
 
 @pytest.fixture
@@ -142,24 +142,24 @@ def test_a_key_that_names_nothing_or_too_much_is_not_there(
     assert len(listed(client)) == 5
 
 
-def test_hearing_a_phrase_is_no_hit(client: FlaskClient, keys: list[str], announcer: Announcer) -> None:
+def test_hearing_a_phrase_is_no_hit(client: FlaskClient, keys: list[str], service: Service) -> None:
     heard = client.get(f"/v1/phrases/{keys[0]}/audio")
     assert (heard.status_code, heard.headers["Content-Type"]) == (200, "audio/wav")
     assert heard.headers["Cache-Control"] == "no-store"
-    assert announcer.catalogue.stats().hits == 0
+    assert service.catalogue.stats().hits == 0
     assert client.post("/blabla", json={"text": TEXTS[0]}).data == heard.data
 
 
-def test_what_is_made_ahead_of_time_is_no_hit(client: FlaskClient, announcer: Announcer) -> None:
-    warmer = client.application.extensions["warmer"]
+def test_what_is_made_ahead_of_time_is_no_hit(client: FlaskClient, service: Service) -> None:
+    warmer = client.application.extensions["monica"].warmer
     warmer.start()
     for cached in (0, 3):
         job = warmer.submit(Script("liste", phrases=TEXTS))
         until(lambda job=job: job.state.ended)  # type: ignore[misc]
         assert (job.state, job.cached, job.left) == (State.DONE, cached, 0)
     warmer.close()
-    announcer.drain(0)
-    assert announcer.catalogue.stats().hits == 0
+    service.drain(0)
+    assert service.catalogue.stats().hits == 0
 
 
 def test_a_phrase_that_is_corrupt_is_told(client: FlaskClient, settings: Settings) -> None:
@@ -190,11 +190,11 @@ def test_pins_leave_room_for_what_is_new(settings: Settings, toy: ToyEngine) -> 
     small = replace(settings, cache_mb=1)
     store = server_store(small)
     keys = [keep(store, f"Phrase {number}", 20.0) for number in range(2)]  # 320 kB each
-    announcer = started(small, toy)
-    client = create_app(announcer=announcer).test_client()
+    service = started(small, toy)
+    client = create_app(service=service).test_client()
     assert client.put(f"/v1/phrases/{keys[0]}/pin").status_code == 200
     assert_error(client.put(f"/v1/phrases/{keys[1]}/pin"), 409, "pins_full", "more than half of MONICA_CACHE_MB=1")
-    announcer.close()
+    service.close()
 
 
 def test_a_phrase_is_made_anew_behind_live_ones(client: FlaskClient, keys: list[str], toy: ToyEngine) -> None:
@@ -224,7 +224,7 @@ def test_a_page_is_made_anew_with_all_its_sentences(client: FlaskClient, toy: To
 
 
 def test_what_would_not_come_out_otherwise_is_left(
-    client: FlaskClient, announcer: Announcer, settings: Settings, toy: ToyEngine
+    client: FlaskClient, service: Service, settings: Settings, toy: ToyEngine
 ) -> None:
     seeded = say(client, "Avec une graine.", seed=5)
     store = server_store(settings)
@@ -260,7 +260,7 @@ def test_what_comes_out_badly_again_leaves_the_old_one(
 
 def test_until_the_engine_is_ready_what_is_kept_is_shown(settings: Settings, toy: ToyEngine) -> None:
     key = keep(server_store(settings), TEXTS[0])
-    client = create_app(announcer=Announcer(settings, toy)).test_client()
+    client = create_app(service=Service(settings, toy)).test_client()
     assert listed(client) == [TEXTS[0]]
     assert_error(client.post(f"/v1/phrases/{key}/remake"), 503, "model_loading")
 

@@ -133,5 +133,5 @@ def test_settings_that_do_not_go_together(tmp_path: Path, change: dict[str, Any]
     settings = replace(Settings(voices_dir=tmp_path, voice_uploads="on", api_key=KEY), **change)
     store: Any = None
     with pytest.raises(ConfigError) as caught:
-        Uploads(settings, VoiceRegistry(settings, store))
+        Uploads(settings, VoiceRegistry(settings, store), lambda: None, lambda work: work(), lambda: None)
     assert str(caught.value).startswith(says)

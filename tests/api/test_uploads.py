@@ -57,11 +57,11 @@ def serve(wanted: Settings) -> Iterator[Open]:
 
     def serve(engine: ToyEngine, settings: Settings = wanted) -> FlaskClient:
         announcers.append(started(settings, engine))
-        return create_app(announcer=announcers[-1]).test_client()
+        return create_app(service=announcers[-1]).test_client()
 
     yield serve
-    for announcer in announcers:
-        announcer.close()
+    for service in announcers:
+        service.close()
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_one_change_at_a_time(client: FlaskClient, toy: CloningToy) -> None:
     toy.cloning.clear()
     with ThreadPoolExecutor() as pool:
         first = pool.submit(upload, client.application.test_client(), "anna")
-        while not client.application.extensions["announcer"].uploads._changing.locked():
+        while not client.application.extensions["monica"].uploads._changing.locked():
             assert not first.done()
         for refused in (upload(client, "zoe", recording(1.7)), client.delete(f"{PATH}/monica", headers=ALLOWED)):
             assert (refused.status_code, error(refused)["code"]) == (503, "overloaded")
@@ -259,7 +259,7 @@ def test_a_voice_is_removed(client: FlaskClient, toy: CloningToy, folder: Path) 
     assert say(client, "anna").headers["ETag"] != before
     assert client.delete(f"{PATH}/anna", headers=ALLOWED).status_code == 204
     assert client.delete(f"{PATH}/zoe", headers=ALLOWED).status_code == 204
-    store = client.application.extensions["announcer"]._conditionals
+    store = client.application.extensions["monica"]._conditionals
     assert len(store.entries()) == 1  # monica's
 
 

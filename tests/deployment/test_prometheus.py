@@ -13,7 +13,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
 
-from monica.synthesis.health import FAILURES
+from monica.synthesis.health import MAX_FAILURES
 from tests.support.faulty import Faults
 from tests.support.prometheus import FOLDER, Prometheus, promtool
 from tests.support.server import Server, free_port
@@ -65,7 +65,7 @@ def test_an_alert_tells_the_operator_what_it_means_and_what_to_do(name: str) -> 
 
 
 def test_what_alerts_and_health_call_a_failure_is_the_same() -> None:
-    assert ALERTS["EchecsDeSuite"]["expr"] == f"monica_failures_in_a_row >= {FAILURES}"
+    assert ALERTS["EchecsDeSuite"]["expr"] == f"monica_failures_in_a_row >= {MAX_FAILURES}"
 
 
 def test_every_metric_of_the_alerts_exists(server: Server) -> None:
@@ -92,9 +92,9 @@ def test_an_engine_that_fails_each_time_is_told_of(tmp_path: Path) -> None:
     with watched(tmp_path, faults) as (server, prometheus):
         server.wait_ready()
         with faults.on("silent"):
-            assert [server.say(f"Phrase numéro {n}.").status_code for n in range(FAILURES)] == [500] * FAILURES
+            assert [server.say(f"Phrase numéro {n}.").status_code for n in range(MAX_FAILURES)] == [500] * MAX_FAILURES
             until(lambda: prometheus.firing().keys() >= {"EchecsDeSuite", "AucuneReussite"})
-            assert prometheus.firing()["EchecsDeSuite"]["summary"].startswith(f"Les {FAILURES} dernières phrases")
+            assert prometheus.firing()["EchecsDeSuite"]["summary"].startswith(f"Les {MAX_FAILURES} dernières phrases")
         assert server.say("Une phrase.").status_code == 200
         until(lambda: not prometheus.firing())
 

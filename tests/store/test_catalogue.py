@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monica.announcer import Announcer, SpeechRequest
 from monica.audio.wav import wav_duration
 from monica.config import Settings
 from monica.engine import SynthesisParams
+from monica.service import Service
+from monica.speech import SpeechRequest
 from monica.store import cache
 from monica.store.cache import CacheFault, Entry, Store
 from monica.store.card import Card
@@ -231,8 +232,10 @@ def test_what_changes_the_sound_changes_the_key_and_names_do_not() -> None:
     assert RECIPE.key == replace(RECIPE, text="Oui", engine="other", voice="other").key
 
 
-def test_the_announcer_says_what_it_keeps(announcer: Announcer, toy: ToyEngine, settings: Settings) -> None:
-    said = announcer.announce(SpeechRequest("Les blinds\n sont à 100/200.", params=SynthesisParams(exaggeration=0.7)))
+def test_the_announcer_says_what_it_keeps(service: Service, toy: ToyEngine, settings: Settings) -> None:
+    said = service.announcer.announce(
+        SpeechRequest("Les blinds\n sont à 100/200.", params=SynthesisParams(exaggeration=0.7))
+    )
     with Catalogue.open(settings) as catalogue:
         (card,) = catalogue.cards()
         kept = card.label()
@@ -248,11 +251,11 @@ def test_the_announcer_says_what_it_keeps(announcer: Announcer, toy: ToyEngine, 
     assert (card.engine, kept.recipe.fingerprint, card.voice) == (toy.name, toy.fingerprint, "monica")
 
 
-def test_a_long_text_and_its_sentences_are_kept_with_their_labels(announcer: Announcer, settings: Settings) -> None:
+def test_a_long_text_and_its_sentences_are_kept_with_their_labels(service: Service, settings: Settings) -> None:
     sentences = [
         f"Le tournoi numéro {number} continue dans la bonne humeur à toutes les tables." for number in range(6)
     ]
-    said = announcer.announce(SpeechRequest(" ".join(sentences), seed=3))
+    said = service.announcer.announce(SpeechRequest(" ".join(sentences), seed=3))
     with Catalogue.open(settings) as catalogue:
         cards = {card.key: card for card in catalogue.cards()}
     assert said.key is not None
@@ -264,10 +267,10 @@ def test_a_long_text_and_its_sentences_are_kept_with_their_labels(announcer: Ann
     assert all(card.key == card.label().recipe.key for card in [whole, *cards.values()])
 
 
-def test_the_server_notes_who_speaks_here(announcer: Announcer, settings: Settings) -> None:
+def test_the_server_notes_who_speaks_here(service: Service, settings: Settings) -> None:
     identity = Identity.read(settings.cache_dir)
     assert identity is not None
-    announcer.announce(SpeechRequest("Bonjour."))
+    service.announcer.announce(SpeechRequest("Bonjour."))
     with Catalogue.open(settings) as catalogue:
         (card,) = catalogue.cards()
     recipe = card.label().recipe

@@ -77,9 +77,11 @@ class ToyEngine:
 
     def pause(self, utterance: Utterance) -> None:
         self.paused.append(utterance)
+        utterance.paused = True
 
     def resume(self, utterance: Utterance) -> None:
         self.paused.remove(utterance)
+        utterance.paused = False
 
     def drop(self, utterance: Utterance) -> None:
         self.under_way = [each for each in self.under_way if each is not utterance]

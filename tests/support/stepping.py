@@ -86,12 +86,14 @@ class SteppingEngine:
         assert utterance not in self.paused
         assert isinstance(utterance, Part)
         self.paused.append(utterance)
+        utterance.paused = True
 
     def resume(self, utterance: Utterance) -> None:
         if "resume" in self.fail_to:
             raise SynthesisFailed("There is not enough memory.")
         assert isinstance(utterance, Part)
         self.paused.remove(utterance)
+        utterance.paused = False
         assert len(self.held) - len(self.paused) <= self.slots, "more than the slots hold"
 
     def drop(self, utterance: Utterance) -> None:

@@ -6,7 +6,7 @@ import pytest
 from monica.config import Settings
 from monica.engine import SynthesisParams, speak
 from monica.engine.espeak import EspeakEngine
-from monica.synthesis.checks import Fault, find_fault
+from monica.synthesis.checks import Defect, find_defect
 
 RATE = 1000
 TEXT = "x" * 60
@@ -17,30 +17,30 @@ def tone(seconds: float, level: float = 0.1) -> np.ndarray[tuple[int], np.dtype[
 
 
 @pytest.mark.parametrize(
-    ("seconds", "fault"),
-    [(0.9, Fault.TOO_SHORT), (1.1, None), (4.0, None), (17.9, None), (18.1, Fault.TOO_LONG)],
+    ("seconds", "defect"),
+    [(0.9, Defect.TOO_SHORT), (1.1, None), (4.0, None), (17.9, None), (18.1, Defect.TOO_LONG)],
 )
-def test_a_take_is_in_proportion_to_its_text(seconds: float, fault: Fault | None) -> None:
-    assert find_fault(tone(seconds), RATE, TEXT, complete=True) is fault
+def test_a_take_is_in_proportion_to_its_text(seconds: float, defect: Defect | None) -> None:
+    assert find_defect(tone(seconds), RATE, TEXT, complete=True) is defect
 
 
-def test_the_worst_of_several_faults_is_named() -> None:
+def test_the_worst_of_several_defects_is_named() -> None:
     broken = tone(0.1)
     broken[5] = np.inf
-    assert find_fault(broken, RATE, TEXT, complete=False) is Fault.NOT_FINITE
-    assert find_fault(tone(0.1, level=5e-4), RATE, TEXT, complete=False) is Fault.SILENT
-    assert find_fault(np.empty(0, np.float32), RATE, TEXT, complete=True) is Fault.SILENT
-    assert find_fault(tone(0.1), RATE, TEXT, complete=False) is Fault.ENDLESS
+    assert find_defect(broken, RATE, TEXT, complete=False) is Defect.NOT_FINITE
+    assert find_defect(tone(0.1, level=5e-4), RATE, TEXT, complete=False) is Defect.SILENT
+    assert find_defect(np.empty(0, np.float32), RATE, TEXT, complete=True) is Defect.SILENT
+    assert find_defect(tone(0.1), RATE, TEXT, complete=False) is Defect.ENDLESS
 
 
 def test_what_is_not_to_be_heard_is_grave() -> None:
-    assert [fault for fault in Fault if fault.grave] == [Fault.NOT_FINITE, Fault.SILENT, Fault.ENDLESS]
+    assert [defect for defect in Defect if defect.grave] == [Defect.NOT_FINITE, Defect.SILENT, Defect.ENDLESS]
 
 
 def test_nothing_is_wrong_with_a_click_in_silence_that_is_loud_enough() -> None:
     samples = tone(4, level=0.0)
     samples[7] = -0.5
-    assert find_fault(samples, RATE, TEXT, complete=True) is None
+    assert find_defect(samples, RATE, TEXT, complete=True) is None
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_the_embedded_voice_is_never_out_of_proportion(text: str) -> None:
     engine = EspeakEngine(Settings())
     engine.load()
     samples = speak(engine, text, voice="", params=SynthesisParams(), seed=0)
-    assert find_fault(samples, engine.sample_rate, text, complete=True) is None
+    assert find_defect(samples, engine.sample_rate, text, complete=True) is None

@@ -7,14 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from monica.announcer import Announcer, SpeechRequest
-from monica.engine import SynthesisParams
 from monica.errors import MonicaError, NotReady, Overloaded, SynthesisFailed
 from monica.logs import request_id
+from monica.service import Service
+from monica.speech import SpeechRequest
 from monica.synthesis.scheduler import MAX_ENGINE_CALLS, Scheduler
 from monica.synthesis.take import Take, Waiter
 from tests.support.engines import ToyEngine
 from tests.support.stepping import SteppingEngine
+from tests.support.takes import new_take
 
 
 class Clock:
@@ -36,7 +37,7 @@ def scheduler(engine: SteppingEngine) -> Scheduler:
 
 
 def take(text: str) -> Take:
-    return Take(text, text, "monica", SynthesisParams(), 0, (Waiter(deadline=1000.0),))
+    return new_take(text, Waiter(deadline=1000.0))
 
 
 def test_it_is_done_between_two_steps_and_the_take_goes_on(scheduler: Scheduler, engine: SteppingEngine) -> None:
@@ -44,7 +45,7 @@ def test_it_is_done_between_two_steps_and_the_take_goes_on(scheduler: Scheduler,
     scheduler.submit([spoken])
     scheduler.turn()
     before = engine.begun[0].left
-    seen = scheduler.run(lambda: engine.begun[0].left)
+    seen = scheduler.call(lambda: engine.begun[0].left)
     assert not seen.done()
     scheduler.turn()
     assert seen.result(0) == before
@@ -55,7 +56,7 @@ def test_it_is_done_between_two_steps_and_the_take_goes_on(scheduler: Scheduler,
 
 
 def test_one_is_done_in_a_turn(scheduler: Scheduler) -> None:
-    errands = [scheduler.run(lambda n=n: n) for n in range(3)]  # type: ignore[misc]
+    errands = [scheduler.call(lambda n=n: n) for n in range(3)]  # type: ignore[misc]
     for turn in range(3):
         scheduler.turn()
         assert [errand.done() for errand in errands] == [n <= turn for n in range(3)]
@@ -64,20 +65,20 @@ def test_one_is_done_in_a_turn(scheduler: Scheduler) -> None:
 
 def test_no_more_than_a_few_wait(scheduler: Scheduler) -> None:
     for _ in range(MAX_ENGINE_CALLS):
-        scheduler.run(dict)
+        scheduler.call(dict)
     with pytest.raises(Overloaded) as caught:
-        scheduler.run(dict)
+        scheduler.call(dict)
     assert caught.value.retry_after == 5
     scheduler.turn()
-    scheduler.run(dict)
+    scheduler.call(dict)
 
 
 def test_what_it_throws_is_the_waiters_alone(scheduler: Scheduler) -> None:
-    failed = scheduler.run(lambda: 1 // 0)
+    failed = scheduler.call(lambda: 1 // 0)
     scheduler.turn()
     with pytest.raises(ZeroDivisionError):
         failed.result(0)
-    assert scheduler.stage.breakdowns_in_a_row == 0
+    assert scheduler.running.breakdowns_in_a_row == 0
     spoken = take("a")
     scheduler.submit([spoken])
     scheduler.turn()
@@ -86,7 +87,7 @@ def test_what_it_throws_is_the_waiters_alone(scheduler: Scheduler) -> None:
 
 def test_cancelled_it_is_not_done(scheduler: Scheduler) -> None:
     done: list[int] = []
-    assert scheduler.run(lambda: done.append(1)).cancel()
+    assert scheduler.call(lambda: done.append(1)).cancel()
     scheduler.turn()
     assert done == []
 
@@ -99,7 +100,7 @@ def test_it_does_not_make_the_engine_seem_slow(scheduler: Scheduler) -> None:
         clock.now += 100
 
     scheduler.submit([take("a"), take("b")])
-    scheduler.run(work)
+    scheduler.call(work)
     scheduler.turn()
     assert scheduler.seconds_for(1000) in (None, 0)
 
@@ -107,37 +108,37 @@ def test_it_does_not_make_the_engine_seem_slow(scheduler: Scheduler) -> None:
 def test_when_shutting_down_it_is_refused(scheduler: Scheduler) -> None:
     scheduler.refuse()
     with pytest.raises(NotReady):
-        scheduler.run(dict)
+        scheduler.call(dict)
 
 
 def test_when_the_engine_is_given_up_who_waits_is_told(scheduler: Scheduler) -> None:
-    waiting, left = scheduler.run(lambda: 1), scheduler.run(lambda: 2)
+    waiting, left = scheduler.call(lambda: 1), scheduler.call(lambda: 2)
     left.cancel()
     lost = SynthesisFailed("lost")
     scheduler.give_up(lost)
     assert waiting.exception(0) is lost
     with pytest.raises(MonicaError):
-        scheduler.run(dict)
+        scheduler.call(dict)
 
 
 @pytest.fixture
-def running(announcer: Announcer) -> Scheduler:
-    return announcer._studio.scheduler
+def running(service: Service) -> Scheduler:
+    return service._scheduler
 
 
 def test_the_engine_thread_does_it_when_idle_and_when_busy(
-    running: Scheduler, announcer: Announcer, toy: ToyEngine
+    running: Scheduler, service: Service, toy: ToyEngine
 ) -> None:
     token = request_id.set("the-request")
-    seen = running.run(lambda: (threading.current_thread().name, request_id.get()))
+    seen = running.call(lambda: (threading.current_thread().name, request_id.get()))
     request_id.reset(token)
     assert seen.result(10) == ("engine", "the-request")
     toy.gate.clear()
     with ThreadPoolExecutor() as pool:
-        said = pool.submit(announcer.announce, SpeechRequest("bonjour"))
+        said = pool.submit(service.announcer.announce, SpeechRequest("bonjour"))
         assert toy.began.acquire(timeout=10)
-        assert running.run(lambda: 7).result(10) == 7
+        assert running.call(lambda: 7).result(10) == 7
         assert not said.done()
         toy.gate.set()
-        assert said.result(10).cache == "miss"
+        assert said.result(10).source == "miss"
     assert running.drain(10)

@@ -18,9 +18,9 @@ from prometheus_client import REGISTRY
 from werkzeug.test import TestResponse
 
 from monica import create_app
-from monica.announcer import Announcer
 from monica.config import Settings
 from monica.errors import InvalidText, ModelUnavailable, SynthesisFailed
+from monica.service import Service
 from tests.conftest import started
 from tests.support.engines import ToyEngine
 from tests.support.wire import until
@@ -39,16 +39,16 @@ def toy() -> ToyEngine:
 
 
 @pytest.fixture
-def app(announcer: Announcer) -> Flask:
-    return create_app(announcer=announcer)
+def app(service: Service) -> Flask:
+    return create_app(service=service)
 
 
 @pytest.fixture
-def not_started(settings: Settings, toy: ToyEngine) -> Iterator[Announcer]:
-    announcer = Announcer(settings, toy)
-    yield announcer
-    announcer.drain(0)
-    announcer.close()
+def not_started(settings: Settings, toy: ToyEngine) -> Iterator[Service]:
+    service = Service(settings, toy)
+    yield service
+    service.drain(0)
+    service.close()
 
 
 def say(
@@ -65,7 +65,7 @@ def held(app: Flask, toy: ToyEngine, waiting: int = 0) -> Iterator[list[Future[T
         futures = [pool.submit(say, app.test_client(), "Occupée.", fallback=False)]
         assert toy.began.acquire(timeout=30)
         futures += [pool.submit(say, app.test_client(), f"Suivante {n}.", fallback=False) for n in range(waiting)]
-        until(lambda: app.extensions["announcer"].health()["queue_depth"] == waiting)
+        until(lambda: app.extensions["monica"].health.report()["queue_depth"] == waiting)
         try:
             yield futures
         finally:
@@ -139,25 +139,25 @@ def test_for_an_engine_that_is_too_slow(app: Flask, client: FlaskClient, toy: To
         assert_error(say(client, headers={"X-Deadline-Ms": "100"}, fallback=False), 504, "deadline_exceeded")
 
 
-def test_while_the_model_is_loading(not_started: Announcer, stands_in: StandsIn) -> None:
-    client = create_app(announcer=not_started).test_client()
+def test_while_the_model_is_loading(not_started: Service, stands_in: StandsIn) -> None:
+    client = create_app(service=not_started).test_client()
     assert client.get("/health").status_code == 503
     stands_in("model_loading", lambda: say(client))
     assert_error(say(client, fallback=False), 503, "model_loading")
 
 
-def test_while_the_model_cannot_be_had(not_started: Announcer, toy: ToyEngine, stands_in: StandsIn) -> None:
+def test_while_the_model_cannot_be_had(not_started: Service, toy: ToyEngine, stands_in: StandsIn) -> None:
     toy.fail_load_with = [ModelUnavailable("The hub cannot be reached.")]
     not_started.start(on_config_error=lambda error: pytest.fail(str(error)), on_lost=pytest.fail)
-    until(lambda: not_started.health()["status"] == "failed")
-    client = create_app(announcer=not_started).test_client()
+    until(lambda: not_started.health.report()["status"] == "failed")
+    client = create_app(service=not_started).test_client()
     stands_in("model_failed", lambda: say(client))
     assert_error(say(client, fallback=False), 503, "model_failed")
 
 
 @pytest.mark.parametrize("named", ['"' + "0" * 64 + '"', "*", "nonsense"])
-def test_if_none_match_of_a_model_that_is_loading(not_started: Announcer, stands_in: StandsIn, named: str) -> None:
-    client = create_app(announcer=not_started).test_client()
+def test_if_none_match_of_a_model_that_is_loading(not_started: Service, stands_in: StandsIn, named: str) -> None:
+    client = create_app(service=not_started).test_client()
     stands_in("model_loading", lambda: say(client, headers={"If-None-Match": named}))
     assert_error(say(client, headers={"If-None-Match": named}, fallback=False), 503, "model_loading")
 
@@ -194,29 +194,29 @@ def test_never_for_a_text_the_engine_refuses(client: FlaskClient, toy: ToyEngine
     assert_error(say(client), 400, "text_empty")
 
 
-def test_never_while_shutting_down(client: FlaskClient, announcer: Announcer) -> None:
+def test_never_while_shutting_down(client: FlaskClient, service: Service) -> None:
     assert say(client, "Gardée.").status_code == 200
-    announcer.drain(0)
+    service.drain(0)
     assert_error(say(client), 503, "shutting_down")
     assert say(client, "Gardée.").headers["X-Monica-Cache"] == "hit"
 
 
 def test_never_unless_it_is_wanted(settings: Settings, toy: ToyEngine) -> None:
-    announcer = started(replace(settings, fallback="off"), toy)
-    client = create_app(announcer=announcer).test_client()
+    service = started(replace(settings, fallback="off"), toy)
+    client = create_app(service=service).test_client()
     toy.fail_with = SynthesisFailed("no numbers")
     assert client.get("/health").get_json()["fallback"] is None
     assert_error(say(client), 500, "synthesis_failed")
     assert_error(say(client, fallback=True), 500, "synthesis_failed")
-    announcer.close()
+    service.close()
 
 
 def test_never_for_itself(settings: Settings) -> None:
     engine = ToyEngine()  # goes by the name of espeak
-    announcer = started(settings, engine)
+    service = started(settings, engine)
     engine.fail_with = SynthesisFailed("no numbers")
-    assert_error(say(create_app(announcer=announcer).test_client()), 500, "synthesis_failed")
-    announcer.close()
+    assert_error(say(create_app(service=service).test_client()), 500, "synthesis_failed")
+    service.close()
 
 
 def test_health_tells_of_it_and_of_failures(client: FlaskClient, toy: ToyEngine) -> None:

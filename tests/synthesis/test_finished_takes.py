@@ -14,36 +14,37 @@ import pytest
 import soundfile
 from prometheus_client import REGISTRY
 
-from monica.announcer import Announcer, SpeechRequest
 from monica.audio.level import loudness, ratio, true_peaks
 from monica.audio.silence import AFTER_S, BEFORE_S
 from monica.audio.wav import to_pcm
 from monica.config import Settings
-from monica.engine import SynthesisParams
 from monica.errors import ConfigError, ModelUnavailable
-from monica.synthesis.take import Take, Waiter
+from monica.service import Service
+from monica.speech import SpeechRequest
+from monica.synthesis.take import Waiter
 from tests.conftest import started
 from tests.support.engines import ToyEngine
 from tests.support.sounds import Sound, noise, silence
+from tests.support.takes import new_take
 
 OFF = {"loudness": "off", "peak": "off", "trim": "off"}
 PAGE = " ".join(f"La phrase numéro {n} de la page est assez longue pour être dite toute seule." for n in range(5))
 
-Start = Callable[..., Announcer]
+Start = Callable[..., Service]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     announcers = []
 
-    def start(engine: ToyEngine | None = None, **settings: str) -> Announcer:
+    def start(engine: ToyEngine | None = None, **settings: str) -> Service:
         made = Settings(engine="espeak", cache_dir=tmp_path / "cache")
         announcers.append(started(replace(made, **settings), engine))  # type: ignore[arg-type]
         return announcers[-1]
 
     yield start
-    for announcer in announcers:
-        announcer.close()
+    for service in announcers:
+        service.close()
 
 
 def hear(wav: bytes) -> tuple[Sound, int]:
@@ -53,7 +54,7 @@ def hear(wav: bytes) -> tuple[Sound, int]:
 
 @pytest.mark.parametrize("text", ["Tapis !", "Pablo vient de se faire éliminer par Rusmir !", PAGE])
 def test_a_take_is_as_loud_as_wanted_held_and_trimmed(start: Start, text: str) -> None:
-    samples, rate = hear(start().announce(SpeechRequest(text)).wav)
+    samples, rate = hear(start().announcer.announce(SpeechRequest(text)).wav)
     assert loudness(samples, rate) == pytest.approx(-16, abs=0.5)
     assert true_peaks(samples).max() <= ratio(-1) * 1.01
     quiet = np.abs(samples[::-1]) < 1e-3
@@ -65,14 +66,14 @@ def test_a_take_is_as_loud_as_wanted_held_and_trimmed(start: Start, text: str) -
     [({"loudness": "-23", "trim": "off"}, -23.0, -1), ({"peak": "-6.5", "loudness": "-20"}, -20.0, -6.5)],
 )
 def test_the_settings_are_heeded(start: Start, settings: dict[str, str], level: float, peak: float) -> None:
-    samples, rate = hear(start(**settings).announce(SpeechRequest("Tapis de Rusmir !")).wav)
+    samples, rate = hear(start(**settings).announcer.announce(SpeechRequest("Tapis de Rusmir !")).wav)
     assert loudness(samples, rate) == pytest.approx(level, abs=0.5)
     assert true_peaks(samples).max() <= ratio(peak) * 1.01
 
 
 def test_all_off_it_is_the_engines_sound(start: Start) -> None:
     toy = ToyEngine()
-    samples, _ = hear(start(toy, **OFF).announce(SpeechRequest("Tapis !", seed=0)).wav)
+    samples, _ = hear(start(toy, **OFF).announcer.announce(SpeechRequest("Tapis !", seed=0)).wav)
     np.testing.assert_allclose(samples, 0.1 * np.sin(np.arange(len(samples)) / 10), atol=1e-4)
 
 
@@ -80,15 +81,15 @@ def test_another_finish_is_another_take(start: Start, tmp_path: Path) -> None:
     request = SpeechRequest("Tapis !", seed=1)
     keys, noted = set(), set()
     for settings in ({}, OFF, {"loudness": "-18"}, {"peak": "-2"}, {"trim": "off"}):
-        said = start(ToyEngine(), **settings).announce(request)
-        assert said.cache == "miss"
+        said = start(ToyEngine(), **settings).announcer.announce(request)
+        assert said.source == "miss"
         keys.add(said.key)
         noted.add(json.loads((tmp_path / "cache" / "identity.json").read_bytes())["audio"])
     assert len(keys) == len(noted) == 5
     again = start(ToyEngine())
-    assert again.announce(request).cache == "hit"
-    (card,) = [card for card in again.catalogue.cards() if card.key == again.key_of(request)]
-    assert json.loads(card.entry.label)["audio"] == again.finisher.version
+    assert again.announcer.announce(request).source == "hit"
+    (card,) = [card for card in again.catalogue.cards() if card.key == again.announcer.key_of(request)]
+    assert json.loads(card.entry.label)["audio"] == again._loader.finisher.version
 
 
 def test_a_take_is_finished_once_and_a_hit_is_not(start: Start) -> None:
@@ -96,10 +97,10 @@ def test_a_take_is_finished_once_and_a_hit_is_not(start: Start) -> None:
         labels = {"stage": "finish"}
         return REGISTRY.get_sample_value("monica_stage_duration_seconds_count", labels) or 0.0
 
-    announcer = start(ToyEngine())
+    service = start(ToyEngine())
     before = finished()
     for _ in range(3):
-        announcer.announce(SpeechRequest("Tapis !"))
+        service.announcer.announce(SpeechRequest("Tapis !"))
     assert finished() == before + 1
 
 
@@ -107,10 +108,10 @@ def test_the_voice_that_stands_in_is_as_loud(start: Start) -> None:
     toy = ToyEngine()
     toy.name = "chatterbox"
     toy.fail_with = ModelUnavailable("away")
-    announcer = start(toy, fallback="espeak")
+    service = start(toy, fallback="espeak")
     toy.fail_with = RuntimeError("away")
     for _ in range(2):
-        said = announcer.announce(SpeechRequest("Tapis de Rusmir !"))
+        said = service.announcer.announce(SpeechRequest("Tapis de Rusmir !"))
         assert said.engine == "espeak"
         samples, rate = hear(said.wav)
         assert loudness(samples, rate) == pytest.approx(-16, abs=0.3)
@@ -118,28 +119,26 @@ def test_the_voice_that_stands_in_is_as_loud(start: Start) -> None:
 
 def test_a_take_that_is_heard_while_it_is_made_is_finished_too(start: Start) -> None:
     """Its first attempt failed before anything of it was heard; its second one is kept as it was heard."""
-    announcer = start(ToyEngine())
-    studio = announcer._studio
+    service = start(ToyEngine())
+    renderer, finisher = service.announcer._renderer, service._loader.finisher
     rate = ToyEngine.sample_rate
     samples = np.concatenate([silence(0.5, rate), noise(2, rate, 0.05), silence(0.5, rate)])
-    take = Take("key", "Tapis !", "", SynthesisParams(), 0, (Waiter(time.monotonic() + 60),), True)
-    studio._play(take, noise(0.2, rate, 0.5))
-    assert take.pieces == ()
-    take.attempts += 1
+    take = new_take("Tapis !", Waiter(time.monotonic() + 60), stream=True)
+    renderer._publish(take, noise(0.2, rate, 0.5))
+    assert take.chunks == ()
+    take.attempts, take.finisher = 2, None
     for piece in np.array_split(samples[:-1000], 7):
-        studio._play(take, piece)
-    heard = b"".join(take.pieces)
+        renderer._publish(take, piece)
+    heard = b"".join(take.chunks)
     assert len(heard) > rate
-    wav = studio._deliver(take, samples, 1.0)
+    wav = renderer._finish(take, samples, 1.0)
     finished, _ = hear(wav)
-    assert b"".join(take.pieces).startswith(heard)
-    assert wav.endswith(b"".join(take.pieces))
-    np.testing.assert_array_equal(
-        finished, to_pcm(announcer.finisher.stream(rate).push(samples, True)) / np.float32(32768)
-    )
+    assert b"".join(take.chunks).startswith(heard)
+    assert wav.endswith(b"".join(take.chunks))
+    np.testing.assert_array_equal(finished, to_pcm(finisher.stream(rate).push(samples, True)) / np.float32(32768))
     assert loudness(finished, rate) == pytest.approx(-16, abs=1)
     assert len(finished) / rate == pytest.approx(2 + BEFORE_S + AFTER_S, abs=0.02)
-    assert announcer.kept("key") == wav
+    assert service.announcer.kept(take.key) == wav
 
 
 def test_it_is_imported_before_the_model_is_loaded(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

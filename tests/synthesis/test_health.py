@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from monica.announcer import Announcer, SpeechRequest
 from monica.config import Settings
 from monica.errors import NotReady, SynthesisFailed
-from monica.synthesis.health import BREAKDOWNS, FAILURES, STUCK_S, Health
+from monica.service import Service
+from monica.speech import SpeechRequest
+from monica.synthesis.health import MAX_BREAKDOWNS, MAX_FAILURES, STUCK_S, Health
 from monica.synthesis.loader import Status
 from tests.conftest import started
 from tests.support.engines import ToyEngine
@@ -27,7 +28,7 @@ def desk() -> Desk:
 @pytest.fixture
 def health(desk: Desk) -> Health:
     loader: Any = SimpleNamespace(status=Status.OK, reason=None, chosen=desk.engine)
-    return Health(loader, desk.scheduler, overdue_s=60)
+    return Health(Settings(deadline_s=30), loader, desk.scheduler)
 
 
 def test_a_service_that_has_nothing_to_do_is_well(desk: Desk, health: Health) -> None:
@@ -36,7 +37,7 @@ def test_a_service_that_has_nothing_to_do_is_well(desk: Desk, health: Health) ->
 
 
 def test_failures_in_a_row_degrade_it_until_a_take_ends_well(desk: Desk, health: Health) -> None:
-    for n in range(FAILURES):
+    for n in range(MAX_FAILURES):
         assert health.diagnose(desk.clock.now)[0] is Status.OK
         desk.engine.parts[f"bad {n}"] = ["error", "error"]
         desk.ask(f"bad {n}")
@@ -56,7 +57,7 @@ def test_texts_that_cannot_be_said_are_no_failures_of_the_engine(
         raise InvalidText("too many tokens")
 
     monkeypatch.setattr(desk.engine, "begin", refuse)
-    for n in range(2 * FAILURES):
+    for n in range(2 * MAX_FAILURES):
         take = desk.ask(f"long {n}")
         desk.turns(2)
         assert isinstance(take.sound.exception(0), InvalidText)
@@ -93,7 +94,7 @@ def test_a_step_that_takes_long_degrades_it_and_one_that_never_ends_is_the_end(d
 
 
 def test_an_engine_that_breaks_down_again_and_again_is_lost(desk: Desk, health: Health) -> None:
-    for n in range(BREAKDOWNS):
+    for n in range(MAX_BREAKDOWNS):
         assert health.lost(desk.clock.now) is None
         desk.engine.parts[f"crash {n}"] = ["crash step"]
         desk.ask(f"crash {n}")
@@ -105,17 +106,17 @@ def test_an_engine_that_breaks_down_again_and_again_is_lost(desk: Desk, health: 
 @pytest.mark.parametrize("status", [Status.LOADING, Status.FAILED, Status.STOPPING])
 def test_what_the_loader_says_comes_first(desk: Desk, status: Status) -> None:
     loader: Any = SimpleNamespace(status=status, reason="because", chosen=None)
-    assert Health(loader, desk.scheduler, overdue_s=60).diagnose(0.0) == (status, "because")
+    assert Health(Settings(deadline_s=30), loader, desk.scheduler).diagnose(0.0) == (status, "because")
 
 
 def test_the_watchdog_answers_everyone_and_ends_the_process(
     settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(STUCK_S, "cpu", 0.3)
-    monkeypatch.setattr("monica.synthesis.watchdog.LOOK_S", 0.02)
+    monkeypatch.setattr("monica.synthesis.watchdog.INTERVAL_S", 0.02)
     monkeypatch.setattr("monica.synthesis.watchdog.FAREWELL_S", 0.05)
     lost, reasons, back = threading.Event(), [], threading.Event()
-    announcer = Announcer(settings, toy)
+    service = Service(settings, toy)
 
     def end(reason: str) -> None:
         reasons.append(reason)
@@ -128,13 +129,13 @@ def test_the_watchdog_answers_everyone_and_ends_the_process(
 
     step = toy.step
     monkeypatch.setattr(toy, "step", stuck)
-    announcer.start(on_config_error=lambda error: pytest.fail(str(error)), on_lost=end)
-    while announcer.health()["status"] != "ok":
+    service.start(on_config_error=lambda error: pytest.fail(str(error)), on_lost=end)
+    while service.health.report()["status"] != "ok":
         pass
     with ThreadPoolExecutor(4) as pool:
-        answers = [pool.submit(announcer.announce, SpeechRequest(f"hello {n}")) for n in range(4)]
+        answers = [pool.submit(service.announcer.announce, SpeechRequest(f"hello {n}")) for n in range(4)]
         assert lost.wait(10)
-        assert announcer.health()["status"] == "failed"
+        assert service.health.report()["status"] == "failed"
         for answer in answers:
             with pytest.raises(NotReady, match="not come back") as caught:
                 answer.result(5)
@@ -142,19 +143,19 @@ def test_the_watchdog_answers_everyone_and_ends_the_process(
     assert "has not come back" in reasons[0]
     assert "the engine is lost" in caplog.text
     back.set()
-    announcer.close()
+    service.close()
 
 
 def test_a_failing_engine_shows_on_health_and_recovers(settings: Settings, toy: ToyEngine) -> None:
-    announcer = started(settings, toy)
+    service = started(settings, toy)
     toy.fail_with = SynthesisFailed("no numbers")
-    for n in range(FAILURES):
+    for n in range(MAX_FAILURES):
         with pytest.raises(SynthesisFailed):
-            announcer.announce(SpeechRequest(f"hello {n}"))
-    health = announcer.health()
+            service.announcer.announce(SpeechRequest(f"hello {n}"))
+    health = service.health.report()
     assert (health["status"], health["failures_in_a_row"]) == ("degraded", 3)
     toy.fail_with = None
-    announcer.announce(SpeechRequest("hello again"))
-    health = announcer.health()
+    service.announcer.announce(SpeechRequest("hello again"))
+    health = service.health.report()
     assert (health["status"], health["reason"]) == ("ok", None)
-    announcer.close()
+    service.close()

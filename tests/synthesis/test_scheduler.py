@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from prometheus_client import REGISTRY
 
-from monica.engine import SynthesisParams
 from monica.errors import DeadlineExceeded, MonicaError, NotReady, Overloaded, SynthesisFailed
 from monica.synthesis.running import SEED_STEP
 from monica.synthesis.scheduler import Scheduler
 from monica.synthesis.take import Lane, Take, Waiter
 from tests.support.stepping import SteppingEngine
+from tests.support.takes import new_take
 
 
 class Clock:
@@ -36,13 +36,13 @@ class Desk:
         self.scheduler = Scheduler(lambda: self.engine, self._deliver, queue_size, self.clock)
 
     def _deliver(self, take: Take, samples: NDArray[np.float32], _took: float) -> bytes:
-        if take.keep and take.fault is None:
+        if take.keep and take.defect is None:
             self.kept.append(take.text)
         return take.text.encode()
 
     def ask(self, text: str, lane: Lane = Lane.LIVE, seconds: float = 1000.0, *, keep: bool = True) -> Take:
         waiter = Waiter(self.clock.now + seconds, lane, keep)
-        take = Take(text, text, "monica", SynthesisParams(), 7, (waiter,))
+        take = new_take(text, waiter)
         self.scheduler.submit([take])
         return take
 
@@ -136,7 +136,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
 def test_takes_of_one_request_are_queued_all_or_none() -> None:
     desk = Desk(queue_size=2)
     waiter = Waiter(desk.clock.now + 10)
-    takes = [Take(text, text, "monica", SynthesisParams(), 7, (waiter,)) for text in "abc"]
+    takes = [new_take(text, waiter) for text in "abc"]
     with pytest.raises(Overloaded):
         desk.scheduler.submit(takes)
     assert desk.scheduler.depth() == 0
@@ -252,7 +252,7 @@ def test_a_take_out_of_proportion_twice_is_served_and_not_kept(kind: str, caplog
     assert take.sound.result(0) == b"hello"
     assert desk.kept == []
     assert count("suspect") - before == 1
-    assert "for its text: it is served, and not kept" in caplog.text
+    assert "for its text: it is served, but not kept" in caplog.text
 
 
 def test_there_is_no_second_attempt_without_time_for_it() -> None:
@@ -311,7 +311,7 @@ def test_what_cannot_be_kept_or_encoded_is_that_takes_failure(monkeypatch: pytes
     def fail(*_: object) -> bytes:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(desk.scheduler.stage, "_deliver", fail)
+    monkeypatch.setattr(desk.scheduler.running, "_finish", fail)
     take = desk.ask("hello")
     desk.turns(10)
     assert isinstance(error_of(take), SynthesisFailed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,11 +11,11 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from monica.audio.wav import encode_wav
-from monica.engine import SynthesisParams
 from monica.errors import MonicaError, NotReady, Overloaded
-from monica.synthesis.renderer import Order, Renderer
+from monica.synthesis.renderer import Renderer
 from monica.synthesis.take import Lane, Take, Waiter
 from tests.support.stepping import RATE, SteppingEngine, sound
+from tests.support.takes import recipe_of
 
 TEXTS = ["a", "bb", "cccc", "dddddddd", "e" * 12]
 KINDS = ["ok", "ok", "silent", "no numbers", "endless", "hasty", "long", "error", "refuse", "crash begin", "crash step"]
@@ -27,11 +28,16 @@ def wav_of(text: str, kind: str) -> bytes:
 class Shelf(dict[str, bytes]):
     """A store of takes."""
 
-    def get(self, key: str, *, counted: bool = True) -> bytes | None:  # type: ignore[override]
-        return super().get(key)
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_key: dict[str, bytes] = {}
 
-    def put(self, key: str, wav: bytes) -> bool:
-        self[key] = wav
+    def get(self, key: str, *, counted: bool = True) -> bytes | None:  # type: ignore[override]
+        return self.by_key.get(key)
+
+    def put(self, key: str, wav: bytes, metadata: str) -> bool:
+        self[json.loads(metadata)["said"]] = wav
+        self.by_key[key] = wav
         return True
 
     def volume(self) -> int:
@@ -48,8 +54,8 @@ class Room(RuleBasedStateMachine):
         self.shelf = Shelf()
         store: Any = self.shelf
         self.queue_size = queue_size
-        self.studio = Renderer(loader, store, queue_size, lambda: self.now)
-        self.scheduler = self.studio.scheduler
+        self.renderer = Renderer(loader, store, queue_size, lambda: self.now)
+        self.scheduler = self.renderer.scheduler
         self.waiting: list[tuple[Waiter, Take]] = []
         self.gone: list[Take] = []
         self.asked = 0
@@ -72,9 +78,8 @@ class Room(RuleBasedStateMachine):
         self.engine.parts[texts[0]] = attempts
         lane = Lane.LIVE if live else Lane.BACKGROUND
         waiter = Waiter(self.now + seconds, lane, keep)
-        orders = [Order(text, text, "monica", SynthesisParams(), 0, fresh) for text in texts]
         try:
-            takes, _ = self.studio.takes(orders, waiter)
+            takes, _ = self.renderer.takes(map(recipe_of, texts), waiter, fresh=fresh)
         except NotReady:
             assert self.closed
         except Overloaded as error:
@@ -93,14 +98,14 @@ class Room(RuleBasedStateMachine):
     def work(self, turns: int) -> None:
         for _ in range(turns):
             advanced = {part: part.left for part in self.engine.held}
-            live = {take.text for take in self.scheduler.stage.takes if take.lane is Lane.LIVE and not take.abandoned}
+            live = {take.text for take in self.scheduler.running.takes if take.lane is Lane.LIVE and not take.abandoned}
             self.scheduler.turn()
             moved = {part.text for part in self.engine.held if part.left != advanced.get(part)}
             if live & moved:
                 assert not moved - live - self._live(), "a rehearsal was played beside a live take"
 
     def _live(self) -> set[str]:
-        return {take.text for take in self.scheduler.stage.takes if take.lane is Lane.LIVE}
+        return {take.text for take in self.scheduler.running.takes if take.lane is Lane.LIVE}
 
     @rule(seconds=st.sampled_from([1, 1, 5, 20, 400]))
     def wait(self, seconds: int) -> None:
@@ -117,10 +122,10 @@ class Room(RuleBasedStateMachine):
         self.closed = True
 
     @invariant()
-    def nothing_is_held_that_is_not_under_way(self) -> None:
+    def nothing_is_held_that_is_not_in_progress(self) -> None:
         if hasattr(self, "engine"):
-            assert len(self.engine.held) == len(self.scheduler.stage.takes)
-            wanted = [take for take in self.scheduler._lanes if not take.abandoned and take.attempts == 1]
+            assert len(self.engine.held) == len(self.scheduler.running.takes)
+            wanted = [take for take in self.scheduler._waiting if not take.abandoned and take.attempts == 1]
             assert len(wanted) <= self.queue_size
 
     def teardown(self) -> None:
@@ -132,7 +137,7 @@ class Room(RuleBasedStateMachine):
             turns += 1
             assert turns < 3000, "takes that never end"
         assert self.engine.held == self.engine.paused == []
-        assert self.studio._under_way == {}
+        assert self.renderer._in_progress == {}
         assert all(seconds is not None and seconds >= 1 for seconds in self.retries_after)
         for _, take in self.waiting:
             assert take.sound.done(), "a waiter is left hanging"
@@ -143,7 +148,7 @@ class Room(RuleBasedStateMachine):
                 assert not text or heard in [wav_of(text, kind) for kind in ("ok", "hasty", "long")]
             else:
                 assert isinstance(error, MonicaError)
-                assert "Nobody waits" not in str(error), "somebody does"
+                assert "No one waits" not in str(error), "someone does"
         assert all(take.sound.done() for take in self.gone)
         assert all(wav == wav_of(key, "ok") for key, wav in self.shelf.items()), "a bad take was kept"
 

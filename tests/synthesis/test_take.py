@@ -4,13 +4,13 @@ import time
 
 import pytest
 
-from monica.engine import SynthesisParams
 from monica.errors import DeadlineExceeded
-from monica.synthesis.take import Lane, Take, Waiter, stay
+from monica.synthesis.take import Lane, Take, Waiter, block
+from tests.support.takes import new_take, recipe_of
 
 
 def a_take(*waiters: Waiter) -> Take:
-    return Take("key", "text", "monica", SynthesisParams(), 0, waiters)
+    return new_take("text", *waiters)
 
 
 def test_a_take_is_wanted_as_long_as_the_most_patient_of_its_waiters() -> None:
@@ -65,5 +65,5 @@ def test_a_take_is_abandoned_when_the_last_one_leaves_and_cannot_be_joined_then(
 def test_waiting_ends_at_the_waiters_own_deadline() -> None:
     take = a_take(Waiter(time.monotonic() + 60))
     with pytest.raises(DeadlineExceeded):
-        take.wait(time.monotonic() + 0.01, stay)
-    assert Take.finished(b"sound").wait(0, stay) == b"sound"
+        take.wait(time.monotonic() + 0.01, block)
+    assert Take.kept(recipe_of("text"), b"sound").wait(0, block) == b"sound"

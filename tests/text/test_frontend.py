@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from monica.announcer import PAUSE_S, Announcer, SpeechRequest
+from monica.announcer import PAUSE_S
 from monica.config import Settings
 from monica.errors import ConfigError, DeadlineExceeded, Overloaded
+from monica.service import Service
+from monica.speech import SpeechRequest
 from tests.conftest import Call, started
 from tests.support.command import monica
 from tests.support.engines import ToyEngine
@@ -54,22 +56,24 @@ def test_the_command_line_prints_the_same(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["text"] == SAID
 
 
-def test_texts_said_alike_are_one_take(announcer: Announcer, toy: ToyEngine) -> None:
-    announcer.announce(SpeechRequest("Il reste 21 joueurs !"))
-    assert announcer.announce(SpeechRequest("Il reste vingt et un joueurs!!!")).cache == "hit"
+def test_texts_said_alike_are_one_take(service: Service, toy: ToyEngine) -> None:
+    service.announcer.announce(SpeechRequest("Il reste 21 joueurs !"))
+    assert service.announcer.announce(SpeechRequest("Il reste vingt et un joueurs!!!")).source == "hit"
     assert toy.spoken == ["Il reste vingt et un joueurs!"]
 
 
 def test_the_venues_lexicon_is_read_again_when_it_changes(settings: Settings, tmp_path: Path, toy: ToyEngine) -> None:
     lexicon = tmp_path / "noms.toml"
     lexicon.write_text('[names]\n"Rusmir" = "Roussmir"\n')
-    announcer = started(replace(settings, lexicon=lexicon), toy)
-    announcer.announce(SpeechRequest("Rusmir gagne."))
-    announcer.announce(SpeechRequest("Ana gagne."))
+    service = started(replace(settings, lexicon=lexicon), toy)
+    service.announcer.announce(SpeechRequest("Rusmir gagne."))
+    service.announcer.announce(SpeechRequest("Ana gagne."))
     lexicon.write_text('[names]\n"Rusmir" = "Rousmire"\n')
     os.utime(lexicon, ns=(1, 1))
-    assert announcer.announce(SpeechRequest("Rusmir gagne.")).cache == "miss"
-    assert announcer.announce(SpeechRequest("Ana gagne.")).cache == "hit"  # said as before: the take is still right
+    assert service.announcer.announce(SpeechRequest("Rusmir gagne.")).source == "miss"
+    assert (
+        service.announcer.announce(SpeechRequest("Ana gagne.")).source == "hit"
+    )  # said as before: the take is still right
     assert toy.spoken == ["Roussmir gagne.", "Ana gagne.", "Rousmire gagne."]
 
 
@@ -77,7 +81,7 @@ def test_a_broken_lexicon_stops_the_start_with_its_line(tmp_path: Path) -> None:
     lexicon = tmp_path / "noms.toml"
     lexicon.write_text('[names]\n"Ana" = "Anna"\n"Rusmir" = 42\n')
     with pytest.raises(ConfigError, match="line 3"):
-        Announcer(Settings(cache_dir=tmp_path / "cache", lexicon=lexicon))
+        Service(Settings(cache_dir=tmp_path / "cache", lexicon=lexicon))
     settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "c"), "MONICA_LEXICON": str(lexicon)}
     log = run_to_failure(tmp_path, settings)
     assert "Monica cannot start: lexicon" in log
@@ -91,13 +95,13 @@ def page_settings(settings: Settings) -> Settings:
 
 
 def test_a_page_is_read_whole_sentence_by_sentence(page_settings: Settings, toy: ToyEngine) -> None:
-    announcer = started(page_settings, toy)
-    page = announcer.announce(SpeechRequest(PAGE))
-    assert page.cache == "miss"
+    service = started(page_settings, toy)
+    page = service.announcer.announce(SpeechRequest(PAGE))
+    assert page.source == "miss"
     assert len(toy.spoken) == 12
-    assert announcer.announce(SpeechRequest(PAGE)).cache == "hit"
-    sentence = announcer.announce(SpeechRequest(PAGE.split(". ")[3] + "."))
-    assert sentence.cache == "hit"  # each is kept by itself too
+    assert service.announcer.announce(SpeechRequest(PAGE)).source == "hit"
+    sentence = service.announcer.announce(SpeechRequest(PAGE.split(". ")[3] + "."))
+    assert sentence.source == "hit"  # each is kept by itself too
     samples, rate = soundfile.read(io.BytesIO(page.wav), dtype="int16")
     expected = sum(480 * len(text) for text in toy.spoken) + 11 * round(PAUSE_S * rate)
     assert len(samples) == expected
@@ -107,33 +111,35 @@ def test_a_page_is_read_whole_sentence_by_sentence(page_settings: Settings, toy:
 
 
 def test_a_page_that_is_partly_known_makes_only_the_rest(page_settings: Settings, toy: ToyEngine) -> None:
-    announcer = started(page_settings, toy)
-    announcer.announce(SpeechRequest(PAGE))
-    again = announcer.announce(SpeechRequest(PAGE + " Et une toute dernière phrase, que personne n'a encore entendue."))
-    assert again.cache == "miss"
+    service = started(page_settings, toy)
+    service.announcer.announce(SpeechRequest(PAGE))
+    again = service.announcer.announce(
+        SpeechRequest(PAGE + " Et une toute dernière phrase, que personne n'a encore entendue.")
+    )
+    assert again.source == "miss"
     assert len(toy.spoken) == 13
 
 
 def test_no_store_keeps_neither_the_page_nor_its_sentences(page_settings: Settings, toy: ToyEngine) -> None:
-    announcer = started(page_settings, toy)
-    announcer.announce(SpeechRequest(PAGE, keep=False))
-    assert announcer.announce(SpeechRequest(PAGE)).cache == "miss"
+    service = started(page_settings, toy)
+    service.announcer.announce(SpeechRequest(PAGE, keep=False))
+    assert service.announcer.announce(SpeechRequest(PAGE)).source == "miss"
     assert len(toy.spoken) == 24
 
 
 def test_a_page_that_cannot_be_queued_leaves_nothing_behind(page_settings: Settings, toy: ToyEngine) -> None:
-    announcer = started(replace(page_settings, queue_size=3), toy)
+    service = started(replace(page_settings, queue_size=3), toy)
     with pytest.raises(Overloaded):
-        announcer.announce(SpeechRequest(PAGE))
-    announcer.announce(SpeechRequest("Suivante."))
+        service.announcer.announce(SpeechRequest(PAGE))
+    service.announcer.announce(SpeechRequest("Suivante."))
     assert toy.spoken == ["Suivante."]  # all of a page is queued, or none of it
 
 
 def test_a_page_past_its_deadline_leaves_nothing_behind(page_settings: Settings, toy: ToyEngine) -> None:
-    announcer = started(replace(page_settings, deadline_s=0.2), toy)
+    service = started(replace(page_settings, deadline_s=0.2), toy)
     toy.gate.clear()
     with pytest.raises(DeadlineExceeded):
-        announcer.announce(SpeechRequest(PAGE))
+        service.announcer.announce(SpeechRequest(PAGE))
     toy.gate.set()
-    announcer.announce(SpeechRequest("Suivante."))
+    service.announcer.announce(SpeechRequest("Suivante."))
     assert len(toy.spoken) <= 2

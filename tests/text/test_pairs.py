@@ -1,4 +1,4 @@
-"""What a backend sends and what an announcer says: the table in pairs/, and every blind level."""
+"""What a backend sends and what an service says: the table in pairs/, and every blind level."""
 
 from __future__ import annotations
 

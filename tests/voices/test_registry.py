@@ -10,17 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from monica.announcer import Announcer, SpeechRequest
 from monica.config import Settings
 from monica.engine import VOICES_AT_HAND
 from monica.errors import ConfigError, ModelUnavailable, SynthesisFailed, UnknownVoice
+from monica.service import Service
+from monica.speech import SpeechRequest
 from monica.store.cache import Store
 from monica.voices.recording import DEFAULT_VOICE, read_recording
 from tests.conftest import started
 from tests.support.engines import CloningToy, ToyEngine
 from tests.support.recordings import UNUSABLE, record, recording
 
-Start = Callable[..., Announcer]
+Start = Callable[..., Service]
 
 
 @pytest.fixture
@@ -37,23 +38,23 @@ def cloning(tmp_path: Path, folder: Path) -> Settings:
 
 @pytest.fixture
 def start(cloning: Settings) -> Iterator[Start]:
-    """Start an announcer in a voice of the folder's; all are closed in the end."""
+    """Start an service in a voice of the folder's; all are closed in the end."""
     announcers = []
 
-    def start(engine: ToyEngine, settings: Settings = cloning) -> Announcer:
+    def start(engine: ToyEngine, settings: Settings = cloning) -> Service:
         announcers.append(started(settings, engine))
         return announcers[-1]
 
     yield start
-    for announcer in announcers:
-        announcer.close()
+    for service in announcers:
+        service.close()
 
 
 def test_each_recording_is_a_voice(start: Start, folder: Path) -> None:
     record(folder, "zoe.wav", "Anna-2.flac", "luc_b.ogg", "9.mp3")
     (folder / "old").mkdir()
     (folder / ".DS_Store").write_bytes(b"\0")
-    assert start(CloningToy()).voices() == ["9", "anna-2", "luc_b", "monica", "zoe"]
+    assert start(CloningToy()).announcer.voices() == ["9", "anna-2", "luc_b", "monica", "zoe"]
 
 
 @pytest.mark.parametrize("what", sorted(UNUSABLE))
@@ -62,7 +63,7 @@ def test_what_cannot_be_used_is_left_out_and_named(
 ) -> None:
     record(folder, "anna.wav", "zoe.wav")
     (folder / "marc.wav").write_bytes(UNUSABLE[what])
-    assert start(CloningToy()).voices() == ["anna", "monica", "zoe"]
+    assert start(CloningToy()).announcer.voices() == ["anna", "monica", "zoe"]
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert warnings[0].startswith("voice marc: marc.wav is left out: ")
@@ -73,7 +74,7 @@ def test_a_file_whose_name_is_no_voices_is_left_out(
     start: Start, folder: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     record(folder, f"{name}.wav")
-    assert start(CloningToy()).voices() == ["monica"]
+    assert start(CloningToy()).announcer.voices() == ["monica"]
     assert "is left out: a voice's name is 1 to 64 of" in caplog.text
     assert "\nb" not in caplog.text
 
@@ -83,7 +84,7 @@ def test_of_two_recordings_of_a_name_the_first_is_taken(
 ) -> None:
     record(folder, "anna.flac", "Anna.wav")
     toy = CloningToy()
-    assert start(toy).voices() == ["anna", "monica"]
+    assert start(toy).announcer.voices() == ["anna", "monica"]
     assert "voice anna: anna.flac is left out: Anna.wav has its name" in caplog.text
 
 
@@ -92,21 +93,21 @@ def test_monica_is_the_voice_of_reference_audio(start: Start, folder: Path, clon
     with pytest.raises(ConfigError, match=r"^MONICA_VOICES_DIR holds Monica.wav, but monica is the voice of REFERENCE"):
         start(CloningToy())
     # It may lie there itself.
-    assert start(CloningToy(), replace(cloning, reference_audio=folder / "Monica.wav")).voices() == ["monica"]
+    assert start(CloningToy(), replace(cloning, reference_audio=folder / "Monica.wav")).announcer.voices() == ["monica"]
 
 
 def test_takes_are_said_and_kept_in_their_voice(start: Start, folder: Path) -> None:
     record(folder, "anna.wav")
     toy = CloningToy()
-    announcer = start(toy)
+    service = start(toy)
     toy.heard.clear()
-    said = [announcer.announce(SpeechRequest("Tapis !", voice=voice, seed=1)) for voice in ("monica", "anna")]
+    said = [service.announcer.announce(SpeechRequest("Tapis !", voice=voice, seed=1)) for voice in ("monica", "anna")]
     anna = read_recording(folder / "anna.wav", 120, "").digest
     assert toy.heard == [b"cloned built-in", f"cloned {anna}".encode()]
     assert said[0].key != said[1].key
-    again = announcer.announce(SpeechRequest("Tapis !", voice="anna", seed=1))
-    assert (again.cache, again.wav) == ("hit", said[1].wav)
-    kept = {card.voice for card in announcer.catalogue.cards()}
+    again = service.announcer.announce(SpeechRequest("Tapis !", voice="anna", seed=1))
+    assert (again.source, again.wav) == ("hit", said[1].wav)
+    kept = {card.voice for card in service.catalogue.cards()}
     assert kept == {"monica", "anna"}
 
 
@@ -114,7 +115,7 @@ def test_takes_are_said_and_kept_in_their_voice(start: Start, folder: Path) -> N
 def test_an_unknown_voice(start: Start, folder: Path, name: str) -> None:
     record(folder, "anna.wav")
     with pytest.raises(UnknownVoice, match=r"^There is no such voice. Known: anna, monica\.$"):
-        start(CloningToy()).announce(SpeechRequest("Tapis !", voice=name))
+        start(CloningToy()).announcer.announce(SpeechRequest("Tapis !", voice=name))
 
 
 def test_a_voice_is_cloned_once(start: Start, folder: Path) -> None:
@@ -122,8 +123,8 @@ def test_a_voice_is_cloned_once(start: Start, folder: Path) -> None:
     first, second = CloningToy(), CloningToy()
     start(first).close()
     assert len(first.made) == 3
-    announcer = start(second)
-    announcer.announce(SpeechRequest("Tapis !", voice="anna"))
+    service = start(second)
+    service.announcer.announce(SpeechRequest("Tapis !", voice="anna"))
     assert second.made == []
     assert len(second.at_hand) == 2  # who has not spoken is not in memory
 
@@ -131,21 +132,21 @@ def test_a_voice_is_cloned_once(start: Start, folder: Path) -> None:
 def test_another_recording_is_another_voice(start: Start, folder: Path) -> None:
     record(folder, "anna.wav")
     request = SpeechRequest("Tapis !", voice="anna")
-    before = start(CloningToy()).key_of(request)
+    before = start(CloningToy()).announcer.key_of(request)
     (folder / "anna.wav").write_bytes(recording(1.7))
-    assert start(CloningToy()).key_of(request) != before
+    assert start(CloningToy()).announcer.key_of(request) != before
 
 
 def test_kept_conditionals_that_are_none_are_made_again(start: Start, folder: Path, cloning: Settings) -> None:
     record(folder, "anna.wav")
-    announcer = start(CloningToy())
-    digest = announcer._loader.voices["anna"]
-    announcer.close()
+    service = start(CloningToy())
+    digest = service._loader.voices["anna"]
+    service.close()
     store = Store("conditionals", cloning.cache_dir / "conditionals")
     store.put(digest, b"junk")
     store.close()
     toy = CloningToy()
-    start(toy).announce(SpeechRequest("Tapis !", voice="anna"))
+    start(toy).announcer.announce(SpeechRequest("Tapis !", voice="anna"))
     assert [thread for _, thread in toy.made] == ["engine"]
 
 
@@ -153,10 +154,10 @@ def test_a_bounded_number_is_at_hand(start: Start, folder: Path) -> None:
     names = [f"v{n:02}" for n in range(VOICES_AT_HAND + 4)]
     record(folder, *(f"{name}.wav" for name in names))
     toy = CloningToy()
-    announcer = start(toy)
+    service = start(toy)
     made = len(toy.made)
     for name in (*names, *names):
-        announcer.announce(SpeechRequest("Tapis !", voice=name, fresh=True))
+        service.announcer.announce(SpeechRequest("Tapis !", voice=name, fresh=True))
         assert len(toy.at_hand) <= VOICES_AT_HAND
     assert made == len(toy.made) == len(names) + 1  # who comes back is read, not cloned
     assert len(set(toy.heard)) == len(names) + 1
@@ -167,7 +168,7 @@ def test_what_breaks_the_model_is_left_out(start: Start, folder: Path, caplog: p
     toy = CloningToy()
     toy.break_on[read_recording(folder / "anna.wav", 120, "").digest] = ConfigError("No voice can be cloned.")
     toy.break_on[read_recording(folder / "marc.wav", 120, "").digest] = RuntimeError("index out of range")
-    assert start(toy).voices() == ["monica", "zoe"]
+    assert start(toy).announcer.voices() == ["monica", "zoe"]
     assert "voice anna is left out: No voice can be cloned." in caplog.text
     assert "voice marc is left out: The engine failed on this recording." in caplog.text
     assert "index out of range" in caplog.text
@@ -186,16 +187,16 @@ def test_a_recording_that_goes_while_its_conditionals_are_lost(
     start: Start, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     record(folder, "anna.wav", "zoe.wav")
-    announcer = start(CloningToy())
+    service = start(CloningToy())
     for name in ("anna", "zoe"):
-        announcer._conditionals.remove(announcer._loader.voices[name])
+        service._conditionals.remove(service._loader.voices[name])
     (folder / "anna.wav").unlink()
     (folder / "zoe.wav").write_bytes(recording(1.7))
     with pytest.raises(SynthesisFailed, match=r"^The voice anna can no longer be cloned: This is not a recording"):
-        announcer.announce(SpeechRequest("Tapis !", voice="anna"))
+        service.announcer.announce(SpeechRequest("Tapis !", voice="anna"))
     with pytest.raises(SynthesisFailed, match=r"^The voice zoe can no longer be cloned: Its recording has changed"):
-        announcer.announce(SpeechRequest("Tapis !", voice="zoe"))
-    assert announcer.announce(SpeechRequest("Tapis !")).cache == "miss"
+        service.announcer.announce(SpeechRequest("Tapis !", voice="zoe"))
+    assert service.announcer.announce(SpeechRequest("Tapis !")).source == "miss"
 
 
 def test_loading_again_looks_again(start: Start, folder: Path) -> None:
@@ -205,23 +206,23 @@ def test_loading_again_looks_again(start: Start, folder: Path) -> None:
     with pytest.raises(ModelUnavailable):
         start(toy)
     record(folder, "anna.wav")
-    assert start(toy).voices() == ["anna", "monica"]
+    assert start(toy).announcer.voices() == ["anna", "monica"]
 
 
 def test_the_embedded_engine_says_that_it_has_one_voice(
     start: Start, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     record(folder, "anna.wav")
-    announcer = start(ToyEngine())
+    service = start(ToyEngine())
     assert "MONICA_VOICES_DIR: espeak clones no voices; none of those is known" in caplog.text
-    assert announcer.voices() == [DEFAULT_VOICE]
+    assert service.announcer.voices() == [DEFAULT_VOICE]
     with pytest.raises(UnknownVoice):
-        announcer.announce(SpeechRequest("Tapis !", voice="anna"))
+        service.announcer.announce(SpeechRequest("Tapis !", voice="anna"))
 
 
 def test_a_folder_that_is_not_there_stops_the_start(tmp_path: Path, cloning: Settings) -> None:
     with pytest.raises(ConfigError, match=r"^MONICA_VOICES_DIR='.*nowhere': there is no such folder\.$"):
-        Announcer(replace(cloning, voices_dir=tmp_path / "nowhere"))
+        Service(replace(cloning, voices_dir=tmp_path / "nowhere"))
 
 
 def test_whose_takes_are_played_here_is_noted(start: Start, folder: Path, cloning: Settings) -> None:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from monica.announcer import Announcer, SpeechRequest
 from monica.config import Settings
+from monica.service import Service
+from monica.speech import SpeechRequest
 from monica.warming.estimate import ROW_BYTES, SAMPLE, TELLING, Estimate
 from monica.warming.jobs import Script
 from monica.warming.warmer import Warmer
 from tests.conftest import started
 from tests.support.engines import ToyEngine
+from tests.support.takes import new_warmer
 from tests.support.wire import until
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
@@ -28,8 +30,8 @@ def script(count: int) -> Script:
 
 
 @pytest.fixture
-def warmer(announcer: Announcer) -> Iterator[Warmer]:
-    warmer = Warmer(announcer)
+def warmer(service: Service) -> Iterator[Warmer]:
+    warmer = new_warmer(service)
     warmer.start()
     yield warmer
     warmer.close()
@@ -48,14 +50,14 @@ def test_nothing_is_invented(warmer: Warmer, toy: ToyEngine) -> None:
     assert len(toy.spoken) == TELLING - 1
 
 
-def test_it_is_known_from_what_is_kept_and_from_the_pace_so_far(warmer: Warmer, announcer: Announcer) -> None:
+def test_it_is_known_from_what_is_kept_and_from_the_pace_so_far(warmer: Warmer, service: Service) -> None:
     make(warmer, 40)
     estimate = warmer.estimate(script(100))
     assert (estimate.phrases, estimate.looked_at, estimate.cached, estimate.fits) == (100, 100, 40, True)
     assert estimate.sound_s == pytest.approx(100 * SOUND_S, rel=0.01)
     assert estimate.bytes == pytest.approx(100 * BYTES, rel=0.01)
     characters = sum(len(text) for text in WORDS[40:100])
-    assert estimate.time_s == announcer.seconds_for(characters)
+    assert estimate.time_s == service.announcer.seconds_for(characters)
     assert estimate.time_s is not None
     assert 0 < estimate.time_s < 60
 
@@ -78,32 +80,32 @@ def test_of_a_large_book_a_sample_is_looked_at(warmer: Warmer) -> None:
 
 
 def test_a_cache_that_is_too_small_is_told(tmp_path: Path, toy: ToyEngine) -> None:
-    announcer = started(Settings(engine="espeak", cache_dir=tmp_path, cache_mb=1), toy)
-    warmer = Warmer(announcer)
+    service = started(Settings(engine="espeak", cache_dir=tmp_path, cache_mb=1), toy)
+    warmer = new_warmer(service)
     for text in WORDS[:20]:
-        announcer.announce(SpeechRequest(text))
+        service.announcer.announce(SpeechRequest(text))
     most = int(2**20 / BYTES)
     assert [warmer.estimate(script(count)).fits for count in (most - 2, most + 2)] == [True, False]
-    catalogue = announcer.catalogue
+    catalogue = service.catalogue
     catalogue.pin(catalogue.cards())
     # Pinned, and wanted.
     assert [warmer.estimate(script(count)).fits for count in (most - 2, most + 2)] == [True, False]
     others = Script("liste", phrases=WORDS[1000 : 1000 + most - 18])
     assert warmer.estimate(others).fits is False  # the pinned ones stay beside them
-    announcer.close()
+    service.close()
 
 
-def test_takes_of_another_engine_tell_nothing(announcer: Announcer, warmer: Warmer, settings: Settings) -> None:
+def test_takes_of_another_engine_tell_nothing(service: Service, warmer: Warmer, settings: Settings) -> None:
     make(warmer, 20)
     toy = ToyEngine()
     toy.name, toy.fingerprint = "chatterbox", "toy 2"
     other = started(replace(settings), toy)
-    estimate = Warmer(other).estimate(script(30))
+    estimate = new_warmer(other).estimate(script(30))
     assert (estimate.cached, estimate.sound_s, estimate.bytes) == (0, None, None)
     other.close()
 
 
 def test_before_the_engine_is_ready_only_the_count_is_known(settings: Settings, toy: ToyEngine) -> None:
-    announcer = Announcer(settings, toy)
-    assert Warmer(announcer).estimate(script(30)) == Estimate(30, 30, None, None, None, None, None)
-    announcer.close()
+    service = Service(settings, toy)
+    assert new_warmer(service).estimate(script(30)) == Estimate(30, 30, None, None, None, None, None)
+    service.close()

@@ -145,13 +145,13 @@ def test_half_a_job_is_never_written(folder: Path, monkeypatch: pytest.MonkeyPat
 @pytest.fixture
 def warm_app(settings: Settings, toy: ToyEngine) -> Iterator[Flask]:
     """An application that works its jobs off."""
-    announcer = started(settings, toy)
-    app = create_app(announcer=announcer)
-    app.extensions["warmer"].start()
+    service = started(settings, toy)
+    app = create_app(service=service)
+    app.extensions["monica"].warmer.start()
     yield app
     toy.gate.set()
-    app.extensions["warmer"].close()
-    announcer.close()
+    app.extensions["monica"].warmer.close()
+    service.close()
 
 
 @pytest.fixture

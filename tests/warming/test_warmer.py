@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from monica import metrics
-from monica.announcer import Announcement, Announcer, SpeechRequest
 from monica.config import Settings
 from monica.engine import SynthesisParams, Utterance
 from monica.errors import DeadlineExceeded, MonicaError, NotReady, Overloaded, SynthesisFailed
-from monica.synthesis.take import Lane, Patience
+from monica.service import Service
+from monica.speech import Announcement, SpeechRequest
+from monica.synthesis.take import Lane, WaitFor
 from monica.warming import job_run
 from monica.warming.book import BookError
 from monica.warming.job_run import UNKEPT, JobRun, Rate
@@ -27,6 +28,7 @@ from monica.warming.jobs import MOST_CRASHES, MOST_TOLD, MOST_WAITING, Job, Jobs
 from monica.warming.warmer import Warmer
 from tests.conftest import started
 from tests.support.engines import ToyEngine
+from tests.support.takes import new_warmer
 from tests.support.wire import until
 
 NAMES = ("Ana", "Bo", "Chloé", "Denis", "Elsa", "Farid", "Gina", "Hugo", "Inès", "Jo")
@@ -55,8 +57,8 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def warmer(announcer: Announcer) -> Iterator[Warmer]:
-    warmer = Warmer(announcer)
+def warmer(service: Service) -> Iterator[Warmer]:
+    warmer = new_warmer(service)
     warmer.start()
     yield warmer
     warmer.close()
@@ -71,11 +73,11 @@ def count(job: Job) -> tuple[int, int, int, int]:
     return job.cached, job.made, job.failed, job.left
 
 
-def test_every_phrase_is_made_once_and_then_a_hit(warmer: Warmer, announcer: Announcer, toy: ToyEngine) -> None:
+def test_every_phrase_is_made_once_and_then_a_hit(warmer: Warmer, service: Service, toy: ToyEngine) -> None:
     job = ended(warmer.submit(texts(*PAIRS)))
     assert (job.state, count(job), job.failures, job.reason) == (State.DONE, (0, 90, 0, 0), [], None)
     assert sorted(toy.spoken) == sorted(PAIRS)
-    assert {announcer.announce(SpeechRequest(text)).cache for text in PAIRS} == {"hit"}
+    assert {service.announcer.announce(SpeechRequest(text)).source for text in PAIRS} == {"hit"}
     assert job.created <= (job.started or 0) <= (job.ended or 0)
 
 
@@ -88,16 +90,16 @@ def test_a_book_goes_by_priority_and_its_duplicates_are_one(warmer: Warmer, toy:
     assert sorted(toy.spoken) == ["Ana relance.", "Bo relance.", "Chloé relance.", "Le tournoi commence."]
 
 
-def test_what_a_phrase_says_of_itself_is_asked_for(warmer: Warmer, announcer: Announcer) -> None:
+def test_what_a_phrase_says_of_itself_is_asked_for(warmer: Warmer, service: Service) -> None:
     ended(warmer.submit(Script("b", book='[[phrases]]\ntext = "Tapis !"\nseed = 7\nexaggeration = 1')))
     request = SpeechRequest("Tapis !", seed=7, params=SynthesisParams(exaggeration=1.0))
-    assert announcer.announce(request).cache == "hit"
-    assert announcer.announce(replace(request, seed=None)).cache == "miss"
+    assert service.announcer.announce(request).source == "hit"
+    assert service.announcer.announce(replace(request, seed=None)).source == "miss"
 
 
-def test_what_is_kept_is_skipped(warmer: Warmer, announcer: Announcer, toy: ToyEngine) -> None:
+def test_what_is_kept_is_skipped(warmer: Warmer, service: Service, toy: ToyEngine) -> None:
     for text in PAIRS[:30]:
-        announcer.announce(SpeechRequest(text))
+        service.announcer.announce(SpeechRequest(text))
     job = ended(warmer.submit(texts(*PAIRS)))
     assert count(job) == (30, 60, 0, 0)
     assert sorted(toy.spoken) == sorted(PAIRS)
@@ -113,16 +115,16 @@ def test_phrases_that_are_said_in_the_same_words_are_one_take(warmer: Warmer, to
 
 
 def test_a_take_that_is_under_way_already_is_not_counted_twice(
-    warmer: Warmer, announcer: Announcer, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
+    warmer: Warmer, service: Service, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    announce = announcer.announce
+    announce = service.announcer.announce
 
-    def spy(request: SpeechRequest, patience: Patience) -> Announcement:
+    def spy(request: SpeechRequest, patience: WaitFor) -> Announcement:
         asked.append(request.text)
         return announce(request, patience)
 
-    monkeypatch.setattr(announcer, "announce", spy)
+    monkeypatch.setattr(service.announcer, "announce", spy)
     toy.gate.clear()
     job = warmer.submit(texts("Il reste 3 joueurs.", "Il reste trois joueurs."))
     until(lambda: len(asked) == 2)
@@ -132,16 +134,16 @@ def test_a_take_that_is_under_way_already_is_not_counted_twice(
 
 
 def test_takes_are_made_in_the_background_lane(
-    warmer: Warmer, announcer: Announcer, monkeypatch: pytest.MonkeyPatch
+    warmer: Warmer, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[SpeechRequest] = []
-    announce = announcer.announce
+    announce = service.announcer.announce
 
-    def spy(request: SpeechRequest, patience: Patience) -> Announcement:
+    def spy(request: SpeechRequest, patience: WaitFor) -> Announcement:
         asked.append(request)
         return announce(request, patience)
 
-    monkeypatch.setattr(announcer, "announce", spy)
+    monkeypatch.setattr(service.announcer, "announce", spy)
     ended(warmer.submit(texts("Tapis !", "Parole.")))
     assert {(request.lane, request.fallback, request.deadline_s) for request in asked} == {
         (Lane.BACKGROUND, False, 3600.0)
@@ -151,19 +153,19 @@ def test_takes_are_made_in_the_background_lane(
 def test_the_engine_always_has_one_more(settings: Settings) -> None:
     toy = ToyEngine()
     toy.slots = 3
-    announcer = started(settings, toy)
-    warmer = Warmer(announcer)
+    service = started(settings, toy)
+    warmer = new_warmer(service)
     warmer.start()
     toy.gate.clear()
     try:
         job = warmer.submit(texts(*PAIRS))
-        until(lambda: len(toy.under_way) == 3 and announcer.health()["queue_depth"] == job_run.SPARE)
+        until(lambda: len(toy.under_way) == 3 and service.health.report()["queue_depth"] == job_run.SPARE)
         toy.gate.set()
         assert count(ended(job)) == (0, 90, 0, 0)
     finally:
         toy.gate.set()
         warmer.close()
-        announcer.close()
+        service.close()
 
 
 class Picky(ToyEngine):
@@ -176,8 +178,8 @@ class Picky(ToyEngine):
 
 
 def test_a_phrase_that_fails_is_told_of_and_the_others_are_made(settings: Settings) -> None:
-    announcer = started(settings, Picky())
-    warmer = Warmer(announcer)
+    service = started(settings, Picky())
+    warmer = new_warmer(service)
     warmer.start()
     missed = [f"{name}, c'est raté." for name in NAMES * 3]
     job = ended(warmer.submit(Script("b", book=f"[[phrases]]\ntext = {json.dumps([*missed, *PAIRS])}")))
@@ -191,7 +193,7 @@ def test_a_phrase_that_fails_is_told_of_and_the_others_are_made(settings: Settin
     unknown = ended(warmer.submit(Script("b", book='[[phrases]]\ntext = "Tapis !"\nvoice = "personne"')))
     assert (count(unknown), unknown.failures[0].code) == ((0, 0, 1, 0), "voice_unknown")
     warmer.close()
-    announcer.close()
+    service.close()
 
 
 @pytest.mark.parametrize(
@@ -199,9 +201,9 @@ def test_a_phrase_that_fails_is_told_of_and_the_others_are_made(settings: Settin
     [Overloaded("Full.", retry_after=90), NotReady("Loading.", retry_after=5), DeadlineExceeded("Live ones came.")],
 )
 def test_what_passes_is_waited_out(
-    error: MonicaError, warmer: Warmer, announcer: Announcer, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
+    error: MonicaError, warmer: Warmer, service: Service, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    announce, key_of = announcer.announce, announcer.key_of
+    announce, key_of = service.announcer.announce, service.announcer.key_of
     refusals = iter([error] * 7)
     reasons = []
 
@@ -214,8 +216,8 @@ def test_what_passes_is_waited_out(
 
         return attempt
 
-    monkeypatch.setattr(announcer, "announce", reluctant(announce))
-    monkeypatch.setattr(announcer, "key_of", reluctant(key_of))
+    monkeypatch.setattr(service.announcer, "announce", reluctant(announce))
+    monkeypatch.setattr(service.announcer, "key_of", reluctant(key_of))
     with warmer._changed:  # it begins once there is a `job`
         job = warmer.submit(texts(*PAIRS[:20]))
     assert count(ended(job)) == (0, 20, 0, 0)
@@ -224,44 +226,48 @@ def test_what_passes_is_waited_out(
 
 
 def test_the_engine_may_come_later(settings: Settings, toy: ToyEngine) -> None:
-    announcer = Announcer(settings, toy)
-    warmer = Warmer(announcer)
+    service = Service(settings, toy)
+    warmer = new_warmer(service)
     warmer.start()
     job = warmer.submit(texts("Tapis !"))
     until(lambda: job.reason == "The model is being loaded.")
     assert job.state is State.RUNNING
-    announcer.start_and_wait()
+    service.start_and_wait()
     assert count(ended(job)) == (0, 1, 0, 0)
     warmer.close()
-    announcer.close()
+    service.close()
 
 
-def test_a_live_announcement_goes_first(warmer: Warmer, announcer: Announcer, toy: ToyEngine) -> None:
+def test_a_live_announcement_goes_first(warmer: Warmer, service: Service, toy: ToyEngine) -> None:
     toy.gate.clear()
     job = warmer.submit(texts(*PAIRS))
     assert toy.began.acquire(timeout=30)
     heard: Future[Announcement] = Future()
-    threading.Thread(target=lambda: heard.set_result(announcer.announce(SpeechRequest("Tapis !"))), daemon=True).start()
+    threading.Thread(
+        target=lambda: heard.set_result(service.announcer.announce(SpeechRequest("Tapis !"))), daemon=True
+    ).start()
     assert toy.began.acquire(timeout=30)
     assert (toy.spoken[1], len(toy.paused)) == ("Tapis!", 1)
     toy.gate.set()
-    assert heard.result(60).cache == "miss"
+    assert heard.result(60).source == "miss"
     assert count(ended(job)) == (0, 90, 0, 0)
     assert len(toy.spoken) == len(set(toy.spoken)) == 91
 
 
 @pytest.mark.parametrize(("every_s", "still_s"), [(None, 0.25), (0.2, 1.0), (0.3, 0.25)])
 def test_while_live_announcements_come_the_job_keeps_still(
-    announcer: Announcer, monkeypatch: pytest.MonkeyPatch, every_s: float | None, still_s: float
+    service: Service, monkeypatch: pytest.MonkeyPatch, every_s: float | None, still_s: float
 ) -> None:
-    now = announcer.last_live = 1000.0
-    run = JobRun(Job("0", texts("Tapis !"), 1, 0.0), announcer, lambda _: None)
+    now = service.announcer.last_live = 1000.0
+    run = JobRun(
+        Job("0", texts("Tapis !"), 1, 0.0), service.announcer, service.catalogue, service.settings, lambda _: None
+    )
 
     def pause(seconds: float) -> None:
         nonlocal now
         now += seconds
         if every_s is not None:
-            announcer.last_live = 1000.0 + (now - 1000.0) // every_s * every_s
+            service.announcer.last_live = 1000.0 + (now - 1000.0) // every_s * every_s
 
     monkeypatch.setattr(run, "_pause", pause)
     monkeypatch.setattr("monica.warming.job_run.time", SimpleNamespace(monotonic=lambda: now))
@@ -272,17 +278,17 @@ def test_while_live_announcements_come_the_job_keeps_still(
 
 
 def test_however_many_live_announcements_come_the_job_goes_on(
-    warmer: Warmer, announcer: Announcer, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
+    warmer: Warmer, service: Service, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_run, "LONGEST_QUIET_S", 0.05)
-    announcer.last_live = float("inf")
+    service.announcer.last_live = float("inf")
     job = ended(warmer.submit(texts(*PAIRS[:10])))
     assert count(job) == (0, 10, 0, 0)
     assert (job.ended or 0) - (job.started or 0) > 10 * 0.04
 
 
-def test_a_cache_that_keeps_nothing_ends_the_job(warmer: Warmer, announcer: Announcer, toy: ToyEngine) -> None:
-    announcer._takes.put = lambda *_: False  # type: ignore[method-assign]
+def test_a_cache_that_keeps_nothing_ends_the_job(warmer: Warmer, service: Service, toy: ToyEngine) -> None:
+    service._takes.put = lambda *_: False  # type: ignore[method-assign]
     job = ended(warmer.submit(texts(*PAIRS)))
     assert (job.state, job.reason) == (State.FAILED, "The cache does not keep what is made: is the disk full?")
     assert UNKEPT <= len(toy.spoken) <= UNKEPT + 5
@@ -302,12 +308,12 @@ def test_doubtful_takes_are_told_of_and_the_job_goes_on(warmer: Warmer, toy: Toy
 @pytest.mark.parametrize("pinned", [0, 8])
 def test_a_cache_that_is_too_small_ends_the_job_before_it_loses_its_first_phrases(tmp_path: Path, pinned: int) -> None:
     toy = ToyEngine()
-    announcer = started(Settings(engine="espeak", cache_dir=tmp_path, cache_mb=1), toy)
-    warmer = Warmer(announcer)
+    service = started(Settings(engine="espeak", cache_dir=tmp_path, cache_mb=1), toy)
+    warmer = new_warmer(service)
     warmer.start()
     for number in range(60):  # what may go
-        announcer.announce(SpeechRequest(f"Une autre phrase, la numéro {number}, d'un autre soir."))
-    catalogue = announcer.catalogue
+        service.announcer.announce(SpeechRequest(f"Une autre phrase, la numéro {number}, d'un autre soir."))
+    catalogue = service.catalogue
     catalogue.pin(catalogue.cards()[:pinned])
     wanted = [f"{text} C'est un beau coup." for text in PAIRS]
     job = ended(warmer.submit(texts(*wanted)))
@@ -323,16 +329,16 @@ def test_a_cache_that_is_too_small_ends_the_job_before_it_loses_its_first_phrase
     assert set(wanted[:4]) <= kept
     assert len([card for card in catalogue.cards() if card.pinned]) == pinned
     warmer.close()
-    announcer.close()
+    service.close()
 
 
-def test_a_job_is_stopped_at_once(warmer: Warmer, announcer: Announcer, toy: ToyEngine) -> None:
+def test_a_job_is_stopped_at_once(warmer: Warmer, service: Service, toy: ToyEngine) -> None:
     toy.gate.clear()
     job = warmer.submit(texts(*PAIRS))
     assert toy.began.acquire(timeout=30)
     assert warmer.stop(job.id) is job
     assert (job.state, job.made, job.left) == (State.STOPPED, 0, 90)
-    until(lambda: not toy.under_way and announcer.health()["queue_depth"] == 0)
+    until(lambda: not toy.under_way and service.health.report()["queue_depth"] == 0)
     assert len(toy.spoken) == 1
     toy.gate.set()
     assert warmer.stop(job.id).state is State.STOPPED
@@ -381,8 +387,8 @@ def test_a_book_that_is_wrong_is_refused_before_there_is_a_job(warmer: Warmer) -
 
 def test_a_job_goes_on_after_a_shutdown(settings: Settings) -> None:
     toy = ToyEngine()
-    announcer = started(settings, toy)
-    warmer = Warmer(announcer)
+    service = started(settings, toy)
+    warmer = new_warmer(service)
     warmer.start()
     job = warmer.submit(texts(*PAIRS))
     until(lambda: job.made > 10)
@@ -390,20 +396,20 @@ def test_a_job_goes_on_after_a_shutdown(settings: Settings) -> None:
     warmer.close()
     assert job.state is State.WAITING
     toy.gate.set()
-    announcer.drain(30)  # what was handed in is kept, too
-    made = {card.said for card in announcer.catalogue.cards()}
-    announcer.close()
+    service.drain(30)  # what was handed in is kept, too
+    made = {card.said for card in service.catalogue.cards()}
+    service.close()
 
     again = ToyEngine()
-    announcer = started(settings, again)
-    warmer = Warmer(announcer)
+    service = started(settings, again)
+    warmer = new_warmer(service)
     assert [(found.id, found.crashes) for found in warmer.jobs.all()] == [(job.id, 0)]
     warmer.start()
     resumed = ended(warmer.jobs.get(job.id))
     assert count(resumed) == (len(made), 90 - len(made), 0, 0)
     assert sorted(again.spoken) == sorted(set(PAIRS) - made)
     warmer.close()
-    announcer.close()
+    service.close()
 
 
 def test_a_job_that_was_running_when_monica_died_goes_on_but_not_for_ever(settings: Settings) -> None:
@@ -424,20 +430,20 @@ def test_a_job_that_was_running_when_monica_died_goes_on_but_not_for_ever(settin
 
 def test_a_setting_that_changed_is_told(settings: Settings, toy: ToyEngine) -> None:
     Jobs(settings.cache_dir / "jobs").add(texts("Une phrase de trente-trois lettres."), 1)
-    announcer = started(replace(settings, max_text_length=20), toy)
-    warmer = Warmer(announcer)
+    service = started(replace(settings, max_text_length=20), toy)
+    warmer = new_warmer(service)
     warmer.start()
     (job,) = warmer.jobs.all()
     assert ended(job).state is State.FAILED
     assert job.reason == "phrases[1]: a phrase may come to 35 characters, at most 20"
     warmer.close()
-    announcer.close()
+    service.close()
 
 
 def test_what_nobody_foresaw_ends_the_job_and_not_the_warmer(
-    warmer: Warmer, announcer: Announcer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    warmer: Warmer, service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for place, method in ((announcer, "kept"), (announcer.catalogue, "cards")):
+    for place, method in ((service.announcer, "kept"), (service.catalogue, "cards")):
         with monkeypatch.context() as patch:
             patch.setattr(place, method, lambda *_: 1 / 0)
             job = ended(warmer.submit(texts("Tapis !")))
@@ -447,12 +453,12 @@ def test_what_nobody_foresaw_ends_the_job_and_not_the_warmer(
     assert ended(warmer.submit(texts("Tapis !"))).state is State.DONE
 
 
-def test_progress_is_in_the_metrics(warmer: Warmer, toy: ToyEngine, announcer: Announcer) -> None:
+def test_progress_is_in_the_metrics(warmer: Warmer, toy: ToyEngine, service: Service) -> None:
     def gauges() -> dict[str, float]:
         return {s.labels["state"]: s.value for family in metrics.warm_phrases.collect() for s in family.samples}
 
     for text in PAIRS[:3]:
-        announcer.announce(SpeechRequest(text))
+        service.announcer.announce(SpeechRequest(text))
     for _ in range(3):
         toy.began.acquire()
     toy.gate.clear()

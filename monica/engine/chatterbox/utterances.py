@@ -45,7 +45,6 @@ class Progress:
     saying: bool = True
     said: float = 0.0
     sounding: Generator[None, None, NDArray[np.float32]] | None = None
-    paused: bool = False
 
     @property
     def urgent(self) -> bool:
@@ -89,9 +88,9 @@ class Utterances:
     def pause(self, utterance: Utterance) -> None:
         """Set one aside. Where there is no memory to keep it in, it ends."""
         progress = self._progress.get(utterance)
-        if progress is None or progress.paused:
+        if progress is None or utterance.paused:
             return
-        progress.paused = True
+        utterance.paused = True
         if progress.saying:
             try:
                 self.model.t3.pause(progress.decoding)
@@ -101,14 +100,14 @@ class Utterances:
     def resume(self, utterance: Utterance) -> None:
         """Go on with a paused one. Where there is no memory it stays paused. Raises SynthesisFailed."""
         progress = self._progress.get(utterance)
-        if progress is None or not progress.paused:
+        if progress is None or not utterance.paused:
             return
         if progress.saying:
             try:
                 self.model.t3.resume(progress.decoding)
             except OUT_OF_MEMORY as error:
                 raise self._no_memory(error) from error
-        progress.paused = False
+        utterance.paused = False
 
     def drop(self, utterance: Utterance) -> None:
         """Forget one, wherever it is. Nothing happens where it has ended."""
@@ -120,7 +119,7 @@ class Utterances:
             progress.sounding.close()
 
     def _say(self) -> None:
-        saying = [each for each in self._progress.values() if each.saying and not each.paused]
+        saying = [each for each in self._progress.values() if each.saying and not each.utterance.paused]
         try:
             self.model.t3.step()
         except OUT_OF_MEMORY as error:
@@ -166,7 +165,7 @@ class Utterances:
             progress.sounding = stream.sound(list(decoding.tokens), last=False)
 
     def _said(self) -> list[Progress]:
-        return [each for each in self._progress.values() if each.sounding is not None and not each.paused]
+        return [each for each in self._progress.values() if each.sounding is not None and not each.utterance.paused]
 
     def _sound(self) -> None:
         progress = min(self._said(), key=lambda each: (not each.urgent, each.said), default=None)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from monica.announcer import SpeechRequest
 from monica.api.schemas import parse_speech
 from monica.engine import SynthesisParams
 from monica.errors import InvalidRequest
+from monica.speech import SpeechRequest
 from monica.warming.book import MAX_PHRASES, BookError, Phrase, PhraseBook
 
 ROSTERS = """

@@ -1,0 +1,99 @@
+"""The composition root: the parts of one Monica process, built from the settings, wired, started and stopped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from monica.announcer import Announcer
+from monica.audio.finish import Finisher
+from monica.config import Settings
+from monica.engine import Engine
+from monica.errors import ConfigError, DeadlineExceeded
+from monica.store.cache import Store
+from monica.store.catalogue import Catalogue
+from monica.store.encodings import Encodings
+from monica.store.identity import Identity
+from monica.synthesis.fallback import Fallback
+from monica.synthesis.health import Health
+from monica.synthesis.loader import Loader
+from monica.synthesis.renderer import Renderer
+from monica.synthesis.watchdog import Watchdog
+from monica.text.frontend import TextFrontend
+from monica.voices.registry import VoiceRegistry
+from monica.voices.uploads import Uploads
+from monica.warming.warmer import Warmer
+
+logger = logging.getLogger(__name__)
+
+
+class Service:
+    """Holds the parts; what they do is theirs. One per process.
+
+    engine: used instead of the one the settings choose (tests).
+    Raises ConfigError if the cache folder, the voices' folder or the lexicon cannot be used.
+    """
+
+    def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
+        self.settings = settings
+        self.frontend = TextFrontend(settings)
+        self._takes = Store("takes", settings.cache_dir / "takes", megabytes=settings.cache_mb)
+        self._conditionals = Store("conditionals", settings.cache_dir / "conditionals")
+        self.catalogue = Catalogue(self._takes, settings.cache_mb * 2**20)
+        self.encodings = Encodings(settings)
+        finisher = Finisher.of(settings)
+        registry = VoiceRegistry(settings, self._conditionals)
+        self._loader = Loader(settings, registry, engine, lambda _: self._write_identity(), finisher)
+        renderer = Renderer(self._loader, self._takes, settings.queue_size, finisher=finisher)
+        self._scheduler = renderer.scheduler
+        self.uploads = Uploads(
+            settings, registry, self._loader.ready_engine, self._call_in_engine, self._write_identity
+        )
+        fallback = Fallback(settings, finisher) if settings.fallback == "espeak" else None
+        self.health = Health(settings, self._loader, self._scheduler, fallback.name if fallback else None)
+        self.announcer = Announcer(settings, self.frontend, self._loader, renderer, self._takes, fallback)
+        self.warmer = Warmer(settings, self.announcer, self.frontend, self.catalogue, self.health)
+
+    def start(self, on_config_error: Callable[[ConfigError], None], on_lost: Callable[[str], None]) -> None:
+        """Start the engine thread and the warmer, and load the model in the background.
+
+        on_lost: called with the reason if the engine is lost; it ends the process.
+        """
+        self._scheduler.start()
+        self._loader.start(on_config_error)
+        Watchdog(self.health, self._scheduler, on_lost).start()
+        self.warmer.start()
+
+    def start_and_wait(self) -> None:
+        """Load, start the engine thread, and return. Raises ConfigError, or ModelUnavailable at the first failure."""
+        self._loader.load_once()
+        self._scheduler.start()
+
+    def drain(self, timeout: float) -> None:
+        """Refuse new takes, and wait until those submitted have ended, `timeout` seconds at most."""
+        self._loader.stop()
+        self._scheduler.refuse()
+        if not self._scheduler.drain(timeout):
+            logger.warning("takes were still running after %.0f s", timeout)
+        self._takes.flush()
+
+    def close(self) -> None:
+        """Close the stores."""
+        self._takes.close()
+        self._conditionals.close()
+        self.encodings.close()
+
+    def _write_identity(self) -> None:
+        """Record which engine and voices this machine serves, for bundle imports."""
+        engine = self._loader.ready_engine()
+        version = self._loader.finisher.version
+        Identity(engine.fingerprint, self._loader.voices, version).write(self.settings.cache_dir)
+
+    def _call_in_engine(self, work: Callable[[], bytes]) -> bytes:
+        """Have the engine thread do something. Raises DeadlineExceeded, or what `work` raises."""
+        result = self._scheduler.call(work)
+        try:
+            return result.result(self.settings.deadline_s)
+        except TimeoutError as error:
+            result.cancel()
+            raise DeadlineExceeded("The engine did not come to this voice in time.") from error
