@@ -1,4 +1,4 @@
-"""POST /v1/text: a text as Monica says it; nothing is spoken."""
+"""POST /v1/text: shows how Monica says a text, without speaking it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ _RESPONSES = error_responses(
 @text.route("/v1/text", methods=["POST"])
 @text.response(200, SpelledSchema)
 @text.doc(requestBody={"required": True, "content": {"application/json": {"schema": TextSchema}}}, responses=_RESPONSES)
-def spell() -> dict[str, Any]:
-    """Show how a text is said: in words, sentence by sentence, and which rules saw to it."""
+def prepare() -> dict[str, Any]:
+    """Show how a text is said: in words, sentence by sentence, and which rules changed it."""
     return service().frontend.prepare(parse_text(read_body(request))).as_dict()

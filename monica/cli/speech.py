@@ -1,4 +1,4 @@
-"""Commands that speak, or show how: no server is needed."""
+"""Commands that speak, or show how a text is said. They need no server."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from monica.text.frontend import TextFrontend
 
 @click.command()
 @click.argument("text")
-@click.option("-o", "--output", default="monica.wav", help="The WAV to write; - for standard output.")
+@click.option("-o", "--output", default="monica.wav", help="The WAV file to write; - for standard output.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="The same seed gives the same take.")
-@click.option("--url", help="Have the Monica that runs there say it.")
+@click.option("--url", help="Let the Monica server at this URL speak.")
 def say(text: str, output: str, seed: int | None, url: str | None) -> None:
-    """Speak TEXT into a WAV file; without --url, no server is needed."""
+    """Speak TEXT into a WAV file. Needs no server unless --url is given."""
     settings = Settings.from_env()
     if url is not None:
         body = {"text": text} if seed is None else {"text": text, "seed": seed}
@@ -43,6 +43,7 @@ def say(text: str, output: str, seed: int | None, url: str | None) -> None:
 @click.command()
 @click.argument("text")
 def text(text: str) -> None:
-    """Show how TEXT is said: in words, sentence by sentence, and which rules saw to it."""
+    """Show how TEXT is said: in words, sentence by sentence, and which rules changed it."""
+    # Not through a Service, which would create the stores and fail if the cache folder cannot be written to.
     prepared = TextFrontend(Settings.from_env()).prepare(text)
     click.echo(json.dumps(prepared.as_dict(), ensure_ascii=False, indent=2))

@@ -1,7 +1,7 @@
-"""Text made ready for the voice."""
+"""Text normalisation: a text as it is written becomes the words a voice says."""
 
 from monica.text.lexicon import Lexicon, LexiconError, LexiconFile
-from monica.text.pipeline import Normaliser, Spoken
+from monica.text.normaliser import NormalisedText, Normaliser
 from monica.text.sentences import split_sentences
 from monica.text.unicode import has_words, tidy
 
@@ -9,8 +9,8 @@ __all__ = [
     "Lexicon",
     "LexiconError",
     "LexiconFile",
+    "NormalisedText",
     "Normaliser",
-    "Spoken",
     "has_words",
     "split_sentences",
     "tidy",

@@ -1,4 +1,4 @@
-"""Cards and hands: A♠, K♦ Q♦, AKs, QQ, T9o, 7-2. Letters that may be initials are left, but in a showdown."""
+"""Cards and hands: A♠, K♦ Q♦, AKs, QQ, T9o, 7-2. Letters that may be initials are left alone, except in a showdown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ONE_CARD = re.compile(r"(10|[2-9AKQJTRDVakqjt]) ?([♠♥♦♣])")
 SUIT_FIRST = re.compile(r"([♠♥♦♣])(10|[2-9AKQJT])(?!\w)")
 TYPED = re.compile(r"(?<![\w'-])(?:10|[2-9TJQKA])[shdc](?: ?(?:10|[2-9TJQKA])[shdc]){1,6}(?![\w'-])")
 ONE_TYPED = re.compile(r"(10|[2-9TJQKA])([shdc])")
-# A heart alone is a greeting unless a card is being named.
+# A heart by itself is a greeting, unless a card is being named.
 NAMED_HEART = re.compile(
     r"(?<!\w)(as|roi|rois|dame|dames|valet|valets|dix|neuf|huit|sept|six|cinq|quatre|trois|deux|de|à|couleur|tirage"
     r"|flush|du|le|un|en) ♥(?!\w)",
@@ -47,90 +47,92 @@ LOW_CARDS = re.compile(r"(?<![\w.,/'-])(10|[3-9])-([2-9])([so])?(?![\w/'%€$-])
 KINDS = {"s": " assortis", "o": " dépareillés"}
 
 
-def cards(text: str) -> str:
-    """Say cards by rank and suit."""
-    text = TYPED.sub(_typed, text)
+def read_cards(text: str) -> str:
+    """Say cards by their rank and suit."""
+    text = TYPED.sub(_say_typed, text)
     if not LEFT_OVER.search(text):
         return text
-    text = CARDS.sub(lambda m: _row(m, ONE_CARD), text)
-    text = SUIT_FIRST.sub(lambda m: f" {_card(m[2], m[1])} ", text)
+    text = CARDS.sub(lambda m: _say_cards(m, ONE_CARD), text)
+    text = SUIT_FIRST.sub(lambda m: f" {_say_card(m[2], m[1])} ", text)
     text = NAMED_HEART.sub(r"\1 cœur", text)
     text = SUIT.sub(lambda m: f" {SUITS[m[1]]} ", text)
     return LEFT_OVER.sub(" ", text)
 
 
-def hands(text: str) -> str:
+def read_hands(text: str) -> str:
     """Say starting hands: as roi assortis, paire de dames."""
     if not TWO_RANKS.search(text):
         return text
-    text = SHOWDOWN.sub(_showdown, text)
-    text = SUITED.sub(_suited, text)
-    text = PAIR.sub(lambda m: f"{m[1] or ''}{'Paire' if (m[2] or '')[:1] == 'P' else 'paire'} {_pair(m[3][0])}", text)
-    text = BROADWAY.sub(lambda m: _hand(m[0]), text)
-    text = RANK_ROW.sub(_rank_row, text)
-    return LOW_CARDS.sub(_low_cards, text)
+    text = SHOWDOWN.sub(_say_showdown, text)
+    text = SUITED.sub(_say_suited, text)
+    text = PAIR.sub(
+        lambda m: f"{m[1] or ''}{'Paire' if (m[2] or '')[:1] == 'P' else 'paire'} {_pair_of(m[3][0])}", text
+    )
+    text = BROADWAY.sub(lambda m: _say_hand(m[0]), text)
+    text = RANK_ROW.sub(_say_rank_row, text)
+    return LOW_CARDS.sub(_say_low_cards, text)
 
 
-def _card(rank: str, suit: str) -> str:
+def _say_card(rank: str, suit: str) -> str:
     return f"{RANKS[rank.upper()]} de {SUITS[suit]}"
 
 
-def _row(match: re.Match[str], one: re.Pattern[str]) -> str:
+def _say_cards(match: re.Match[str], one: re.Pattern[str]) -> str:
     after = match.string[match.end() : match.end() + 1]
-    return ", ".join(_card(rank, suit) for rank, suit in one.findall(match[0])) + " " * after.isalnum()
+    return ", ".join(_say_card(rank, suit) for rank, suit in one.findall(match[0])) + " " * after.isalnum()
 
 
-def _typed(match: re.Match[str]) -> str:
+def _say_typed(match: re.Match[str]) -> str:
     found = ONE_TYPED.findall(match[0])
     letters = [rank for rank, _ in found if rank.isalpha()]
-    words = {"As", "Ah", "Ad"}  # "As" is the French ace, "Ah" is a cry: alone they prove nothing
+    words = {"As", "Ah", "Ad"}  # "As" is the French ace, "Ah" is a cry: by themselves they prove nothing
     if not letters or all(rank + suit in words for rank, suit in found):
         return match[0]
-    return _row(match, ONE_TYPED)
+    return _say_cards(match, ONE_TYPED)
 
 
-def _pair(rank: str) -> str:
+def _pair_of(rank: str) -> str:
     return PAIRS.get(rank) or f"de {RANKS[rank]}"
 
 
-def _hand(hand: str) -> str:
+def _say_hand(hand: str) -> str:
     first, second, kind = hand[0], hand[1], hand[2:]
     if first == second:
-        return f"paire {_pair(first)}"
-    return _two(first, second, kind)
+        return f"paire {_pair_of(first)}"
+    return _say_two_ranks(first, second, kind)
 
 
-def _two(first: str, second: str, kind: str) -> str:
-    between = ", " if RANKS[first] == "dix" else " "  # "dix sept" would be heard as seventeen
+def _say_two_ranks(first: str, second: str, kind: str) -> str:
+    between = ", " if RANKS[first] == "dix" else " "  # "dix sept" would sound like seventeen
     return f"{RANKS[first]}{between}{RANKS[second]}{KINDS.get(kind, '')}"
 
 
-def _showdown(match: re.Match[str]) -> str:
+def _say_showdown(match: re.Match[str]) -> str:
     one, verb, other = match[1], match[2], match[3]
     counts = other.isdigit() and COUNTS.match(match.string, match.end())  # "AK contre 88 joueurs"
     if counts or (one + other).strip("so").isdigit():
         return match[0]
-    return f"{_hand(one)} {'contre' if verb.startswith('vs') else verb} {_hand(other)}"
+    return f"{_say_hand(one)} {'contre' if verb.startswith('vs') else verb} {_say_hand(other)}"
 
 
-def _suited(match: re.Match[str]) -> str:
+def _say_suited(match: re.Match[str]) -> str:
     high, low = match[1], match[2]
     if high.isdigit() or ORDER.index(high) >= ORDER.index(low):
         return match[0]
-    return _hand(match[0])
+    return _say_hand(match[0])
 
 
-def _rank_row(match: re.Match[str]) -> str:
+def _say_rank_row(match: re.Match[str]) -> str:
     ranks = match[1].split("-")
     letters = [rank for rank in ranks if rank.isalpha()]
     falling = len(ranks) == 2 and len(letters) == 2 and ORDER.index(ranks[0]) < ORDER.index(ranks[1])
     if not (falling or (len(ranks) > 2 and letters)):
         return match[0]
-    return ", ".join(RANKS[rank] for rank in ranks) if len(ranks) > 2 else _two(ranks[0], ranks[1], "")
+    return ", ".join(RANKS[rank] for rank in ranks) if len(ranks) > 2 else _say_two_ranks(ranks[0], ranks[1], "")
 
 
-def _low_cards(match: re.Match[str]) -> str:
+def _say_low_cards(match: re.Match[str]) -> str:
     high, low = int(match[1]), int(match[2])
     if high <= low:
         return match[0]
-    return _two(match[1], match[2], match[3] or "")
+    return _say_two_ranks(match[1], match[2], match[3] or "")

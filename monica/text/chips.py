@@ -1,63 +1,42 @@
-"""Stacks and multiples: 10k, 1,5M, 2x, and the signs before a number."""
+"""Amounts of chips: 10k, 1,5M, and stacks counted in blinds, 25BB."""
 
 from __future__ import annotations
 
 import re
 
-from monica.text.numbers import BEFORE, NUMBER, say_value, value
+from monica.text.numbers import NUMBER, NUMBER_START, number_value, say_value
 
 SCALES = {"k": 10**3, "K": 10**3, "M": 10**6, "m": 10**6, "Md": 10**9, "Mds": 10**9, "Mio": 10**6}
-# "5 M" may be followed by "Dupont", and "5 K" be two cards: a capital counts where it touches the number.
-SHORT = re.compile(
-    rf"{BEFORE}({NUMBER})(?:(k|K|M|Mds|Md|Mio)| (k|Mds|Md|Mio|M(?!\.? ?[A-ZÀ-ÖØ-Þ])))(?![\w'²³/°])(?!\.\w)"
+# "5 M" may be followed by "Dupont", and "5 K" may be two cards: a capital letter is a scale only if it touches the
+# number.
+SHORT_AMOUNT = re.compile(
+    rf"{NUMBER_START}({NUMBER})(?:(k|K|M|Mds|Md|Mio)| (k|Mds|Md|Mio|M(?!\.? ?[A-ZÀ-ÖØ-Þ])))(?![\w'²³/°])(?!\.\w)"
     r"( (?=(?:jetons?|points?|chips)(?!\w)))?"
 )
-BLINDS = re.compile(r"(?<=\d)(?=(?:[BS]B|bb)(?!\w))")
-TIMES_AFTER = re.compile(rf"{BEFORE}({NUMBER}) ?[x×X](?!\w)")
-TIMES_BETWEEN = re.compile(r"(?<=\d) ?[x×X*] ?(?=\d)")
-TIMES_BEFORE = re.compile(r"(?<!\w)[x×X] ?(?=\d)")
-DAY_COUNT = re.compile(r"(?<![\w'-])J ?([+-]) ?(?=\d)")
-SIGN = re.compile(r"(?:(?<=^)|(?<=[\s(\[:;,=/]))([+-±]) ?(?=\d)".replace("+-±", "+±-"))
-SUM = re.compile(r"(?<=[\d€$£%]) ?\+ ?(?=[\d€$£])")
-MORE_THAN = re.compile(r"(?<=\d)\+(?!\w)")
-SIGNS = {"+": "plus ", "-": "moins ", "±": "plus ou moins "}
+BEFORE_BLIND_UNIT = re.compile(r"(?<=\d)(?=(?:[BS]B|bb)(?!\w))")
 
 
-def stacks(text: str) -> str:
-    """Part a number from the blinds it counts, so that they are a word of their own: 25BB."""
-    return BLINDS.sub(" ", text)
+def split_chip_stacks(text: str) -> str:
+    """Separate a number from the blinds it counts, as in 25BB, so that the unit is a word by itself."""
+    return BEFORE_BLIND_UNIT.sub(" ", text)
 
 
-def chips(text: str) -> str:
-    """Say thousands and millions written short."""
-    return SHORT.sub(_say, text)
+def read_chip_amounts(text: str) -> str:
+    """Say thousands and millions that are written with a letter."""
+    return SHORT_AMOUNT.sub(_say_short_amount, text)
 
 
-def times(text: str) -> str:
-    """Say "2x", "x2" and "3 x 3"."""
-    text = TIMES_BETWEEN.sub(" fois ", text)
-    text = TIMES_AFTER.sub(r"\1 fois", text)
-    return TIMES_BEFORE.sub("fois ", text)
+def chip_count(written: str, scale: str | None) -> int | None:
+    """Return how many chips a written amount stands for, or None if that is not a whole number.
 
-
-def signs(text: str) -> str:
-    """Say plus and minus before a number, between two numbers, and in J-7."""
-    if "+" not in text and "-" not in text and "±" not in text:
-        return text
-    text = DAY_COUNT.sub(lambda m: f"J {SIGNS[m[1]]}", text)
-    text = SUM.sub(" plus ", text)
-    text = SIGN.sub(lambda m: SIGNS[m[1]], text)
-    return MORE_THAN.sub(" plus", text)
-
-
-def amount(written: str, scale: str | None) -> int | None:
-    """Give the chips a written amount stands for, or None where it is no whole number of them."""
-    worth = value(written) * (SCALES[scale] if scale else 1)
+    written: a NUMBER. scale: a key of SCALES, or None for one.
+    """
+    worth = number_value(written) * (SCALES[scale] if scale else 1)
     return int(worth) if worth == int(worth) else None
 
 
-def _say(match: re.Match[str]) -> str:
-    worth = value(match[1]) * SCALES[match[2] or match[3]]
+def _say_short_amount(match: re.Match[str]) -> str:
+    worth = number_value(match[1]) * SCALES[match[2] or match[3]]
     if match[4]:
         return say_value(worth) + (" de " if worth and worth % 10**6 == 0 else " ")
     return say_value(worth)

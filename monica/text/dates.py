@@ -1,4 +1,4 @@
-"""Dates of the calendar; a day that does not exist is left to the other rules."""
+"""Calendar dates. A day that does not exist is left to the other rules."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ BEFORE_A_DATE = re.compile(
 PART_OF = re.compile(r" (?:d[eu']|des |finale)")
 
 
-def dates(text: str) -> str:
-    """Say dates written with figures, and the day before a month."""
-    text = ISO.sub(_iso, text)
-    text = DAY_MONTH_YEAR.sub(_day_month_year, text)
-    text = DAY_MONTH.sub(_day_month, text)
-    return WRITTEN.sub(_written, text)
+def read_dates(text: str) -> str:
+    """Say dates that are written in figures, and the day before the name of a month."""
+    text = ISO.sub(_say_iso, text)
+    text = DAY_MONTH_YEAR.sub(_say_day_month_year, text)
+    text = DAY_MONTH.sub(_say_day_month, text)
+    return WRITTEN.sub(_say_written, text)
 
 
-def _iso(match: re.Match[str]) -> str:
-    date = _say(match, match[3], match[2], match[1])
+def _say_iso(match: re.Match[str]) -> str:
+    date = _say_date(match, match[3], match[2], match[1])
     return f"{date} à " if match[4] and date != match[0] else date
 
 
-def _say(match: re.Match[str], day: str, month: str, year: str) -> str:
+def _say_date(match: re.Match[str], day: str, month: str, year: str) -> str:
     try:
         date = datetime.date(int(year) if len(year) == 4 else 2000 + int(year), int(month), int(day))
     except ValueError:
@@ -60,23 +60,23 @@ def _say_day(day: int) -> str:
     return "premier" if day == 1 else cardinal(day)
 
 
-def _day_month_year(match: re.Match[str]) -> str:
+def _say_day_month_year(match: re.Match[str]) -> str:
     if len(match[4]) == 2 and match[2] != "/":  # "1.2.26" is a version before it is a date
         return match[0]
-    return _say(match, match[1], match[3], match[4])
+    return _say_date(match, match[1], match[3], match[4])
 
 
-def _day_month(match: re.Match[str]) -> str:
+def _say_day_month(match: re.Match[str]) -> str:
     day, month, string = match[1], match[2], match.string
     announced = BEFORE_A_DATE.search(string[max(0, match.start() - 12) : match.start()])
     if not (announced and not PART_OF.match(string, match.end())) and "0" not in {day[0], month[0]}:
         return match[0]
-    if _say(match, day, month, "2024") == match[0]:  # a leap year: without a year, 29/02 exists
+    if _say_date(match, day, month, "2024") == match[0]:  # 2024 is a leap year: without a year, 29/02 exists
         return match[0]
     return f"{_say_day(int(day))} {MONTHS[int(month) - 1]}"
 
 
-def _written(match: re.Match[str]) -> str:
+def _say_written(match: re.Match[str]) -> str:
     day, name = int(match[1]), match[2].lower()
     if not 1 <= day <= 31:
         return match[0]

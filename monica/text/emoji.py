@@ -1,4 +1,4 @@
-"""Emoji and ornaments are dropped, never named; the four suits of cards stay, in one form each."""
+"""Emoji and ornaments are dropped, never named. The four suits of cards stay, in one form each."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 SUITS = "♠♥♦♣"
 HOLLOW_SUITS = str.maketrans("♤♡♢♧", SUITS)
-# A heart sent by a phone keyboard after a rank is a suit; anywhere else it is an ornament.
+# The heart of a phone keyboard is a suit after a rank. Anywhere else it is an ornament.
 HEART_OF_A_CARD = re.compile(r"(?<=[AKQJTRDV2-90])[❤🖤](?!\w)")
-# U+1F0A1 to U+1F0DE: sixteen code points a suit, the twelfth being the knight of the tarot.
+# U+1F0A1 to U+1F0DE: sixteen code points per suit. The twelfth is the knight, a tarot card.
 PLAYING_CARD = re.compile("[\U0001f0a1-\U0001f0ae\U0001f0b1-\U0001f0be\U0001f0c1-\U0001f0ce\U0001f0d1-\U0001f0de]")
 CARD_RANKS = ("A", "2", "3", "4", "5", "6", "7", "8", "9", "10", "J", "", "Q", "K")
 PICTURE = re.compile("[<>\u00b7\u2022-\u2027\u2190-\u2bff\u3030\u303d\U0001f000-\U0001faff]")
@@ -19,18 +19,18 @@ ORNAMENT = re.compile(
 )
 
 
-def emoji(text: str) -> str:
+def drop_emoji(text: str) -> str:
     """Drop emoji, keep card suits, and read arrows and bullets as a pause."""
     if not PICTURE.search(text):
         return text
     text = text.translate(HOLLOW_SUITS)
     text = HEART_OF_A_CARD.sub("♥", text)
-    text = PLAYING_CARD.sub(_card, text)
+    text = PLAYING_CARD.sub(_write_card, text)
     text = ARROW.sub(", ", text)
     text = BULLET.sub(", ", text)
     return " ".join(ORNAMENT.sub(" ", text).split())
 
 
-def _card(match: re.Match[str]) -> str:
+def _write_card(match: re.Match[str]) -> str:
     suit, rank = divmod(ord(match[0]) - 0x1F0A0, 16)
     return f" {CARD_RANKS[rank - 1]}{SUITS[suit]} " if CARD_RANKS[rank - 1] else " "

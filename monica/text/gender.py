@@ -1,12 +1,12 @@
-"""Une table, vingt et une places: a number that ends in un agrees with what is counted, nothing else does."""
+"""Une table, vingt et une places: a number that ends in "un" agrees with the noun it counts, and no other does."""
 
 from __future__ import annotations
 
 import re
 
-from monica.text.numbers import AFTER, BEFORE, cardinal, parts
+from monica.text.numbers import NUMBER_END, NUMBER_START, cardinal, split_number
 
-# What a tournament counts, with the adjectives that stand between the number and the noun.
+# Nouns a tournament counts, and the adjectives that stand between the number and the noun.
 FEMININE = frozenset({
     "table", "tables", "place", "places", "main", "mains", "minute", "minutes", "seconde", "secondes",
     "heure", "heures", "carte", "cartes", "paire", "paires", "personne", "personnes", "pause", "pauses",
@@ -30,7 +30,7 @@ FEMININE = frozenset({
     "cinquantaine",
 })  # fmt: skip
 
-# After these a number is a label, and labels do not agree: "table 21" is "table vingt et un".
+# After these words a number is a label, and labels do not agree: "table 21" is "table vingt et un".
 LABELS = frozenset({
     "table", "place", "siège", "niveau", "numéro", "n°", "no", "level", "seat", "joueur", "joueuse",
     "groupe", "jour", "day", "salle", "étape", "équipe", "poule", "manche", "main", "page", "case", "rang",
@@ -39,31 +39,33 @@ LABELS = frozenset({
 })  # fmt: skip
 PREVIOUS_WORD = re.compile(r"(n°|[^\W\d_]{1,15})[ :]{0,2}$")
 
-COUNTED = re.compile(rf"{BEFORE}([1-9]\d{{0,2}}(?: \d{{3}}(?!\d)){{1,4}}|\d{{1,15}}){AFTER} (?=([^\W\d_]{{2,15}}))")
+COUNTED = re.compile(
+    rf"{NUMBER_START}([1-9]\d{{0,2}}(?: \d{{3}}(?!\d)){{1,4}}|\d{{1,15}}){NUMBER_END} (?=([^\W\d_]{{2,15}}))"
+)
 LABELLED = re.compile(
     r"(?<!\w)(table|place|siège|niveau|level|seat|rang|n°) ?(\d{1,3}) (?=\d{3}(?!\d))(?!\d{3} \d{3}(?!\d))",
     re.IGNORECASE,
 )
 
 
-def labels(text: str) -> str:
-    """Part a label from the amount after it: in "table 5 500 jetons" nobody sits at table 5 500."""
+def separate_labels(text: str) -> str:
+    """Separate a label from the amount after it: "table 5 500 jetons" is not about a table 5 500."""
     return LABELLED.sub(lambda m: f"{m[1]}{'' if m[1] == 'n°' else ' '}{m[2]}, ", text)
 
 
-def gender(text: str) -> str:
-    """Say a number that ends in one before a feminine noun."""
+def read_feminine_counts(text: str) -> str:
+    """Say a number that ends in one before a feminine noun: vingt et une places."""
     return COUNTED.sub(_agree, text)
 
 
-def after_label(match: re.Match[str]) -> bool:
-    """Tell whether the word before a match makes it a label."""
+def follows_label(match: re.Match[str]) -> bool:
+    """Return whether the word before a match makes it a label."""
     previous = PREVIOUS_WORD.search(match.string[max(0, match.start() - 20) : match.start()])
     return previous is not None and previous[1].lower() in LABELS
 
 
 def _agree(match: re.Match[str]) -> str:
-    digits, _ = parts(match[1])
-    if digits[-1] != "1" or digits[0] == "0" or match[2].lower() not in FEMININE or after_label(match):
+    digits, _ = split_number(match[1])
+    if digits[-1] != "1" or digits[0] == "0" or match[2].lower() not in FEMININE or follows_label(match):
         return match[0]
     return cardinal(int(digits), feminine=True) + " "

@@ -1,13 +1,11 @@
-"""How the venue wants names and words said: a TOML file, written form to said form.
+"""How the venue wants names and words said: a TOML file that maps written forms to said forms.
 
-Whole words only, whatever their case and accents, longest first, in one pass. An entry whose said form holds
-the written form of another is refused, so that saying a text twice changes nothing.
+Only whole words match, whatever their case and accents, longest first, in one pass. An entry whose said form contains
+the written form of another is refused, so that normalising a text twice changes nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import re
 import threading
@@ -27,97 +25,96 @@ FIRST_WORD = re.compile(r"\w+")
 
 
 class LexiconError(ConfigError):
-    """A lexicon that cannot be read or that contradicts itself; the message names the file and the line."""
+    """A lexicon that cannot be read or contradicts itself. The message names the file and the line."""
 
 
-class _Fold(dict[int, int]):
-    """A str.translate table to lower case without accents, one character for one: positions are kept."""
+class _PlainLetters(dict[int, int]):
+    """A str.translate table to lower case without accents. It maps one character to one, so that positions are kept."""
 
     def __missing__(self, code: int) -> int:
         char = chr(code)
         base = unicodedata.normalize("NFD", char)[0].lower()
-        self[code] = folded = ord(base) if len(base) == 1 else code
-        return folded
+        self[code] = plain = ord(base) if len(base) == 1 else code
+        return plain
 
 
-_FOLD = _Fold({ord("’"): ord("'")})
+_PLAIN_LETTERS = _PlainLetters({ord("’"): ord("'")})
 
 
-def fold(text: str) -> str:
-    """Write text in lower case without accents, at the same length."""
-    return text.translate(_FOLD)
+def ignore_case_and_accents(text: str) -> str:
+    """Return a text in lower case without accents, at the same length."""
+    return text.translate(_PLAIN_LETTERS)
 
 
 class Lexicon:
-    """An immutable set of entries, ready to be applied."""
+    """An immutable set of entries, indexed for use."""
 
     def __init__(self, entries: Mapping[str, str] | None = None) -> None:
-        """Index entries (written to said). Raises LexiconError where they contradict themselves."""
+        """Index entries, which map a written form to a said form. Raises LexiconError if they contradict each other."""
         self._said: dict[str, str] = {}
         by_first: dict[str, list[str]] = {}
         for written, said in (entries or {}).items():
-            key = _key(written)
+            key = _entry_key(written)
             first = FIRST_WORD.match(key)
             if first is None:
                 raise LexiconError(f"{written!r}: an entry must begin with a letter or a digit")
             if not has_words(said):
                 raise LexiconError(f"{written!r}: nothing to say in {said!r}")
             if self._said.setdefault(key, tidy(said)) != tidy(said):
-                raise LexiconError(f"{written!r}: is there twice, said differently")
+                raise LexiconError(f"{written!r}: is there twice, with different said forms")
             by_first.setdefault(first[0], []).append(key)
         self._patterns = {
             first: re.compile("(?:" + "|".join(map(_pattern, sorted(set(keys), key=len, reverse=True))) + r")(?!\w)")
             for first, keys in by_first.items()
         }
         for key, said in self._said.items():
-            if fold(again := self.say(said)) != fold(said):
+            if ignore_case_and_accents(again := self.respell(said)) != ignore_case_and_accents(said):
                 raise LexiconError(
-                    f"{key!r}: its said form {said!r} holds another entry and would become {again!r};"
+                    f"{key!r}: its said form {said!r} contains another entry and would become {again!r};"
                     " write the final form"
                 )
-        spoken = json.dumps(sorted(self._said.items()), ensure_ascii=False)
-        self.digest = hashlib.sha256(spoken.encode()).hexdigest()
-        """Hexadecimal SHA-256 of what the entries change in the speech; comments and order do not count."""
 
     @classmethod
     def default(cls) -> Lexicon:
-        """Give the poker lexicon that ships with Monica."""
-        return cls(_shipped())
+        """Return the poker lexicon that ships with Monica."""
+        return cls(_poker_entries())
 
     @classmethod
-    def load(cls, path: str | Path) -> Lexicon:
-        """Read the venue's file on top of the poker lexicon; the venue's entries win.
+    def load_file(cls, path: str | Path) -> Lexicon:
+        """Read the venue's file on top of the poker lexicon. The venue's entries win.
 
-        Raises LexiconError, with the file and the line.
+        Raises LexiconError, which names the file and the line.
         """
         path = Path(path)
         try:
             content = path.read_bytes()
         except OSError as error:
             raise LexiconError(f"lexicon {path}: {error.strerror or error}") from error
-        own = _parse(content, str(path))
-        written = {_key(key) for key in own}
+        own = _parse_entries(content, str(path))
+        written = {_entry_key(key) for key in own}
         try:
             venue = cls(own)
-            shipped = {key: venue.say(said) for key, said in _shipped().items() if _key(key) not in written}
+            shipped = {
+                key: venue.respell(said) for key, said in _poker_entries().items() if _entry_key(key) not in written
+            }
             return cls(shipped | own)
         except LexiconError as error:
-            raise LexiconError(f"lexicon {path}{_where(content, str(error))}: {error}") from None
+            raise LexiconError(f"lexicon {path}{_line_of(content, str(error))}: {error}") from None
 
     def current(self) -> Lexicon:
-        """Give the lexicon to use now: this one."""
+        """Return the lexicon to use now: this one. LexiconFile returns the newest."""
         return self
 
-    def say(self, text: str) -> str:
+    def respell(self, text: str) -> str:
         """Replace every written form by its said form."""
-        folded = fold(text)
+        plain = ignore_case_and_accents(text)
         pieces: list[str] = []
         end = 0
-        for word in FIRST_WORD.finditer(folded):
+        for word in FIRST_WORD.finditer(plain):
             pattern = self._patterns.get(word[0])
             if pattern is None or word.start() < end:
                 continue
-            hit = pattern.match(folded, word.start())
+            hit = pattern.match(plain, word.start())
             if hit is None:
                 continue
             said = self._said[hit[0].replace("-", " ")]
@@ -129,44 +126,35 @@ class Lexicon:
 
 
 class LexiconFile:
-    """A lexicon on disk that is read again when it changes.
+    """A lexicon on disk, read again when the file changes.
 
-    A broken edit keeps the last good lexicon and is logged once. Safe to share between threads.
+    After a broken edit the last good lexicon stays in use, and one warning is logged. Safe to share between threads.
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Read the file. Raises LexiconError: a server does not start on a broken lexicon."""
+        """Read the file. Raises LexiconError if it is broken: a server does not start on a broken lexicon."""
         self._path = Path(path)
         self._lock = threading.Lock()
-        self._stamp = self._look()
-        self._lexicon = Lexicon.load(self._path)
-
-    @property
-    def digest(self) -> str:
-        """The digest of the lexicon in use now."""
-        return self.current().digest
+        self._stamp = self._read_stamp()
+        self._lexicon = Lexicon.load_file(self._path)
 
     def current(self) -> Lexicon:
-        """Give the lexicon to use now, read again if the file has changed."""
-        if self._look() == self._stamp:
+        """Return the lexicon to use now, read again if the file has changed."""
+        if self._read_stamp() == self._stamp:
             return self._lexicon
         with self._lock:
-            stamp = self._look()
+            stamp = self._read_stamp()
             if stamp != self._stamp:
-                self._stamp = stamp  # a broken file is not tried again until it changes
+                self._stamp = stamp  # a broken file is not read again until it changes
                 try:
-                    self._lexicon = Lexicon.load(self._path)
+                    self._lexicon = Lexicon.load_file(self._path)
                 except LexiconError as error:
-                    log.warning("lexicon not reloaded, the last good one stays: %s", error)
+                    log.warning("lexicon not reloaded, the last good one stays in use: %s", error)
                 else:
                     log.info("lexicon reloaded from %s", self._path)
             return self._lexicon
 
-    def say(self, text: str) -> str:
-        """Replace every written form by its said form."""
-        return self.current().say(text)
-
-    def _look(self) -> tuple[int, int, int] | None:
+    def _read_stamp(self) -> tuple[int, int, int] | None:
         try:
             stat = self._path.stat()
         except OSError:
@@ -174,19 +162,19 @@ class LexiconFile:
         return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
-def _shipped() -> dict[str, str]:
-    return _parse(resources.files("monica.text").joinpath("poker.toml").read_bytes(), "poker.toml")
+def _poker_entries() -> dict[str, str]:
+    return _parse_entries(resources.files("monica.text").joinpath("poker.toml").read_bytes(), "poker.toml")
 
 
-def _key(written: str) -> str:
-    return fold(tidy(written)).replace("-", " ")
+def _entry_key(written: str) -> str:
+    return ignore_case_and_accents(tidy(written)).replace("-", " ")
 
 
 def _pattern(key: str) -> str:
     return re.escape(key).replace(r"\ ", "[ -]")
 
 
-def _parse(content: bytes, source: str) -> dict[str, str]:
+def _parse_entries(content: bytes, source: str) -> dict[str, str]:
     try:
         table = tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -197,24 +185,24 @@ def _parse(content: bytes, source: str) -> dict[str, str]:
     entries: dict[str, str] = {}
     for section, pairs in table.items():
         if section not in SECTIONS or not isinstance(pairs, dict):
-            where = _where(content, repr(section))
-            raise LexiconError(f"lexicon {source}{where}: {section!r} is neither [names] nor [words]")
+            place = _line_of(content, repr(section))
+            raise LexiconError(f"lexicon {source}{place}: {section!r} is neither [names] nor [words]")
         for written, said in pairs.items():
-            where = _where(content, repr(written))
+            place = _line_of(content, repr(written))
             if not isinstance(said, str) or not has_words(said):
-                raise LexiconError(f"lexicon {source}{where}: {written!r} must be said as words, not {said!r}")
+                raise LexiconError(f"lexicon {source}{place}: {written!r} must be said as words, not {said!r}")
             entries[written] = said
     return entries
 
 
-def _where(content: bytes, message: str) -> str:
-    """Find the line that holds the entry a message begins with: ", line 3", or nothing."""
+def _line_of(content: bytes, message: str) -> str:
+    """Return the line of the entry that a message begins with, as ", line 3", or "" if there is none."""
     entry = re.match(r"'(.*?)'(?=:|$)|\"(.*?)\"(?=:|$)", message)
     if entry is None:
         return ""
-    wanted = _key(entry[1] or entry[2] or "")
+    wanted = _entry_key(entry[1] or entry[2] or "")
     for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
         name = line.partition("=")[0].strip().strip("[]").strip().strip("'\"")
-        if _key(name) == wanted:
+        if _entry_key(name) == wanted:
             return f", line {number}"
     return ""

@@ -1,11 +1,11 @@
-"""Sums of money with their cents: 12,50 € is douze euros cinquante, 1 M€ un million d'euros."""
+"""Sums of money with their cents: 12,50 € is "douze euros cinquante", 1 M€ is "un million d'euros"."""
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal
 
-from monica.text.numbers import BEFORE, NUMBER, cardinal, say_value, value
+from monica.text.numbers import NUMBER, NUMBER_START, cardinal, number_value, say_value
 
 # singular, plural, a cent, cents
 CURRENCIES = {
@@ -20,36 +20,36 @@ SCALES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "Md": 10**9, "Mds": 10**9}
 
 SYMBOL = r"(€|\$US|US\$|\$|£|¥|(?:EUR|USD|GBP|JPY|CHF)(?!\w))"
 SUFFIXED = re.compile(
-    rf"{BEFORE}({NUMBER}) ?(k|K|Mds|Md|M)? ?(?:{SYMBOL}|(euros?)(?!\w))(?:(\d\d)(?![\d.,]))?"
+    rf"{NUMBER_START}({NUMBER}) ?(k|K|Mds|Md|M)? ?(?:{SYMBOL}|(euros?)(?!\w))(?:(\d\d)(?![\d.,]))?"
     r"( ?/ ?(?=[^\W\d]))?"
 )
 PREFIXED = re.compile(rf"(?<!\w)(€|US\$|\$|£|¥) ?({NUMBER})(?: ?(k|K|Mds|Md|M)(?!\w))?(?!\w)(?![.,]\d)")
-CENTIMES = re.compile(rf"{BEFORE}(\d{{1,3}}) ?cts?(?![\w'])\.?")
+CENTIMES = re.compile(rf"{NUMBER_START}(\d{{1,3}}) ?cts?(?![\w'])\.?")
 SYMBOL_ALONE = re.compile(r" ?(€|\$|£|¥)")
 
 
-def money(text: str) -> str:
-    """Say amounts in a currency, whichever side its symbol stands on."""
-    text = SUFFIXED.sub(_suffixed, text)
-    text = PREFIXED.sub(lambda m: _say(m[2], m[3], m[1], None), text)
-    return CENTIMES.sub(lambda m: _cents(int(m[1]), "centime", "centimes"), text)
+def read_money(text: str) -> str:
+    """Say amounts in a currency, whichever side of the number its symbol is on."""
+    text = SUFFIXED.sub(_say_suffixed, text)
+    text = PREFIXED.sub(lambda m: _say_amount(m[2], m[3], m[1], None), text)
+    return CENTIMES.sub(lambda m: _say_cents(int(m[1]), "centime", "centimes"), text)
 
 
-def currencies(text: str) -> str:
-    """Name a currency symbol that no amount has taken."""
+def read_lone_currencies(text: str) -> str:
+    """Name a currency symbol that belongs to no amount."""
     return SYMBOL_ALONE.sub(lambda m: f" {CURRENCIES[m[1]][1]} ", text)
 
 
-def _suffixed(match: re.Match[str]) -> str:
-    said = _say(match[1], match[2], match[3] or "€", match[5])
+def _say_suffixed(match: re.Match[str]) -> str:
+    said = _say_amount(match[1], match[2], match[3] or "€", match[5])
     if match[6]:
         return said + " par "
     return said + " " * match.string[match.end() : match.end() + 1].isalnum()
 
 
-def _say(written: str, scale: str | None, symbol: str, cents: str | None) -> str:
+def _say_amount(written: str, scale: str | None, symbol: str, cents: str | None) -> str:
     one, many, cent, some_cents = CURRENCIES[SYMBOLS.get(symbol, symbol)]
-    amount = value(written) * SCALES[scale or ""]
+    amount = number_value(written) * SCALES[scale or ""]
     if cents:
         amount += Decimal(cents) / 100
     feminine = one == "livre"
@@ -58,7 +58,7 @@ def _say(written: str, scale: str | None, symbol: str, cents: str | None) -> str
     if (amount * 100) % 1:  # more decimals than there are cents
         return f"{say_value(amount, feminine=feminine)} {many if amount >= 2 else one}"
     if not whole and fraction:
-        return _cents(fraction, cent, some_cents)
+        return _say_cents(fraction, cent, some_cents)
     noun = many if whole > 1 else one
     if whole and whole % 10**6 == 0:
         noun = f"d'{many}" if many[0] in "aeiou" else f"de {many}"
@@ -66,5 +66,5 @@ def _say(written: str, scale: str | None, symbol: str, cents: str | None) -> str
     return f"{said} {cardinal(fraction)}" if fraction else said
 
 
-def _cents(number: int, one: str, many: str) -> str:
+def _say_cents(number: int, one: str, many: str) -> str:
     return f"{cardinal(number)} {many if number > 1 else one}"

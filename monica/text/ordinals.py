@@ -1,14 +1,16 @@
-"""Ranks: 1er, 2e, 21ème, XIXe, Louis XIV, niveau XII. A numeral that may be a word or an initial stays."""
+"""Ranks: 1er, 2e, 21ème, XIXe, Louis XIV, niveau XII. A numeral that may be a word or an initial is left alone."""
 
 from __future__ import annotations
 
 import re
 
 from monica.text.gender import FEMININE
-from monica.text.numbers import AFTER, BEFORE, WHOLE, cardinal, ordinal, parts
+from monica.text.numbers import NUMBER_END, NUMBER_START, WHOLE, cardinal, ordinal, split_number
 
 ENDING = r"(ers?|[eè]?res?|i?[eéè]?mes?|es?|è|nde?s?)"
-ARABIC = re.compile(rf"{BEFORE}({WHOLE})(?:{ENDING}|(ER|ÈRE|ERE|RE|I?[EÈ]ME))(?![\w]){AFTER}(?: ([^\W\d_]+))?")
+ARABIC = re.compile(
+    rf"{NUMBER_START}({WHOLE})(?:{ENDING}|(ER|ÈRE|ERE|RE|I?[EÈ]ME))(?![\w]){NUMBER_END}(?: ([^\W\d_]+))?"
+)
 
 UNITS = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
 ROMAN = {tens * "X" + unit: 10 * tens + n for tens in range(4) for n, unit in enumerate(UNITS)} | {"XL": 40}
@@ -27,7 +29,7 @@ CENTURY_NOUNS = {
     "dynastie",
 }
 
-# A single I, V or X may be an initial or a cross: only after these does it count.
+# A single I, V or X may be an initial or a cross. It is a numeral only after these words.
 LEVELS = {
     "niveau", "niveaux", "level", "chapitre", "tome", "volume", "acte", "partie", "étape", "phase",
     "manche", "saison", "épisode", "article", "titre", "livre",
@@ -41,13 +43,13 @@ KINGS = {
 NUMERAL = re.compile(r"(?<![\w-])([^\W\d_][\w-]{0,30}) ([IVX]{1,7})(?![\w'♠♥♦♣-])(?!\.\w)")
 
 
-def ordinals(text: str) -> str:
-    """Say a number followed by er, re, e, ème, nd or nde, in the singular or the plural."""
+def read_ordinals(text: str) -> str:
+    """Say a number followed by er, re, e, ème, nd or nde, singular or plural."""
     return ARABIC.sub(_say_rank, text)
 
 
 def _say_rank(match: re.Match[str]) -> str:
-    digits, _ = parts(match[1])
+    digits, _ = split_number(match[1])
     ending, noun = (match[2] or match[3]).lower(), match[4]
     number = int(digits)
     feminine = ending.rstrip("s") in {"re", "ère", "ere"} or (noun or "").lower() in FEMININE
@@ -63,8 +65,8 @@ def _say_rank(match: re.Match[str]) -> str:
     return words + plural + (f" {noun}" if noun else "")
 
 
-def roman(text: str) -> str:
-    """Say roman numerals after a level, a king or a capitalised word, and those that end in e."""
+def read_roman_numerals(text: str) -> str:
+    """Say Roman numerals after a level, a king or a capitalised word, and those followed by an ordinal ending."""
     if not ROMAN_DIGIT.search(text):
         return text
     text = CENTURY.sub(_say_roman_rank, text)

@@ -1,4 +1,4 @@
-"""Telephone numbers by pairs, as France reads them: zéro six, douze, trente-quatre."""
+"""Telephone numbers in pairs of digits, as they are read in France: zéro six, douze, trente-quatre."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ INTERNATIONAL = re.compile(r"(?<![\w.,+/-])\+(\d{1,3})((?:[ .-]\d{1,4}){3,6}|[ ]
 TRUNK_ZERO = re.compile(r"(?<=\d) ?\(0\) ?(?=\d)")
 
 
-def phones(text: str) -> str:
+def read_phone_numbers(text: str) -> str:
     """Say telephone numbers group by group."""
     if "0" not in text and "+" not in text:
         return text
-    text = FRENCH.sub(lambda m: _pairs(m[0]), text)
+    text = FRENCH.sub(lambda m: _say_pairs(m[0]), text)
     if "+" not in text:
         return text
-    return INTERNATIONAL.sub(_international, TRUNK_ZERO.sub(" ", text))
+    return INTERNATIONAL.sub(_say_international, TRUNK_ZERO.sub(" ", text))
 
 
-def _pairs(number: str) -> str:
+def _say_pairs(number: str) -> str:
     digits = re.sub(r"\D", "", number)
     return ", ".join(say_whole(digits[i : i + 2]) for i in range(0, len(digits), 2))
 
 
-def _international(match: re.Match[str]) -> str:
+def _say_international(match: re.Match[str]) -> str:
     groups = re.findall(r"\d+", match[2])
     if len(groups) == 1:
         first, rest = groups[0][: len(groups[0]) % 2 or 2], groups[0][len(groups[0]) % 2 or 2 :]

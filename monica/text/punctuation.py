@@ -1,4 +1,4 @@
-"""Marks a voice can breathe on: one mark at a time, no quotes, no brackets, no dash that means a pause."""
+"""Punctuation a voice can pause at: one mark at a time, no quotes, no brackets, no dash that means a pause."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ LEADING = " ,;:.!?…)]}|/\\"
 TRAILING = " ,;:([{|/\\-"
 
 
-def lines(text: str) -> str:
-    """Make a line end heard: as a full stop at a blank line, as a comma before a line that starts anew."""
+def read_line_ends(text: str) -> str:
+    """Make line ends audible: a full stop at a blank line, a comma before a line that starts something new."""
     if len(rows := text.splitlines()) < 2:
         return text
     spoken, blank = "", False
@@ -47,22 +47,22 @@ def lines(text: str) -> str:
             blank = True
             continue
         if pieces:
-            starts_anew = bool(item) or row[0].isupper() or row[0].isdigit()
-            mark = "." if blank else "," if starts_anew else ""
+            starts_new = bool(item) or row[0].isupper() or row[0].isdigit()
+            mark = "." if blank else "," if starts_new else ""
             pieces.append((mark if ENDS_OPEN.search(spoken) else "") + " ")
         pieces.append(row)
         spoken, blank = row[-1:], False
     return "".join(pieces)
 
 
-def quotes(text: str) -> str:
-    """Drop quotation marks and straighten apostrophes; an apostrophe that opens a word was a quote."""
+def drop_quotes(text: str) -> str:
+    """Drop quotation marks and straighten apostrophes. An apostrophe at the start of a word was a quotation mark."""
     text = QUOTES.sub(" ", APOSTROPHES.sub("'", text))
     return " ".join((OPENING_APOSTROPHE.sub("", text) if "'" in text else text).split())
 
 
-def dashes(text: str) -> str:
-    """Read a dash between words as a pause, and write every other dash as a hyphen."""
+def read_dashes(text: str) -> str:
+    """Turn a dash between words into a pause, and write every other dash as a hyphen."""
     if not DASH.search(text):
         return text
     text = RULED_LINE.sub(", ", text)
@@ -71,8 +71,8 @@ def dashes(text: str) -> str:
     return PAUSE_DASH.sub(", ", text)
 
 
-def marks(text: str) -> str:
-    """Keep one of repeated marks, and the space after a mark, never the one before it."""
+def reduce_marks(text: str) -> str:
+    """Keep one of several repeated marks. Keep the space after a mark, and drop the one before it."""
     text = SMILEY.sub(" ", text)
     text = ELLIPSIS.sub("…", text)
     text = SHOUT.sub(lambda m: "?" if "?" in m[0] else "!", text)
@@ -83,14 +83,14 @@ def marks(text: str) -> str:
     return " ".join(text.split())
 
 
-def brackets(text: str) -> str:
-    """Read brackets as pauses, and "joueur(s)" as the plural."""
+def read_brackets(text: str) -> str:
+    """Turn brackets into pauses, and read "joueur(s)" as the plural."""
     text = OPTIONAL_ENDING.sub(lambda m: m[1] if m[1] in "sx" else m[2], text)
     return BRACKETS.sub(",", text) if BRACKETS.search(text) else text
 
 
-def settle(text: str) -> str:
-    """Leave one mark where rules have piled up several, and none at the start."""
+def settle_marks(text: str) -> str:
+    """Leave one mark where the rules have produced several, and none at the start of the text."""
     text = " ".join(text.split())
     text = SPACE_BEFORE.sub("", text)
     text = NO_SPACE_AFTER.sub(r"\1 ", text)

@@ -1,11 +1,11 @@
-"""What a slash or a hyphen between two numbers means: a fraction, a part of a whole, a range."""
+"""A slash or a hyphen between two numbers: a fraction, a part of a whole, a range."""
 
 from __future__ import annotations
 
 import re
 
-from monica.text.gender import after_label
-from monica.text.numbers import WHOLE, parts, say_whole
+from monica.text.gender import follows_label
+from monica.text.numbers import WHOLE, say_whole, split_number
 
 LEFT = r"(?<![\w/.,])"
 RIGHT = r"(?![\w/])(?![.,]\d)"
@@ -28,30 +28,30 @@ FRACTIONS = {
 }  # fmt: skip
 
 
-def ranges(text: str) -> str:
-    """Say "10-15 minutes" and "14h-18h"; between other numbers a hyphen means nothing sure."""
+def read_ranges(text: str) -> str:
+    """Say "10-15 minutes" and "14h-18h". Between other numbers the meaning of a hyphen is not certain."""
     text = RANGE_OF_HOURS.sub(" à ", text)
     text = RANGE_OF_PARTS.sub(" à ", text)
-    return RANGE.sub(_range, text)
+    return RANGE.sub(_say_range, text)
 
 
-def ratios(text: str) -> str:
-    """Say fractions, ranks out of a field, and a part that is at most its whole."""
+def read_ratios(text: str) -> str:
+    """Say fractions, ranks in a field (2e/45), and a part of a whole that is at least as large."""
     text = DEMI.sub(r"demi-\1", text)
     text = FINAL.sub(lambda m: f"{FINALS[m[1]]}{m[2]} de finale", text)
     text = RANK_OF.sub(r"\1 sur ", text)
     text = MIXED.sub(lambda m: f"{m[1]} et {FRACTIONS[m[2][0], m[2][2]].removeprefix('un ')}", text)
-    return SLASHED.sub(_slashed, text)
+    return SLASHED.sub(_say_slashed, text)
 
 
-def _range(match: re.Match[str]) -> str:
-    first, last = int(parts(match[1])[0]), int(parts(match[2])[0])
+def _say_range(match: re.Match[str]) -> str:
+    first, last = int(split_number(match[1])[0]), int(split_number(match[2])[0])
     return f"{match[1]} à {match[2]}" if first < last else match[0]
 
 
-def _slashed(match: re.Match[str]) -> str:
-    part, whole = parts(match[1])[0], parts(match[2])[0]
-    if (part, whole) in FRACTIONS and not after_label(match):
+def _say_slashed(match: re.Match[str]) -> str:
+    part, whole = split_number(match[1])[0], split_number(match[2])[0]
+    if (part, whole) in FRACTIONS and not follows_label(match):
         return FRACTIONS[part, whole]
     if part == whole == "50":
         return "cinquante-cinquante"

@@ -1,14 +1,14 @@
-"""A text cut into pieces a voice says well; joined by single spaces, the pieces are the text again."""
+"""Cuts a text into pieces of a length a voice says well. Joined by single spaces, they are the text again."""
 
 from __future__ import annotations
 
 import re
 
-SHORT = 40
-"""Characters below which a piece is joined to its neighbour: short texts are the model's weakest input."""
+MIN_PIECE = 40
+"""Characters. A shorter piece is joined to its neighbour: short texts are the model's weakest input."""
 
 STOP = re.compile(r"[.!?…][\"')\]»]{0,3}(?= )")
-# A full stop after these, after one letter or between letters ends no sentence.
+# A full stop after one of these, after a single letter, or between letters does not end a sentence.
 ABBREVIATIONS = frozenset({
     "m", "mm", "mme", "mmes", "mlle", "mlles", "dr", "pr", "me", "mgr", "st", "ste", "n°", "no", "nos",
     "art", "av", "bd", "cf", "chap", "ch", "éd", "env", "ex", "fig", "hab", "inf", "max", "min", "p", "pp",
@@ -22,27 +22,27 @@ SPACE = re.compile(r" ")
 
 
 def split_sentences(text: str, limit: int = 250) -> list[str]:
-    """Cut text at sentences, and longer ones at clauses, into pieces of about `limit` characters at most.
+    """Cut a text at its sentences, and sentences longer than `limit` characters at their clauses.
 
-    A word longer than the limit is not cut.
+    A word that is longer than the limit is not cut.
     """
     text = " ".join(text.split())
     if not text:
         return []
-    pieces = [piece for sentence in _sentences(text) for piece in _clauses(sentence, limit)]
+    pieces = [piece for sentence in _split_at_stops(text) for piece in _split_clauses(sentence, limit)]
     return _join_short(pieces, limit)
 
 
-def _sentences(text: str) -> list[str]:
+def _split_at_stops(text: str) -> list[str]:
     sentences, start = [], 0
     for stop in STOP.finditer(text):
-        if _ends(text, stop):
+        if _ends_sentence(text, stop):
             sentences.append(text[start : stop.end()])
             start = stop.end() + 1
     return [*sentences, text[start:]]
 
 
-def _ends(text: str, stop: re.Match[str]) -> bool:
+def _ends_sentence(text: str, stop: re.Match[str]) -> bool:
     after = text[stop.end() + 1]
     if stop[0][0] == "…":
         return not after.islower()
@@ -56,10 +56,10 @@ def _ends(text: str, stop: re.Match[str]) -> bool:
     return not (word in ABBREVIATIONS or (is_initial and word[-1:].isalpha()))
 
 
-def _clauses(sentence: str, limit: int) -> list[str]:
+def _split_clauses(sentence: str, limit: int) -> list[str]:
     pieces = []
     while len(sentence) > limit:
-        cut = _cut(sentence, limit)
+        cut = _find_cut(sentence, limit)
         if cut is None:
             break
         pieces.append(sentence[:cut])
@@ -67,8 +67,8 @@ def _clauses(sentence: str, limit: int) -> list[str]:
     return [*pieces, sentence]
 
 
-def _cut(sentence: str, limit: int) -> int | None:
-    """Find the space to cut at: after the strongest mark near an even share of the sentence."""
+def _find_cut(sentence: str, limit: int) -> int | None:
+    """Return where to cut: the space after the strongest mark near an even share of the sentence, or None."""
     parts = -(-len(sentence) // max(limit, 1))
     share = len(sentence) / parts
     for mark in (STRONG, COMMA, LINK, SPACE):
@@ -86,7 +86,7 @@ def _cut(sentence: str, limit: int) -> int | None:
 def _join_short(pieces: list[str], limit: int) -> list[str]:
     joined: list[str] = []
     for piece in pieces:
-        is_short = joined and (len(piece) < SHORT or len(joined[-1]) < SHORT)
+        is_short = joined and (len(piece) < MIN_PIECE or len(joined[-1]) < MIN_PIECE)
         if is_short and len(joined[-1]) + 1 + len(piece) <= limit:
             joined[-1] += " " + piece
         else:

@@ -1,4 +1,4 @@
-"""Signs that have a name in a sentence; those that have none are dropped, so that none reaches the voice."""
+"""Symbols that have a name in a sentence. Those that have none are dropped, so that none reaches the voice."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SLASH = re.compile(r" ?/[ /]*")
 DIVIDED = re.compile(r" ?÷ ?")
 
 
-def symbols(text: str) -> str:
-    """Name signs before and between numbers and words."""
+def read_symbols(text: str) -> str:
+    """Name symbols before and between numbers and words."""
     text = ABOUT.sub("environ ", text)
     text = COMPARED.sub(lambda m: COMPARISONS[m[1]], text)
     text = DIVIDED.sub(" divisé par ", text)
@@ -29,8 +29,8 @@ def symbols(text: str) -> str:
     return EMPHASIS.sub(" ", text)
 
 
-def slashes(text: str) -> str:
-    """Read a slash that no other rule has explained as a pause."""
+def read_slashes(text: str) -> str:
+    """Turn a slash that no other rule has claimed into a pause."""
     if "/" not in text:
         return text
     return SLASH.sub(", ", AND_OR.sub("et ou", text))

@@ -1,10 +1,11 @@
-"""Titles and abbreviations written out: M., Mme, Dr, n°, etc., vs."""
+"""Titles and abbreviations, written out: M., Mme, Dr, n°, etc., vs."""
 
 from __future__ import annotations
 
 import re
 
-UPPER = "A-ZÀ-ÖØ-ÞŒŸ"
+from monica.text.words import UPPER
+
 TITLE = re.compile(
     rf"(?<![\w.-])(?:(MM\.|M\.|Dr\.?|DR\.?|Pr\.?|Me\.|Mgr\.?|Vve)(?= [{UPPER}]|[{UPPER}](?!\.)) ?"
     rf"|(Mme|MME|Mmes|Mlle|MLLE|Mlles)(?!\w)(?:\.(?= ))?)"
@@ -17,7 +18,7 @@ TITLES = {
 SAINT = re.compile(rf"(?<![\w.])St(e?)(?:\. ?|-| )(?=[{UPPER}]\w)")
 NUMBER_SIGN = re.compile(r"(?<!\w)(?:[nN]°(s?)|[nN]o\.?(?= ?\d)|#(?=\d)) ?")
 
-# Each with the text it stands for; a full stop after one is part of it.
+# Abbreviations with the words they stand for. A full stop after one is part of it.
 ABBREVIATIONS = {
     "vs": "contre", "cf": "voir", "tél": "téléphone", "env": "environ", "svp": "s'il vous plaît",
     "stp": "s'il te plaît", "rdv": "rendez-vous", "bcp": "beaucoup", "qqn": "quelqu'un",
@@ -25,14 +26,14 @@ ABBREVIATIONS = {
     "càd": "c'est-à-dire", "tjrs": "toujours", "dept": "département", "dépt": "département",
     "resp": "respectivement",
 }  # fmt: skip
-# These are words without their full stop.
+# Abbreviations only if a full stop follows; without it they are words.
 STOPPED = {
     "max": "maximum", "min": "minimum", "moy": "moyenne", "approx": "environ", "chap": "chapitre",
     "éd": "édition", "inscr": "inscription", "ex": "exemple", "suppl": "supplément",
 }  # fmt: skip
 STREETS = {"av": "avenue", "bd": "boulevard", "blvd": "boulevard", "pl": "place", "fg": "faubourg"}
 
-# A look at the words spares the expressions below where there is nothing for them: nearly always.
+# If none of these words is in the text, which is nearly always so, the slower expressions below need not be tried.
 KNOWN = {*ABBREVIATIONS, *STOPPED, "etc", "ex", "d"}
 WORD = re.compile(r"\w+")
 ABBREVIATION = re.compile(rf"(?<![\w.'-])({'|'.join(ABBREVIATIONS)})(?![\w'-])\.?(?!\w)", re.IGNORECASE)
@@ -43,31 +44,31 @@ FOR_EXAMPLE = re.compile(r"(?<![\w.])p\. ?ex\.?(?!\w)", re.IGNORECASE)
 ETC = re.compile(rf"(?<!\w)(?i:etc)(?!\w)(\.|…)?(?= (?P<capital>[{UPPER}])|(?P<end>$)|)")
 
 
-def titles(text: str) -> str:
+def write_out_titles(text: str) -> str:
     """Write out a title before a name."""
-    text = TITLE.sub(_title, text)
+    text = TITLE.sub(_write_out_title, text)
     return SAINT.sub(r"Saint\1-", text)
 
 
-def _title(match: re.Match[str]) -> str:
+def _write_out_title(match: re.Match[str]) -> str:
     if match[1]:
         return TITLES[match[1].rstrip(".")] + " "
     return TITLES[match[2]]
 
 
-def number_sign(text: str) -> str:
+def read_number_signs(text: str) -> str:
     """Say n°7, N° 7, no 7 and #7."""
     return NUMBER_SIGN.sub(lambda m: f"{'N' if m[0][0] == 'N' else 'n'}uméro{m[1] or ''} ", text)
 
 
-def abbreviations(text: str) -> str:
-    """Write out what is never said as it is written."""
+def write_out_abbreviations(text: str) -> str:
+    """Write out abbreviations that are never said as they are written."""
     if not KNOWN.isdisjoint(WORD.findall(text.lower())):
-        text = _write_out(text)
+        text = _write_out_words(text)
     return STREET.sub(lambda m: STREETS[m[1]] + " ", text)
 
 
-def _write_out(text: str) -> str:
+def _write_out_words(text: str) -> str:
     text = THAT_IS.sub("c'est-à-dire", text)
     text = FOR_EXAMPLE.sub("par exemple", text)
     text = ETC.sub(lambda m: "et cetera" + ("." if m[1] and (m["capital"] or m["end"] is not None) else ""), text)

@@ -1,10 +1,10 @@
-"""Percentages and the units of daily life, in the singular below two."""
+"""Percentages and the units of daily life. They take the singular below two."""
 
 from __future__ import annotations
 
 import re
 
-from monica.text.numbers import BEFORE, NUMBER, say_number, value
+from monica.text.numbers import NUMBER, NUMBER_START, number_value, say_number
 
 # singular, plural, feminine
 UNITS = {
@@ -27,7 +27,7 @@ UNITS = {
     "°": ("degré", "degrés", False),
 }  # fmt: skip
 LONGEST_FIRST = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
-MEASURE = re.compile(rf"{BEFORE}({NUMBER}) ?({LONGEST_FIRST}|(?:k|c)?m[23](?!\d))(?![\w'’²³/°])(?!\.\w)")
+MEASURE = re.compile(rf"{NUMBER_START}({NUMBER}) ?({LONGEST_FIRST}|(?:k|c)?m[23](?!\d))(?![\w'’²³/°])(?!\.\w)")
 PERCENT = re.compile(r" ?%")
 PER_MILLE = re.compile(r" ?‰")
 SURFACE = re.compile(r"(?<!\w)([kc]?m[²³])(?!\w)")
@@ -36,30 +36,30 @@ POWER = re.compile(r"\^ ?(\d{1,3})(?!\d)")
 POWERS = {"2": " au carré", "3": " au cube"}
 
 
-def percent(text: str) -> str:
+def read_percentages(text: str) -> str:
     """Say % and ‰."""
     if "%" not in text and "‰" not in text:
         return text
     return PER_MILLE.sub(" pour mille ", PERCENT.sub(" pour cent ", text))
 
 
-def units(text: str) -> str:
-    """Say a measured quantity."""
-    return MEASURE.sub(_measure, text)
+def read_measures(text: str) -> str:
+    """Say a number with its unit: 5 km."""
+    return MEASURE.sub(_say_measure, text)
 
 
-def powers(text: str) -> str:
-    """Say a surface named alone (le prix au m²), squares, cubes and powers."""
+def read_powers(text: str) -> str:
+    """Say a surface or a volume without a number (le prix au m²), squares, cubes and powers."""
     text = SURFACE.sub(lambda m: UNITS[m[1]][0] if m[1] in UNITS else m[0], text)
     text = RAISED.sub(lambda m: " au carré " if m[0] == "²" else " au cube ", text)
     return POWER.sub(lambda m: POWERS.get(m[1]) or f" puissance {m[1]}", text)
 
 
-def _measure(match: re.Match[str]) -> str:
+def _say_measure(match: re.Match[str]) -> str:
     symbol = match[2]
     if symbol not in UNITS:  # "m2" typed for m²
         symbol = symbol[:-1] + ("²" if symbol[-1] == "2" else "³")
     if symbol not in UNITS:
         return match[0]
     one, many, feminine = UNITS[symbol]
-    return f"{say_number(match[1], feminine=feminine)} {many if value(match[1]) >= 2 else one}"
+    return f"{say_number(match[1], feminine=feminine)} {many if number_value(match[1]) >= 2 else one}"

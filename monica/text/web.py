@@ -1,11 +1,11 @@
-"""Web and e-mail addresses said aloud (point, arobase, slash); mark-up, which nobody says, dropped."""
+"""Web and e-mail addresses, said aloud (point, arobase, slash), and markup, which is dropped."""
 
 from __future__ import annotations
 
 import html
 import re
 
-from monica.text.words import spell
+from monica.text.words import spell_out
 
 TAG = re.compile(
     r"</?(?:b|i|u|p|a|br|hr|em|strong|span|div|ul|ol|li|h[1-6]|speak|break|emphasis|prosody)"
@@ -14,8 +14,8 @@ TAG = re.compile(
 )
 ENTITY = re.compile(r"&(?:#\d{1,6}|#x[0-9a-fA-F]{1,5}|[a-zA-Z]{2,8}\d{0,2});")
 
-# Top-level domains seen in France, and those of the trade: with any word after a dot, a missing space
-# between two sentences would be an address.
+# Top-level domains seen in France, and those of poker. If any word could follow the dot, a missing space between two
+# sentences would make an address.
 TOP_LEVEL = "com|fr|org|net|eu|be|ch|io|tv|gg|re|lu|mc|info|poker|paris"
 SPELLED_TOP_LEVEL = {"fr", "eu", "be", "ch", "io", "tv", "gg", "re", "lu", "mc"}
 
@@ -38,24 +38,24 @@ MARKS = {
 MARK = re.compile(r"[./@\-_:&=+%~]")
 
 
-def markup(text: str) -> str:
-    """Drop known tags and decode entities."""
+def drop_markup(text: str) -> str:
+    """Drop known HTML and SSML tags, and decode entities."""
     if "<" not in text and "&" not in text:
         return text
     return ENTITY.sub(lambda m: html.unescape(m[0]), TAG.sub(" ", text))
 
 
-def web(text: str) -> str:
-    """Say addresses; of a link, the host and the path only."""
+def read_addresses(text: str) -> str:
+    """Say addresses. Of a link, only the host and the path are said."""
     if "." in text or "://" in text:
-        text = EMAIL.sub(lambda m: _say(m[0]), text)
-        text = URL.sub(lambda m: _say(m[0]), text)
-        text = DOMAIN.sub(lambda m: _say(m[0]), text)
+        text = EMAIL.sub(lambda m: _say_address(m[0]), text)
+        text = URL.sub(lambda m: _say_address(m[0]), text)
+        text = DOMAIN.sub(lambda m: _say_address(m[0]), text)
     text = ACCOUNT.sub("arobase ", text)
     return HASHTAG.sub("hashtag ", text)
 
 
-def _say(address: str) -> str:
+def _say_address(address: str) -> str:
     ending = END_OF_SENTENCE.search(address)
     mark = ending[0] if ending else ""
     bare = address.removesuffix(mark) if mark else address
@@ -65,11 +65,11 @@ def _say(address: str) -> str:
     domain = bare.partition("/")[0].rpartition(".")
     if domain[1] and domain[2].lower() in SPELLED_TOP_LEVEL:
         host, path = domain[0], bare[len(bare.partition("/")[0]) :]
-        spoken = f"{_read(host)} point {spell(domain[2])}{_read(path)}"
+        spoken = f"{_say_marks(host)} point {spell_out(domain[2])}{_say_marks(path)}"
     else:
-        spoken = _read(bare)
+        spoken = _say_marks(bare)
     return " ".join(spoken.split()) + mark
 
 
-def _read(part: str) -> str:
+def _say_marks(part: str) -> str:
     return MARK.sub(lambda m: MARKS[m[0]], part)

@@ -1,6 +1,6 @@
-"""Acronyms spelled by the names of their letters, and words in capitals calmed down to words.
+"""Acronyms, spelled by the names of their letters, and words in capitals, written in lower case.
 
-A voice that reads graphemes may say "TVA" as a word and "f r" as a noise; "té vé a" leaves it no choice.
+A voice that reads graphemes may say "TVA" as a word and "f r" as a noise. "té vé a" leaves it no choice.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ LETTERS = {
 UNACCENTED = str.maketrans("ÀÂÄÇÉÈÊËÎÏÔÖÙÛÜŸ", "AAACEEEEIIOOUUUY")
 
 UPPER = "A-ZÀ-ÖØ-ÞŒŸ"
+"""The capital letters of French, for use inside the brackets of a regular expression."""
 DOTTED = re.compile(r"(?<![\w.])(?:[A-Z]\.){2,8}(?!\w)")
 CAPITALS = re.compile(rf"(?<![\w.])[{UPPER}]{{2,40}}(?!\w)")
 RUN = re.compile(rf"(?<![\w.])[{UPPER}]{{1,40}}(?:[ '-][{UPPER}]{{1,40}}){{0,60}}(?!\w)")
 PART = re.compile(rf"[{UPPER}]+")
 
-# A French mouth could say these as words, and says their letters all the same.
+# Acronyms that could be said as French words, and are spelled all the same.
 SPELLED = frozenset({
     "ADN", "AG", "APT", "BO", "CO", "CEO", "EP", "EPT", "FAQ", "FPS", "IA", "ID", "IOS", "IP", "IPT",
     "IT", "IUT", "KO", "OPA", "PDG", "PEL", "PKO", "PLO", "RER", "SAV", "UDI", "UE", "UFO", "UKIPT",
@@ -36,7 +37,7 @@ SHORT_WORDS = frozenset({
 })  # fmt: skip
 VOWELS = "AEIOUYÀÁÂÃÄÅÆÈÉÊËÌÍÎÏÒÓÔÕÖØÙÚÛÜÝŒŸ"
 CONSONANTS = re.compile(f"[^{VOWELS}]+")
-# Clusters that can begin and end a word someone says; a short word with another is an acronym.
+# Consonants that can begin and end a word. A short word that begins or ends with others is an acronym.
 ONSETS = frozenset({
     "BL", "BR", "CH", "CHL", "CHR", "CL", "CN", "CR", "DH", "DJ", "DR", "FL", "FR", "GH", "GL", "GN",
     "GR", "KH", "KL", "KN", "KR", "LL", "MB", "MC", "ND", "NG", "NK", "PH", "PHR", "PL", "PN", "PR", "PS",
@@ -52,25 +53,25 @@ CODAS = frozenset({
 }) | set("BCDFGKLMNPRSTVWXZ")  # fmt: skip
 
 
-def spell(letters: str) -> str:
-    """Name the letters one by one: "TVA" is "té vé a"."""
+def spell_out(letters: str) -> str:
+    """Say the names of the letters, one by one: "TVA" is "té vé a"."""
     return " ".join(LETTERS.get(letter, letter.lower()) for letter in letters.upper().translate(UNACCENTED))
 
 
-def acronyms(text: str) -> str:
-    """Spell dotted initials, and capitals that no French mouth can say as a word."""
+def spell_acronyms(text: str) -> str:
+    """Spell dotted initials, and words in capitals that cannot be pronounced in French."""
     text = DOTTED.sub(_spell_dotted, text)
-    return CAPITALS.sub(lambda m: spell(m[0]) if _is_spelled(m[0]) else m[0], text)
+    return CAPITALS.sub(lambda m: spell_out(m[0]) if _is_spelled(m[0]) else m[0], text)
 
 
-def capitals(text: str) -> str:
-    """Calm words in capitals: "PAUL DUPONT" is a name, a longer run is a sentence."""
-    return RUN.sub(_calm, text)
+def lower_capitals(text: str) -> str:
+    """Write capitals in lower case: "PAUL DUPONT" is a name and keeps its initials, a longer run is a sentence."""
+    return RUN.sub(_lower_run, text)
 
 
 def _spell_dotted(match: re.Match[str]) -> str:
     ends = match.end() == len(match.string)
-    return spell(match[0].replace(".", "")) + "." * ends
+    return spell_out(match[0].replace(".", "")) + "." * ends
 
 
 def _is_spelled(word: str) -> bool:
@@ -86,7 +87,7 @@ def _is_spelled(word: str) -> bool:
     return (len(first) > 1 and first not in ONSETS) or (last != "" and last not in CODAS)
 
 
-def _calm(match: re.Match[str]) -> str:
+def _lower_run(match: re.Match[str]) -> str:
     run = match[0]
     words = PART.findall(run)
     if max(map(len, words)) == 1:

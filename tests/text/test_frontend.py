@@ -1,4 +1,4 @@
-"""Texts as they are said: over HTTP, on the command line, with the venue's lexicon, and read whole when long."""
+"""How texts are prepared: over HTTP, on the command line, with the venue's lexicon, and cut into sentences."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from monica.config import Settings
 from monica.errors import ConfigError, DeadlineExceeded, Overloaded
 from monica.service import Service
 from monica.speech import SpeechRequest
+from monica.text.frontend import TextFrontend
 from tests.conftest import Call, started
 from tests.support.command import monica
 from tests.support.engines import ToyEngine
@@ -51,18 +52,34 @@ def test_v1_text_bad_input(call: Call, body: object, status: int, code: str) -> 
     assert (answer.status, answer.json["error"]["code"]) == (status, code)
 
 
-def test_the_command_line_prints_the_same(tmp_path: Path) -> None:
+def test_command_line_prints_the_same_text(tmp_path: Path) -> None:
     done = monica("text", BLINDS, MONICA_CACHE_DIR=str(tmp_path))
     assert json.loads(done.stdout)["text"] == SAID
 
 
-def test_texts_said_alike_are_one_take(service: Service, toy: ToyEngine) -> None:
+def test_command_line_needs_no_cache_folder(tmp_path: Path) -> None:
+    """The command opens no store: it works if the cache cannot be written to, and creates no folder if it can."""
+    done = monica("text", "x2", MONICA_CACHE_DIR="/proc/nope")
+    assert (done.returncode, json.loads(done.stdout)["text"]) == (0, "fois deux"), done.stderr
+    folder = tmp_path / "cache"
+    assert monica("text", "x2", MONICA_CACHE_DIR=str(folder)).returncode == 0
+    assert not folder.exists()
+
+
+def test_frontend_needs_nothing_but_settings(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    prepared = TextFrontend(Settings(cache_dir=folder)).prepare(BLINDS)
+    assert (prepared.text, prepared.sentences) == (SAID, (SAID,))
+    assert not folder.exists()
+
+
+def test_texts_that_are_said_alike_share_one_take(service: Service, toy: ToyEngine) -> None:
     service.announcer.announce(SpeechRequest("Il reste 21 joueurs !"))
     assert service.announcer.announce(SpeechRequest("Il reste vingt et un joueurs!!!")).source == "hit"
     assert toy.spoken == ["Il reste vingt et un joueurs!"]
 
 
-def test_the_venues_lexicon_is_read_again_when_it_changes(settings: Settings, tmp_path: Path, toy: ToyEngine) -> None:
+def test_venue_lexicon_is_read_again_when_it_changes(settings: Settings, tmp_path: Path, toy: ToyEngine) -> None:
     lexicon = tmp_path / "noms.toml"
     lexicon.write_text('[names]\n"Rusmir" = "Roussmir"\n')
     service = started(replace(settings, lexicon=lexicon), toy)
@@ -71,13 +88,12 @@ def test_the_venues_lexicon_is_read_again_when_it_changes(settings: Settings, tm
     lexicon.write_text('[names]\n"Rusmir" = "Rousmire"\n')
     os.utime(lexicon, ns=(1, 1))
     assert service.announcer.announce(SpeechRequest("Rusmir gagne.")).source == "miss"
-    assert (
-        service.announcer.announce(SpeechRequest("Ana gagne.")).source == "hit"
-    )  # said as before: the take is still right
+    # Said as before: the take is still right.
+    assert service.announcer.announce(SpeechRequest("Ana gagne.")).source == "hit"
     assert toy.spoken == ["Roussmir gagne.", "Ana gagne.", "Rousmire gagne."]
 
 
-def test_a_broken_lexicon_stops_the_start_with_its_line(tmp_path: Path) -> None:
+def test_broken_lexicon_stops_the_start_and_names_the_line(tmp_path: Path) -> None:
     lexicon = tmp_path / "noms.toml"
     lexicon.write_text('[names]\n"Ana" = "Anna"\n"Rusmir" = 42\n')
     with pytest.raises(ConfigError, match="line 3"):
@@ -94,14 +110,14 @@ def page_settings(settings: Settings) -> Settings:
     return replace(settings, max_text_length=5000)
 
 
-def test_a_page_is_read_whole_sentence_by_sentence(page_settings: Settings, toy: ToyEngine) -> None:
+def test_page_is_spoken_sentence_by_sentence(page_settings: Settings, toy: ToyEngine) -> None:
     service = started(page_settings, toy)
     page = service.announcer.announce(SpeechRequest(PAGE))
     assert page.source == "miss"
     assert len(toy.spoken) == 12
     assert service.announcer.announce(SpeechRequest(PAGE)).source == "hit"
     sentence = service.announcer.announce(SpeechRequest(PAGE.split(". ")[3] + "."))
-    assert sentence.source == "hit"  # each is kept by itself too
+    assert sentence.source == "hit"  # each sentence is kept by itself too
     samples, rate = soundfile.read(io.BytesIO(page.wav), dtype="int16")
     expected = sum(480 * len(text) for text in toy.spoken) + 11 * round(PAUSE_S * rate)
     assert len(samples) == expected
@@ -110,7 +126,7 @@ def test_a_page_is_read_whole_sentence_by_sentence(page_settings: Settings, toy:
     assert np.any(samples[first + round(PAUSE_S * rate) : first + round(PAUSE_S * rate) + 80])
 
 
-def test_a_page_that_is_partly_known_makes_only_the_rest(page_settings: Settings, toy: ToyEngine) -> None:
+def test_partly_known_page_renders_only_the_rest(page_settings: Settings, toy: ToyEngine) -> None:
     service = started(page_settings, toy)
     service.announcer.announce(SpeechRequest(PAGE))
     again = service.announcer.announce(
@@ -120,22 +136,22 @@ def test_a_page_that_is_partly_known_makes_only_the_rest(page_settings: Settings
     assert len(toy.spoken) == 13
 
 
-def test_no_store_keeps_neither_the_page_nor_its_sentences(page_settings: Settings, toy: ToyEngine) -> None:
+def test_unkept_page_keeps_none_of_its_sentences_either(page_settings: Settings, toy: ToyEngine) -> None:
     service = started(page_settings, toy)
     service.announcer.announce(SpeechRequest(PAGE, keep=False))
     assert service.announcer.announce(SpeechRequest(PAGE)).source == "miss"
     assert len(toy.spoken) == 24
 
 
-def test_a_page_that_cannot_be_queued_leaves_nothing_behind(page_settings: Settings, toy: ToyEngine) -> None:
+def test_page_that_cannot_be_queued_leaves_nothing_behind(page_settings: Settings, toy: ToyEngine) -> None:
     service = started(replace(page_settings, queue_size=3), toy)
     with pytest.raises(Overloaded):
         service.announcer.announce(SpeechRequest(PAGE))
     service.announcer.announce(SpeechRequest("Suivante."))
-    assert toy.spoken == ["Suivante."]  # all of a page is queued, or none of it
+    assert toy.spoken == ["Suivante."]  # a page is queued as a whole or not at all
 
 
-def test_a_page_past_its_deadline_leaves_nothing_behind(page_settings: Settings, toy: ToyEngine) -> None:
+def test_page_past_its_deadline_leaves_nothing_behind(page_settings: Settings, toy: ToyEngine) -> None:
     service = started(replace(page_settings, deadline_s=0.2), toy)
     toy.gate.clear()
     with pytest.raises(DeadlineExceeded):

@@ -1,3 +1,5 @@
+"""Any Unicode becomes tidy text, or a clear error."""
+
 from __future__ import annotations
 
 import unicodedata

@@ -1,4 +1,4 @@
-"""What a backend sends and what an service says: the table in pairs/, and every blind level."""
+"""Texts as a backend sends them and as an announcer says them: the files in pairs/, and every blind level."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ FOLDER = Path(__file__).parent / "pairs"
 NORMALISER = Normaliser()
 
 
-def read(path: Path) -> list[tuple[str, str]]:
-    r"""Read the "written => said" lines of a file; \n in what is written is a line feed."""
+def read_pairs(path: Path) -> list[tuple[str, str]]:
+    r"""Read the "written => said" lines of a file. A \n in the written form stands for a line feed."""
     pairs = []
     for line in path.read_text(encoding="utf-8").split("\n"):
         written, arrow, said = line.partition(" => ")
@@ -25,7 +25,7 @@ def read(path: Path) -> list[tuple[str, str]]:
     return pairs
 
 
-PAIRS = [(path.stem, *pair) for path in sorted(FOLDER.glob("*.txt")) for pair in read(path)]
+PAIRS = [(path.stem, *pair) for path in sorted(FOLDER.glob("*.txt")) for pair in read_pairs(path)]
 
 AMOUNTS = {
     10: "dix", 15: "quinze", 20: "vingt", 25: "vingt-cinq", 30: "trente", 40: "quarante", 50: "cinquante",
@@ -46,7 +46,7 @@ LEVELS = [
 ]  # fmt: skip
 
 
-def spellings(amount: int) -> list[str]:
+def written_forms(amount: int) -> list[str]:
     grouped = f"{amount:,}"
     forms = [
         str(amount),
@@ -58,25 +58,25 @@ def spellings(amount: int) -> list[str]:
 
 
 @pytest.mark.parametrize(("rule", "written", "said"), PAIRS)
-def test_is_said_as_an_announcer_says_it(rule: str, written: str, said: str) -> None:
+def test_text_is_said_as_an_announcer_says_it(rule: str, written: str, said: str) -> None:
     assert NORMALISER.normalise(written).text == said
 
 
 @pytest.mark.parametrize("said", sorted({said for _, _, said in PAIRS}))
-def test_what_is_said_is_said_the_same_again(said: str) -> None:
+def test_said_text_is_left_alone(said: str) -> None:
     assert NORMALISER.normalise(said).text == said
 
 
-def test_the_table_is_large_and_nothing_stands_in_it_twice() -> None:
+def test_table_is_large_and_has_no_duplicates() -> None:
     assert len(PAIRS) >= 400
     assert len({(rule, written) for rule, written, _ in PAIRS}) == len(PAIRS)
 
 
 @pytest.mark.parametrize(("small", "big"), LEVELS)
-def test_every_blind_level_with_its_antes(small: int, big: int) -> None:
+def test_every_blind_level_with_every_ante(small: int, big: int) -> None:
     level = f"{AMOUNTS[small]}, {AMOUNTS[big]}"
     antes = [ante for ante in AMOUNTS if big // 10 <= ante <= big and ante in {big, small, big // 8, big // 10}]
-    for one, two in itertools.product(spellings(small), spellings(big)):
+    for one, two in itertools.product(written_forms(small), written_forms(big)):
         assert NORMALISER.normalise(f"{one}/{two}").text == level
         for ante, third in itertools.product(antes, ("{0}/{1}/{2}", "{0}/{1} ante {2}", "{0}/{1} ({2})")):
             said = NORMALISER.normalise(third.format(one, two, ante)).text
@@ -85,13 +85,13 @@ def test_every_blind_level_with_its_antes(small: int, big: int) -> None:
     assert announced == f"Niveau cinq: blaïnedes {level}."
 
 
-def test_the_rules_that_fired_are_named_once_each_in_order() -> None:
-    spoken = NORMALISER.normalise("M. Dupont, table 12, M. Durand, table 21 !!")
-    assert spoken.rules == ("marks", "titles", "numbers")
+def test_applied_rules_are_named_once_each_in_order() -> None:
+    normalised = NORMALISER.normalise("M. Dupont, table 12, M. Durand, table 21 !!")
+    assert normalised.rules == ("marks", "titles", "numbers")
     assert NORMALISER.normalise("Bonjour à tous.").rules == ()
 
 
-def test_another_language_gets_characters_and_punctuation_only() -> None:
+def test_other_languages_get_only_characters_and_punctuation() -> None:
     english = Normaliser(language="en").normalise("“Hello” Mr. Smith – 100/200, 20h30 🎉 !!")
     assert english.text == "Hello Mr. Smith, 100/200, 20h30!"
     assert english.rules == ("emoji", "quotes", "dashes", "marks")

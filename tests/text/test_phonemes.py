@@ -1,4 +1,4 @@
-"""espeak-ng reads a number and its words alike: what Monica writes is what French reads."""
+"""espeak-ng pronounces a number and the words Monica writes for it alike."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXTS = [
     *map(str, NUMBERS), "3,5", "0,05", "12,75", "3,14", "100 %", "1er", "Mme Dupont", "10 km",
     "14 juillet 2026",
 ]  # fmt: skip
-# What French players say, in espeak's phonemes.
+# How French players say it, in espeak's phonemes.
 RESPELLED = {
     "all-in": "ol'in", "river": "riv'Wr", "turn": "t'Wrn", "rebuy": "rib'aj", "bet": "b'Et", "check": "tS'Ek",
     "raise": "r'Ez", "chip leader": "tS'ip lid'Wr", "bad beat": "b'ad b'it", "bounty": "baunt'i",
@@ -43,26 +43,26 @@ def phonemes(text: str) -> str:
 
 
 def sounds(text: str) -> str:
-    """Give phonemes without stress, pauses and mute e, open and closed e alike.
+    """Return phonemes without stress, pauses and mute e, and with open and closed e alike.
 
-    espeak sounds the t of "quatre-vingt-deux" when it is written so, and not in 82: nobody else does.
+    espeak pronounces the t of "quatre-vingt-deux" if it is written out, but not in 82. No one else pronounces it.
     """
     bare = re.sub(r"[\s',_!:|;@\-^]", "", phonemes(text))
     return re.sub(r"katrvE~t(?!rwa)", "katrvE~", bare).replace("E", "e")
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_number_sounds_as_espeak_reads_it(text: str) -> None:
+def test_number_sounds_as_espeak_reads_it(text: str) -> None:
     said = NORMALISER.normalise(text).text
     assert said != text or not any(c.isdigit() for c in text)
     assert sounds(said) == sounds(text)
 
 
 @pytest.mark.parametrize("acronym", ACRONYMS)
-def test_an_acronym_sounds_like_its_letters(acronym: str) -> None:
+def test_acronym_sounds_like_its_letters(acronym: str) -> None:
     assert sounds(NORMALISER.normalise(acronym).text) == sounds(" ".join(acronym))
 
 
 @pytest.mark.parametrize(("word", "sound"), RESPELLED.items())
-def test_a_respelled_word_sounds_as_french_players_say_it(word: str, sound: str) -> None:
-    assert phonemes(Lexicon.default().say(word)) == sound
+def test_respelled_word_sounds_as_french_players_say_it(word: str, sound: str) -> None:
+    assert phonemes(Lexicon.default().respell(word)) == sound

@@ -1,4 +1,4 @@
-"""What holds for any text whatever: it is said, in words, and saying it again changes nothing."""
+"""Properties of any text whatever: it is said, in words, and normalising it again changes nothing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_any_text_is_said_in_words_and_the_same_again(text: str) -> None:
 
 @given(TEXTS)
 @ANY
-def test_another_language_keeps_its_words_too(text: str) -> None:
+def test_other_languages_keep_their_words_too(text: str) -> None:
     said = ENGLISH.normalise(text).text
     assert has_words(said) or not has_words(text)
     assert ENGLISH.normalise(said).text == said
@@ -86,24 +86,24 @@ BAD = {
 
 
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD.keys())
-def test_bad_input_is_said_somehow(text: str) -> None:
+def test_bad_input_is_still_said(text: str) -> None:
     said = FRENCH.normalise(text).text
     assert has_words(said) == has_words(text)
     assert not any(c.isdecimal() for c in said)
     assert FRENCH.normalise(said).text == said
 
 
-def test_a_number_too_long_for_words_is_read_digit_by_digit() -> None:
+def test_number_too_long_for_words_is_read_digit_by_digit() -> None:
     assert FRENCH.normalise("1234567890123456").text.startswith("un deux trois quatre")
     assert FRENCH.normalise("7" * 400).text == " ".join(["sept"] * 400)
 
 
-def test_marks_piled_on_a_letter_are_thinned() -> None:
+def test_excess_marks_on_a_letter_are_dropped() -> None:
     assert len(FRENCH.normalise("e" + "\u0301" * 300).text) <= 3
 
 
 def patterns() -> dict[str, re.Pattern[str]]:
-    """Give every compiled expression of the package by its name."""
+    """Return every compiled expression of the package, by name."""
     found = {}
     for module in pkgutil.iter_modules(monica.text.__path__, "monica.text."):
         for name, value in vars(importlib.import_module(module.name)).items():
@@ -112,20 +112,20 @@ def patterns() -> dict[str, re.Pattern[str]]:
     return found
 
 
-def may_go_back(tokens: Any, *, last: bool = True) -> bool:
-    """Tell whether an unbounded repeat has anything after it that could fail and send it back."""
+def may_backtrack(tokens: Any, *, last: bool = True) -> bool:
+    """Return whether an unbounded repeat is followed by anything that can fail and make it backtrack."""
     for position, (op, argument) in enumerate(tokens, 1):
         at_the_end = last and position == len(tokens)
-        if op is PARSER.SUBPATTERN and may_go_back(argument[3], last=at_the_end):
+        if op is PARSER.SUBPATTERN and may_backtrack(argument[3], last=at_the_end):
             return True
-        if op is PARSER.BRANCH and any(may_go_back(branch, last=at_the_end) for branch in argument[1]):
+        if op is PARSER.BRANCH and any(may_backtrack(branch, last=at_the_end) for branch in argument[1]):
             return True
-        if op in {PARSER.ASSERT, PARSER.ASSERT_NOT} and may_go_back(argument[1]):
+        if op in {PARSER.ASSERT, PARSER.ASSERT_NOT} and may_backtrack(argument[1]):
             return True
         if op in {PARSER.MAX_REPEAT, PARSER.MIN_REPEAT}:
             _, most, body = argument
             once_at_the_end = most == 1 and at_the_end
-            if (most is PARSER.MAXREPEAT and not at_the_end) or may_go_back(body, last=once_at_the_end):
+            if (most is PARSER.MAXREPEAT and not at_the_end) or may_backtrack(body, last=once_at_the_end):
                 return True
     return False
 
@@ -133,13 +133,13 @@ def may_go_back(tokens: Any, *, last: bool = True) -> bool:
 @pytest.mark.parametrize("name", patterns())
 def test_no_expression_can_be_made_slow(name: str) -> None:
     expression = patterns()[name]
-    assert not may_go_back(PARSER.parse(expression.pattern, expression.flags & ~re.UNICODE))
+    assert not may_backtrack(PARSER.parse(expression.pattern, expression.flags & ~re.UNICODE))
 
 
 @pytest.mark.parametrize(("expression", "slow"), [("a+b", True), ("(?:a+)+", True), ("a{1,9}b", False), ("ba+", False)])
-def test_a_slow_expression_is_known(expression: str, slow: bool) -> None:
-    assert may_go_back(PARSER.parse(expression)) is slow
+def test_slow_expression_is_recognised(expression: str, slow: bool) -> None:
+    assert may_backtrack(PARSER.parse(expression)) is slow
 
 
-def test_there_are_expressions_to_look_at() -> None:
+def test_there_are_expressions_to_check() -> None:
     assert len(patterns()) > 80

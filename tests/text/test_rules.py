@@ -1,0 +1,35 @@
+"""The table of rules: every name that POST /v1/text may answer, and what needs_digit may skip."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monica.text.rules import FRENCH_AFTER_LEXICON, FRENCH_BEFORE_LEXICON, OTHER_LANGUAGES
+from tests.text.test_pairs import PAIRS
+
+FRENCH = (*FRENCH_BEFORE_LEXICON, *FRENCH_AFTER_LEXICON)
+CONTRACT = (
+    "lines", "markup", "unicode", "emoji", "web", "quotes", "dashes", "marks", "labels", "stacks", "blinds", "gender",
+    "hands", "cards", "number_sign", "titles", "abbreviations", "phones", "dates", "ranges", "clock", "durations",
+    "signs", "money", "units", "chips", "times", "percent", "roman", "ratios", "ordinals", "powers", "symbols",
+    "currencies", "numbers", "digits", "acronyms", "capitals", "slashes", "brackets", "settle",
+)  # fmt: skip
+WITHOUT_DIGITS = st.lists(
+    st.sampled_from(sorted({"".join(c for c in text if not c.isdecimal()) for _, *pair in PAIRS for text in pair})),
+    max_size=4,
+).map(" ".join)
+
+
+def test_rule_names_are_those_of_the_contract_in_their_order() -> None:
+    assert tuple(rule.name for rule in FRENCH) == CONTRACT
+    assert set(OTHER_LANGUAGES) < set(FRENCH)
+
+
+@given(WITHOUT_DIGITS)
+@settings(deadline=None, max_examples=200)
+def test_rules_that_need_a_digit_leave_a_text_without_one_alone(text: str) -> None:
+    for rule in FRENCH:
+        # "numbers" also writes "un million d'euros", which it leaves to texts that have a digit somewhere.
+        if rule.needs_digit and rule.name != "numbers":
+            assert rule.apply(text) == text, rule.name
