@@ -41,7 +41,7 @@ class Service:
         self._conditionals = Store("conditionals", settings.cache_dir / "conditionals")
         self.catalogue = Catalogue(self._takes, settings.cache_mb * 2**20)
         self.encodings = Encodings(settings)
-        finisher = Finisher.of(settings)
+        finisher = Finisher.from_settings(settings)
         registry = VoiceRegistry(settings, self._conditionals)
         self._loader = Loader(settings, registry, engine, lambda _: self._write_identity(), finisher)
         renderer = Renderer(self._loader, self._takes, settings.queue_size, finisher=finisher)

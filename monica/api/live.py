@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from flask import Response, request
 
-from monica.audio.formats import Encoder, Format
+from monica.audio.formats import Format, StreamEncoder
 from monica.audio.stretch import Stretcher
 from monica.audio_stream import AudioStream
 from monica.errors import HungUp, InvalidRequest, MonicaError
@@ -55,14 +55,16 @@ def stream(
 
 def _sent(audio: AudioStream, format: Format, speed: float, rate: int | None, events: bool) -> Iterator[bytes]:
     """Encode pieces as they come. What keeps the next from coming breaks the connection: no short file looks whole."""
-    encoder, stretcher = Encoder(format, audio.rate, rate), Stretcher(audio.rate, speed)
+    encoder, stretcher = StreamEncoder(format, audio.rate, rate), Stretcher(audio.rate, speed)
     wrap = _delta if events else bytes
     began, seconds = time.monotonic(), 0.0
     try:
         for piece in audio.chunks:
             pcm = np.frombuffer(piece, "<i2")
             seconds += len(pcm) / audio.rate / speed
-            data = encoder.feed(pcm if speed == 1 else stretcher.feed(pcm.astype(np.float32) / np.float32(32768)))
+            data = encoder.encode_chunk(
+                pcm if speed == 1 else stretcher.stretch_chunk(pcm.astype(np.float32) / np.float32(32768))
+            )
             if data:
                 yield wrap(data)
     except MonicaError as error:
@@ -70,7 +72,7 @@ def _sent(audio: AudioStream, format: Format, speed: float, rate: int | None, ev
             logger.error("a stream is broken off after %.2f s of audio: %s", seconds, error)
         # gunicorn closes the connection without the last chunk, and has nothing to say of it.
         raise BrokenPipeError(errno.EPIPE, "The stream was broken off.") from error
-    rest = encoder.feed(stretcher.finish()) + encoder.finish()
+    rest = encoder.encode_chunk(stretcher.stretch_end()) + encoder.encode_end()
     if rest:
         yield wrap(rest)
     if events:

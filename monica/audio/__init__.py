@@ -1,1 +1,1 @@
-"""Samples and files: WAV, other formats, speed, loudness and silence."""
+"""Sound as samples and as files: WAV and other formats, speed, loudness and silence."""

@@ -1,6 +1,6 @@
-"""What happens to a take after the engine: silence cut off its ends, its loudness set, its peaks held.
+"""Finishes takes after the engine: silence is cut off the ends, the loudness is set, the peaks are limited.
 
-A take that is heard while it is made is finished as it comes, with one gain, found in its beginning.
+A streamed take is finished chunk by chunk, with a single gain that is measured at its beginning.
 """
 
 from __future__ import annotations
@@ -9,49 +9,61 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from monica.audio.level import BLOCK_S, Sound, limit, loudness, ratio, reach, true_peaks
-from monica.audio.silence import FLOOR_DB, Trimmer, powers, trim_silence, window
+from monica.audio.level import (
+    BLOCK_S,
+    Sound,
+    amplitude_ratio,
+    integrated_loudness,
+    limit_peaks,
+    limiter_reach,
+    true_peaks,
+)
+from monica.audio.silence import FLOOR_DB, StreamTrimmer, trim_silence, window_powers, window_samples
 from monica.config import Settings
 
-VERSION = 2  # of the algorithms, join and all; raised whenever the same settings sound different
-MAX_GAIN_DB = 20.0  # at most; what would need more is no speech, and noise is not to be made loud
-MEASURED_S = BLOCK_S  # of sound that is not silence: then a stream's gain is found
-PIECE_WINDOWS = 4
-"""A stream is worked off in pieces of so many windows, however it comes: so it always sounds the same."""
+VERSION = 2
+"""The version of these algorithms, and of how sentences are joined. Raise it whenever the same settings produce a
+different sound."""
+MAX_GAIN_DB = 20.0
+"""Upper bound on the gain. A take that would need more is not speech, and noise must not be made loud."""
+MEASURED_S = BLOCK_S
+"""How much sound that is not silence a stream needs before its gain is measured."""
+FRAME_WINDOWS = 4
+"""A stream is processed in frames of this many windows, whatever the chunks it arrives in. So it always sounds the
+same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finisher:
-    """Which of it happens, and how.
-
-    loudness_lufs: the integrated loudness of every take, by ITU-R BS.1770; None leaves it as it is.
-    peak_dbtp: the true peak that no take exceeds; None leaves them. trim: whether silence is cut off the ends.
-    """
+    """Finishes takes as the settings ask. Immutable, and used from any thread."""
 
     loudness_lufs: float | None = None
+    """The integrated loudness of every take, by ITU-R BS.1770. None leaves the loudness as it is."""
     peak_dbtp: float | None = None
+    """The true peak that no take exceeds. None leaves the peaks as they are."""
     trim: bool = False
+    """Whether silence is cut off the ends."""
 
     @classmethod
-    def of(cls, settings: Settings) -> Finisher:
-        """Return what the settings ask for."""
+    def from_settings(cls, settings: Settings) -> Finisher:
+        """Return the finisher that the settings ask for."""
         return cls(_decibels(settings.loudness), _decibels(settings.peak), settings.trim == "on")
 
     @property
     def version(self) -> str:
-        """All that changes what is made of samples; part of the cache key."""
+        """Everything that affects the finished sound, as a part of the cache key."""
         return repr((VERSION, *astuple(self)))
 
     def warm_up(self) -> None:
-        """Import what is slow to import, so that no take waits for it."""
+        """Import the libraries that are slow to import, so that no take waits for them."""
         if self.loudness_lufs is not None:
-            loudness(np.ones(1, np.float32), 24_000)
+            integrated_loudness(np.ones(1, np.float32), 24_000)
 
-    def finish(self, samples: Sound, rate: int) -> Sound:
-        """Finish a take. samples: (N,) mono in [-1, 1]. Returns (M,), M <= N; the same array where all is off.
+    def finish_take(self, samples: Sound, rate: int) -> Sound:
+        """Finish a whole take. samples: (N,) mono in [-1, 1]. Returns (M,), M <= N; the same array if all is off.
 
-        What is empty or holds samples that are no numbers comes back as it is. What is silent, or would need more
-        than MAX_GAIN_DB, does not get as loud as wanted.
+        Samples that are empty or not all finite are returned as they are. A take that is silent, or would need more
+        than MAX_GAIN_DB, does not reach the loudness that is set.
         """
         if len(samples) == 0 or not np.isfinite(samples).all():
             return samples
@@ -60,23 +72,24 @@ class Finisher:
         finished, gain, peaks = samples, 0.0, np.empty(0)
         if self.peak_dbtp is not None:
             peaks = true_peaks(samples)
-            finished = limit(samples, rate, self.peak_dbtp, peaks)
+            finished = limit_peaks(samples, rate, self.peak_dbtp, peaks)
         if self.loudness_lufs is None:
             return finished
-        # Peaks are limited rather than the gain: speech peaks 15 to 20 dB above its loudness, one sentence more than
-        # another, and where that decided, they would differ. What the limiter takes, the second round gives back.
+        # The peaks are limited rather than the gain. Speech peaks 15 to 20 dB above its loudness, some sentences more
+        # than others; if the peaks decided the gain, sentences would differ in loudness. The second round gives back
+        # the loudness that the limiter takes away.
         for _ in range(2):
-            missing = self.loudness_lufs - loudness(finished, rate)
+            missing = self.loudness_lufs - integrated_loudness(finished, rate)
             if not 0.05 < abs(missing) < np.inf:
                 break
             gain = min(gain + missing, MAX_GAIN_DB)
-            finished = samples * np.float32(ratio(gain))
+            finished = samples * np.float32(amplitude_ratio(gain))
             if self.peak_dbtp is not None:
-                finished = limit(finished, rate, self.peak_dbtp, peaks * ratio(gain))
+                finished = limit_peaks(finished, rate, self.peak_dbtp, peaks * amplitude_ratio(gain))
         return finished
 
-    def stream(self, rate: int) -> StreamFinisher:
-        """Finish a take that comes in chunks."""
+    def start_stream(self, rate: int) -> StreamFinisher:
+        """Return the object that finishes one take chunk by chunk. rate: hertz of its samples."""
         return StreamFinisher(self, rate)
 
 
@@ -84,64 +97,65 @@ OFF = Finisher()
 
 
 class StreamFinisher:
-    """A take that is finished as it comes: the same samples, however it is cut into chunks.
+    """Finishes one take chunk by chunk. The result does not depend on how the take is cut into chunks.
 
-    Its beginning is held back until there are MEASURED_S of sound in it, which its gain is found from; silence is held
-    back until there is sound after it. Numbers that are not finite pass, and may spoil what comes with them.
+    The beginning is held back until it contains MEASURED_S of sound, from which the gain is measured. Silence is held
+    back until sound follows. Samples that are not finite are let through, and may spoil those around them.
     """
 
     def __init__(self, finisher: Finisher, rate: int) -> None:
         self._rate = rate
-        self._wanted, self._peak = finisher.loudness_lufs, finisher.peak_dbtp
-        self._trimmer = Trimmer(rate) if finisher.trim else None
-        self._piece = PIECE_WINDOWS * window(rate)
-        self._rest = self._unmeasured = self._unlimited = np.empty(0, np.float32)
+        self._loudness_lufs, self._peak = finisher.loudness_lufs, finisher.peak_dbtp
+        self._trimmer = StreamTrimmer(rate) if finisher.trim else None
+        self._frame_length = FRAME_WINDOWS * window_samples(rate)
+        self._pending = self._unmeasured = self._unlimited = np.empty(0, np.float32)
         self._gain: np.float32 | None = None
-        self.taken = 0
-        """Samples that have been pushed."""
+        self.received = 0
+        """How many samples have been passed to `finish_chunk`."""
         self._loud_windows = 0
-        self._limited = 0  # of what is not limited yet, this much is out already: the limiter looks back at it
+        self._already_out = 0
+        """How many samples of `_unlimited` were returned before. The limiter still looks back at them."""
 
-    def push(self, samples: Sound, last: bool) -> Sound:
-        """Take (N,) samples more, N >= 0. Returns (M,) that are finished; with the `last` ones, all that are left."""
-        self.taken += len(samples)
-        self._rest = np.concatenate([self._rest, samples])
+    def finish_chunk(self, samples: Sound, last: bool) -> Sound:
+        """Take (N,) more samples, N >= 0. Return the (M,) that are finished; with the last chunk, all that are left."""
+        self.received += len(samples)
+        self._pending = np.concatenate([self._pending, samples])
         finished = []
-        while len(self._rest) >= self._piece:
-            piece, self._rest = self._rest[: self._piece], self._rest[self._piece :]
-            finished.append(self._work(piece, False))
+        while len(self._pending) >= self._frame_length:
+            frame, self._pending = self._pending[: self._frame_length], self._pending[self._frame_length :]
+            finished.append(self._finish_frame(frame, False))
         if last:
-            finished.append(self._work(self._rest, True))
-            self._rest = self._rest[:0]
-        return np.concatenate(finished) if finished else self._rest[:0]
+            finished.append(self._finish_frame(self._pending, True))
+            self._pending = self._pending[:0]
+        return np.concatenate(finished) if finished else self._pending[:0]
 
-    def _work(self, piece: Sound, last: bool) -> Sound:
-        if self._wanted is not None and self._gain is None and len(piece):
-            self._loud_windows += int((powers(piece, self._rate) > ratio(FLOOR_DB) ** 2).sum())
-        sound = piece if self._trimmer is None else self._trimmer.push(piece, last)
-        if self._wanted is not None:
-            sound = self._level(sound, self._wanted, last)
-        return sound if self._peak is None else self._limit(sound, self._peak, last)
+    def _finish_frame(self, frame: Sound, last: bool) -> Sound:
+        if self._loudness_lufs is not None and self._gain is None and len(frame):
+            self._loud_windows += int((window_powers(frame, self._rate) > amplitude_ratio(FLOOR_DB) ** 2).sum())
+        sound = frame if self._trimmer is None else self._trimmer.trim_chunk(frame, last)
+        if self._loudness_lufs is not None:
+            sound = self._apply_gain(sound, self._loudness_lufs, last)
+        return sound if self._peak is None else self._limit_frame(sound, self._peak, last)
 
-    def _level(self, sound: Sound, wanted: float, last: bool) -> Sound:
+    def _apply_gain(self, sound: Sound, loudness_lufs: float, last: bool) -> Sound:
         if self._gain is None:
             self._unmeasured = sound = np.concatenate([self._unmeasured, sound])
-            if not last and self._loud_windows * window(self._rate) < MEASURED_S * self._rate:
+            if not last and self._loud_windows * window_samples(self._rate) < MEASURED_S * self._rate:
                 return sound[:0]
-            missing = wanted - loudness(sound, self._rate) if len(sound) else 0.0
-            self._gain = np.float32(ratio(min(missing, MAX_GAIN_DB)) if np.isfinite(missing) else 1)
+            missing = loudness_lufs - integrated_loudness(sound, self._rate) if len(sound) else 0.0
+            self._gain = np.float32(amplitude_ratio(min(missing, MAX_GAIN_DB)) if np.isfinite(missing) else 1)
             self._unmeasured = sound[:0]
         return sound * self._gain
 
-    def _limit(self, sound: Sound, peak: float, last: bool) -> Sound:
+    def _limit_frame(self, sound: Sound, peak: float, last: bool) -> Sound:
         self._unlimited = np.concatenate([self._unlimited, sound])
-        margin = reach(self._rate)
+        margin = limiter_reach(self._rate)
         end = len(self._unlimited) - (0 if last else margin)
-        if end <= self._limited:
+        if end <= self._already_out:
             return sound[:0]
-        limited = limit(self._unlimited, self._rate, peak)[self._limited : end]
+        limited = limit_peaks(self._unlimited, self._rate, peak)[self._already_out : end]
         past = min(end, margin)
-        self._unlimited, self._limited = self._unlimited[end - past :], past
+        self._unlimited, self._already_out = self._unlimited[end - past :], past
         return limited
 
 

@@ -1,42 +1,48 @@
-"""Silence at the ends of a take: what it is, and how it is cut."""
+"""Finds the silence at the ends of a take and cuts it off."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monica.audio.level import Sound, ratio
+from monica.audio.level import Sound, amplitude_ratio
 
-FLOOR_DB = -50.0  # RMS over a window, below full scale: speech is louder
-DYNAMICS_DB = 35.0  # below its loudest window a take may still speak: a quiet one's floor is lower
+FLOOR_DB = -50.0
+"""RMS over a window, relative to full scale. Speech is louder."""
+DYNAMICS_DB = 35.0
+"""How far below its loudest window a take may still be speech. So the floor of a quiet take is lower than FLOOR_DB."""
 WINDOW_S = 0.005
-BEFORE_S, AFTER_S = 0.05, 0.12  # kept around speech: attacks are steep, endings die away
+"""The length of the windows power is measured in."""
+BEFORE_S, AFTER_S = 0.05, 0.12
+"""How much silence is kept around speech: attacks are steep, endings die away."""
 FADE_S = 0.01
+"""How long the fade at a cut end is."""
 
 
-def powers(samples: Sound, rate: int) -> NDArray[np.float64]:
-    """Return the mean square of each window of (N,) samples, N >= 1, the last one as long as it is."""
-    starts = np.arange(0, len(samples), window(rate))
+def window_powers(samples: Sound, rate: int) -> NDArray[np.float64]:
+    """Return the mean square of each window of (N,) samples, N >= 1. The last window may be shorter."""
+    starts = np.arange(0, len(samples), window_samples(rate))
     return np.add.reduceat(np.square(samples, dtype=np.float64), starts) / np.diff(starts, append=len(samples))
 
 
-def window(rate: int) -> int:
+def window_samples(rate: int) -> int:
+    """Return the length of a window in samples."""
     return max(1, round(WINDOW_S * rate))
 
 
 def trim_silence(samples: Sound, rate: int) -> Sound:
-    """Cut (N,) samples to BEFORE_S before the first window that is louder than the floor, and AFTER_S after the last.
+    """Cut (N,) samples to BEFORE_S before the first window above the floor and AFTER_S after the last. Returns (M,).
 
-    A cut end is faded over FADE_S. Nothing is cut off a take that is below FLOOR_DB throughout.
+    A cut end is faded over FADE_S. A take that is below FLOOR_DB throughout is returned as it is.
     """
-    # Without the mean: with an offset, silence would never be silent.
-    power = powers(samples - samples.mean(dtype=np.float64), rate)
-    loudest, floor = power.max(), ratio(FLOOR_DB) ** 2
+    # The mean is subtracted first: with a constant offset, silence would never count as silent.
+    power = window_powers(samples - samples.mean(dtype=np.float64), rate)
+    loudest, floor = power.max(), amplitude_ratio(FLOOR_DB) ** 2
     if loudest <= floor:
         return samples
-    loud = window(rate) * np.flatnonzero(power > min(floor, loudest * ratio(-DYNAMICS_DB) ** 2))
+    loud = window_samples(rate) * np.flatnonzero(power > min(floor, loudest * amplitude_ratio(-DYNAMICS_DB) ** 2))
     first = max(0, int(loud[0]) - round(BEFORE_S * rate))
-    end = min(len(samples), int(loud[-1]) + window(rate) + round(AFTER_S * rate))
+    end = min(len(samples), int(loud[-1]) + window_samples(rate) + round(AFTER_S * rate))
     kept = samples[first:end].copy()
     if first > 0:
         fade_in(kept, rate)
@@ -46,36 +52,36 @@ def trim_silence(samples: Sound, rate: int) -> Sound:
 
 
 def fade_in(samples: Sound, rate: int) -> None:
-    """Let (N,) samples begin from nothing, in place."""
+    """Fade in the beginning of (N,) samples, in place."""
     fade = np.linspace(0, 1, min(round(FADE_S * rate), len(samples)), endpoint=False, dtype=np.float32)
     samples[: len(fade)] *= fade
 
 
-class Trimmer:
-    """Cuts the silence off the ends of a sound that comes in pieces, each of whole windows but the last.
+class StreamTrimmer:
+    """Cuts the silence off the ends of a sound that arrives in chunks. Each chunk but the last is whole windows long.
 
-    It holds back what may be an end. The floor is FLOOR_DB: how loud the whole will be is not known.
+    It holds back what may be the end. The floor is FLOOR_DB, since the loudness of the whole is not known yet.
     """
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._held = np.empty(0, np.float32)
         self._spoken: int | None = None
-        """Where the last loud window ends, from where what is held begins; None before the first one."""
+        """Where the last loud window ends, counted from the beginning of `_held`. None before the first one."""
 
-    def push(self, samples: Sound, last: bool) -> Sound:
-        """Take (N,) samples more. Returns those that are not held back."""
-        power = powers(samples, self._rate) if len(samples) else np.empty(0)
-        loud = np.flatnonzero(power > ratio(FLOOR_DB) ** 2)
+    def trim_chunk(self, samples: Sound, last: bool) -> Sound:
+        """Take (N,) more samples, N >= 0. Return those that are certain to stay; with the last chunk, the rest."""
+        power = window_powers(samples, self._rate) if len(samples) else np.empty(0)
+        loud = np.flatnonzero(power > amplitude_ratio(FLOOR_DB) ** 2)
         before = len(self._held)
         self._held = np.concatenate([self._held, samples])
         if len(loud):
             if self._spoken is None:
-                self._begin(before + int(loud[0]) * window(self._rate))
+                self._trim_beginning(before + int(loud[0]) * window_samples(self._rate))
                 before = len(self._held) - len(samples)
-            self._spoken = before + (int(loud[-1]) + 1) * window(self._rate)
+            self._spoken = before + (int(loud[-1]) + 1) * window_samples(self._rate)
         if last:
-            return self._end()
+            return self._trim_end()
         if self._spoken is None:
             return self._held[:0]
         end = max(0, self._spoken + round(AFTER_S * self._rate) - round(FADE_S * self._rate))
@@ -83,15 +89,15 @@ class Trimmer:
         self._spoken -= len(free)
         return free
 
-    def _begin(self, spoken: int) -> None:
+    def _trim_beginning(self, spoken: int) -> None:
         first = spoken - round(BEFORE_S * self._rate)
         if first > 0:
             self._held = self._held[first:].copy()
             fade_in(self._held, self._rate)
 
-    def _end(self) -> Sound:
+    def _trim_end(self) -> Sound:
         held, self._held = self._held, self._held[:0]
-        if self._spoken is None:  # nothing is cut off what is silent throughout
+        if self._spoken is None:  # silent throughout: nothing is cut off
             return held
         end = self._spoken + round(AFTER_S * self._rate)
         if end >= len(held):

@@ -1,6 +1,6 @@
-"""Faster or slower speech at the same pitch: ffmpeg's atempo, which overlaps and adds what is alike (WSOLA).
+"""Makes speech faster or slower at the same pitch: ffmpeg's atempo, which overlaps and adds similar windows (WSOLA).
 
-Source: https://ffmpeg.org/ffmpeg-filters.html#atempo. PyAV is imported where something is stretched.
+Source: https://ffmpeg.org/ffmpeg-filters.html#atempo. PyAV is imported only when there is something to stretch.
 """
 
 from __future__ import annotations
@@ -16,24 +16,27 @@ if TYPE_CHECKING:
 
 SLOWEST, FASTEST = 0.25, 4.0
 TAIL_S = 0.015
-"""How much later than computed the end of a sound may come: atempo aligns by up to 12 ms. So much is added."""
+"""Length added to a stretched sound. Its end may come up to 12 ms later than computed, as atempo shifts windows to
+align them."""
 _RUN_OUT_S = 0.25
-"""Of silence behind the input: atempo swallows the last of its windows, 43 ms or less each, two filters in a row."""
+"""Length of the silence appended to the input. atempo swallows its last window of up to 43 ms, and there may be two
+filters in a row."""
 
 
 def stretch(samples: NDArray[np.float32], rate: int, speed: float) -> NDArray[np.float32]:
-    """Return (N,) mono samples as (N / speed + TAIL_S * rate,); the same array where the speed is 1.
+    """Stretch (N,) mono samples to (N / speed + TAIL_S * rate,). Return the same array if the speed is 1.
 
-    Raises ValueError where the speed is not between SLOWEST and FASTEST.
+    Raises ValueError if the speed is not between SLOWEST and FASTEST.
     """
     stretcher = Stretcher(rate, speed)
-    return samples if speed == 1 else np.concatenate([stretcher.feed(samples), stretcher.finish()])
+    return samples if speed == 1 else np.concatenate([stretcher.stretch_chunk(samples), stretcher.stretch_end()])
 
 
 class Stretcher:
-    """Stretches a sound chunk by chunk: as long as `stretch` makes it, and aligned as well, if not always the same.
+    """Stretches a sound chunk by chunk: to the same length as `stretch`, as well aligned, but not to the same samples.
 
-    It holds back a few hundredths of a second of sound at high speeds, and up to half a second at the lowest.
+    It holds back a few hundredths of a second of sound at high speeds, and up to half a second at the lowest. Raises
+    ValueError if the speed is not between SLOWEST and FASTEST.
     """
 
     def __init__(self, rate: int, speed: float) -> None:
@@ -42,27 +45,27 @@ class Stretcher:
         self._rate = rate
         self._speed = speed
         self._graph = None if speed == 1 else _graph(rate, speed)
-        self._fed = self._returned = 0
+        self._received = self._returned = 0
 
-    def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take in (N,) samples; return those that are ready, which may be none."""
-        self._fed += len(samples)
-        stretched = self._push(samples)
+    def stretch_chunk(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take (N,) more samples. Return those that are ready, possibly none."""
+        self._received += len(samples)
+        stretched = self._push_samples(samples)
         self._returned += len(stretched)
         return stretched
 
-    def finish(self) -> NDArray[np.float32]:
-        """Return the rest."""
-        if self._graph is None or self._fed == 0:
+    def stretch_end(self) -> NDArray[np.float32]:
+        """Return the remaining samples. No chunk may follow."""
+        if self._graph is None or self._received == 0:
             return np.empty(0, np.float32)
-        expected = round(self._fed / self._speed + TAIL_S * self._rate)
+        expected = round(self._received / self._speed + TAIL_S * self._rate)
         silence = np.zeros(math.ceil(_RUN_OUT_S * self._rate * max(1.0, self._speed)), np.float32)
-        rest = [self._push(silence)]
+        rest = [self._push_samples(silence)]
         self._graph.push(None)
-        rest.append(_pull(self._graph))
+        rest.append(_pull_samples(self._graph))
         return np.concatenate(rest)[: max(0, expected - self._returned)]
 
-    def _push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _push_samples(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._graph is None or len(samples) == 0:
             return samples
         from av import AudioFrame
@@ -70,14 +73,14 @@ class Stretcher:
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples)[None], format="flt", layout="mono")
         frame.sample_rate = self._rate
         self._graph.push(frame)
-        return _pull(self._graph)
+        return _pull_samples(self._graph)
 
 
 def _graph(rate: int, speed: float) -> Graph:
     from av.filter import Graph
 
-    # Beyond twice as fast atempo skips samples instead of blending them, and slower than half it does not go: the
-    # ffmpeg documentation's advice is several in a row.
+    # Beyond twice the speed atempo skips samples instead of blending them, and it does not go below half the speed.
+    # The ffmpeg documentation recommends several filters in a row.
     count = max(1, math.ceil(abs(math.log2(speed))))
     graph = Graph()
     source = graph.add_abuffer(sample_rate=rate, format="flt", layout="mono")
@@ -86,12 +89,12 @@ def _graph(rate: int, speed: float) -> Graph:
     return graph
 
 
-def _pull(graph: Graph) -> NDArray[np.float32]:
+def _pull_samples(graph: Graph) -> NDArray[np.float32]:
     from av import BlockingIOError, EOFError
 
     ready = [np.empty(0, np.float32)]
     while True:
         try:
             ready.append(graph.pull().to_ndarray()[0])
-        except (BlockingIOError, EOFError):  # none for now; none ever
+        except (BlockingIOError, EOFError):  # nothing more for now, or ever
             return np.concatenate(ready)

@@ -1,4 +1,4 @@
-"""Sound as bytes: WAV out, recordings in."""
+"""Writes WAV files, and reads those that it wrote."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import soundfile
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32] | NDArray[np.int16]
-HEADER_BYTES = 44  # RIFF, fmt and the head of data: all that libsndfile writes for 16-bit PCM
+HEADER_BYTES = 44
+"""The length of a header: RIFF, fmt and the head of data, which is all that libsndfile writes for 16-bit PCM."""
 
 
 def encode_wav(samples: Samples, sample_rate: int) -> bytes:
-    """Encode (N,) mono samples, int16 or float in [-1, 1], as 16-bit PCM WAV; what lies outside is clipped."""
-    return _write(to_pcm(samples), sample_rate)
+    """Encode (N,) mono samples, int16 or float in [-1, 1], as 16-bit PCM WAV. Values outside are clipped."""
+    return _write_wav(to_pcm(samples), sample_rate)
 
 
 def to_pcm(samples: Samples) -> NDArray[np.int16]:
-    """Round (N,) samples in [-1, 1] to 16 bits; what lies outside is clipped. Those of 16 bits stay as they are."""
+    """Round (N,) samples in [-1, 1] to 16 bits, clipping values outside. 16-bit samples are returned as they are."""
     if samples.dtype == np.int16:
         return cast("NDArray[np.int16]", samples)
     pcm: NDArray[np.int16] = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
@@ -28,10 +29,10 @@ def to_pcm(samples: Samples) -> NDArray[np.int16]:
 
 
 def wav_stream_header(sample_rate: int) -> bytes:
-    """Return the head of a mono 16-bit PCM WAV whose length is not known yet, and which ends where it ends.
+    """Return the header of a mono 16-bit PCM WAV whose length is not known yet. It ends where the data ends.
 
-    Both sizes are 0xFFFFFFFF: what ffmpeg writes into a pipe and OpenAI's speech API sends
-    (github.com/speaches-ai/speaches/issues/493); browsers and libraries know it for "unknown"
+    Both sizes are 0xFFFFFFFF, as ffmpeg writes them into a pipe and as OpenAI's speech API sends them
+    (github.com/speaches-ai/speaches/issues/493). Browsers and libraries take this as "unknown"
     (github.com/evuraan/yellowShoes/issues/13).
     """
     unknown = 0xFFFFFFFF
@@ -40,33 +41,36 @@ def wav_stream_header(sample_rate: int) -> bytes:
 
 
 def wav_duration(wav: bytes) -> float:
-    """Seconds of sound in a WAV that `encode_wav` made: read from its header, for every cached answer needs it."""
+    """Return the seconds of sound in a WAV made by `encode_wav`.
+
+    Only the header is read, because every cached answer needs the duration.
+    """
     (rate,) = struct.unpack_from("<I", wav, 24)
     (data_bytes,) = struct.unpack_from("<I", wav, 40)
     return float(data_bytes / 2 / rate)
 
 
 def wav_rate(wav: bytes) -> int:
-    """Hertz of a WAV that `encode_wav` made."""
+    """Return the sample rate, in hertz, of a WAV made by `encode_wav`."""
     (rate,) = struct.unpack_from("<I", wav, 24)
     return int(rate)
 
 
 def wav_pcm(wav: bytes) -> bytes:
-    """Return the samples of a WAV that `encode_wav` made: 16 bits, little-endian."""
+    """Return the samples of a WAV made by `encode_wav`: 16 bits, little-endian."""
     return wav[HEADER_BYTES:]
 
 
 def join_wavs(wavs: list[bytes], pause_s: float) -> bytes:
-    """Put WAVs that `encode_wav` made at one rate behind each other, `pause_s` seconds of silence between them."""
+    """Join WAVs made by `encode_wav` at one sample rate, with `pause_s` seconds of silence between them."""
     (rate,) = struct.unpack_from("<I", wavs[0], 24)
     silence = np.zeros(round(pause_s * rate), np.int16)
     parts = [silence] * (2 * len(wavs) - 1)
     parts[::2] = [np.frombuffer(wav, "<i2", offset=HEADER_BYTES) for wav in wavs]
-    return _write(np.concatenate(parts), rate)
+    return _write_wav(np.concatenate(parts), rate)
 
 
-def _write(pcm: NDArray[np.int16], sample_rate: int) -> bytes:
+def _write_wav(pcm: NDArray[np.int16], sample_rate: int) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, pcm, sample_rate, format="WAV", subtype="PCM_16")
     return buffer.getvalue()

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from monica.audio.formats import Format, encode
+from monica.audio.formats import Format, encode_sound
 from monica.audio.stretch import stretch
 from monica.audio.wav import HEADER_BYTES, wav_rate
 from monica.config import Settings
@@ -40,7 +40,7 @@ class Encodings:
             return kept
         pcm = np.frombuffer(wav, "<i2", offset=HEADER_BYTES)
         samples = pcm if speed == 1 else stretch(pcm.astype(np.float32) / np.float32(32768), own, speed)
-        encoded = encode(samples, own, format, rate)
+        encoded = encode_sound(samples, own, format, rate)
         if keep:
             self._store.put(name, encoded)
         return encoded

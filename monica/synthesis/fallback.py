@@ -26,5 +26,5 @@ class Fallback:
         with self._lock:
             spoken = [speak(self._engine, each, voice="", params=SynthesisParams(), seed=0) for each in sentences]
         rate = self._engine.sample_rate
-        wavs = [encode_wav(self._finisher.finish(samples, rate), rate) for samples in spoken]
+        wavs = [encode_wav(self._finisher.finish_take(samples, rate), rate) for samples in spoken]
         return wavs[0] if len(wavs) == 1 else join_wavs(wavs, pause_s)

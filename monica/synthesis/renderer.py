@@ -101,8 +101,8 @@ class Renderer:
     def _publish(self, take: Take, samples: NDArray[np.float32]) -> None:
         """Finish a chunk of a take and let it be heard. Runs in the engine thread."""
         if take.finisher is None:
-            take.finisher = self._finisher.stream(self._loader.ready_engine().sample_rate)
-        _publish_samples(take, take.finisher.push(samples, False))
+            take.finisher = self._finisher.start_stream(self._loader.ready_engine().sample_rate)
+        _publish_samples(take, take.finisher.finish_chunk(samples, False))
 
     def _finish(self, take: Take, samples: NDArray[np.float32], took_s: float) -> bytes:
         """Make the WAV of a take, and keep it if nothing is wrong with it. Runs in the engine thread."""
@@ -111,10 +111,10 @@ class Renderer:
         metrics.real_time_factor.observe(took_s / seconds)
         with metrics.stage_duration.labels("finish").time():
             if take.chunks and take.finisher is not None:  # what has been heard is what is kept
-                _publish_samples(take, take.finisher.push(samples[take.finisher.taken :], True))
+                _publish_samples(take, take.finisher.finish_chunk(samples[take.finisher.received :], True))
                 finished: Samples = np.frombuffer(b"".join(take.chunks), np.int16)
             else:
-                finished = self._finisher.finish(samples, rate)
+                finished = self._finisher.finish_take(samples, rate)
         with metrics.stage_duration.labels("encode").time():
             wav = encode_wav(finished, rate)
         if take.keep and take.defect is None:

@@ -1,3 +1,5 @@
+"""Whole takes: their loudness, their peaks, and the silence at their ends."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample
 
 from monica.audio.finish import MAX_GAIN_DB, Finisher
-from monica.audio.level import limit, loudness, true_peaks
+from monica.audio.level import integrated_loudness, limit_peaks, true_peaks
 from monica.audio.silence import AFTER_S, BEFORE_S, trim_silence
 from tests.support.sounds import Sound, noise, silence, sine, speech
 
@@ -27,12 +29,12 @@ def decibels(ratio: float) -> float:
 
 
 def true_peak(samples: NDArray[np.floating]) -> float:
-    """Measure by other means than the code does: by the spectrum, and finer."""
+    """Measure the true peak independently of the code: through the spectrum, and more finely."""
     return decibels(np.abs(resample(np.pad(samples, 2000).astype(float), 16 * (len(samples) + 4000))).max())
 
 
 def position(part: Sound, whole: Sound) -> int:
-    """Find where a part begins in a whole: by its middle, which is there bit for bit, once."""
+    """Return where a part begins in a whole. It is found by its middle, which occurs there once, bit for bit."""
     middle = len(part) // 2
     windows = sliding_window_view(whole, 500)
     (found,) = np.flatnonzero((windows == part[middle : middle + 500]).all(axis=1))
@@ -40,56 +42,56 @@ def position(part: Sound, whole: Sound) -> int:
 
 
 @pytest.mark.parametrize("rate", [22_050, 24_000, 48_000])
-def test_loudness_is_that_of_bs_1770(rate: int) -> None:
+def test_loudness_is_measured_as_bs_1770_defines_it(rate: int) -> None:
     """A full-scale sine of 997 Hz in one channel is -3.01 LKFS by definition."""
-    assert loudness(sine(997, 3, rate, level=1), rate) == pytest.approx(-3.01, abs=0.05)
+    assert integrated_loudness(sine(997, 3, rate, level=1), rate) == pytest.approx(-3.01, abs=0.05)
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.2, 0.3, 0.4, 0.41, 0.5])
-def test_a_short_clip_is_as_loud_as_a_long_one(seconds: float) -> None:
-    assert loudness(sine(1000, seconds, 24_000), 24_000) == pytest.approx(
-        loudness(sine(1000, 3, 24_000), 24_000), abs=0.5
+def test_short_clip_is_as_loud_as_a_long_one(seconds: float) -> None:
+    assert integrated_loudness(sine(1000, seconds, 24_000), 24_000) == pytest.approx(
+        integrated_loudness(sine(1000, 3, 24_000), 24_000), abs=0.5
     )
 
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("target", [-23.0, -18.0, -16.0])
-def test_speech_is_as_loud_as_wanted_whatever_its_peaks(text: str, target: float) -> None:
+def test_speech_reaches_the_target_loudness_whatever_its_peaks(text: str, target: float) -> None:
     samples, rate = speech(text)
-    finished = Finisher(target, -1.0, trim=True).finish(samples * np.float32(0.3), rate)
-    assert loudness(finished, rate) == pytest.approx(target, abs=0.3)
+    finished = Finisher(target, -1.0, trim=True).finish_take(samples * np.float32(0.3), rate)
+    assert integrated_loudness(finished, rate) == pytest.approx(target, abs=0.3)
     assert true_peak(finished) <= -1 + 0.05
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_a_sine_is_as_loud_as_wanted(rate: int) -> None:
-    finished = USUAL.finish(sine(997, 2, rate), rate)
+def test_sine_reaches_the_target_loudness(rate: int) -> None:
+    finished = USUAL.finish_take(sine(997, 2, rate), rate)
     assert np.abs(finished).max() == pytest.approx(10 ** ((-16 + 3.01) / 20), rel=0.01)
 
 
 @pytest.mark.parametrize("level", [1e-3, 1e-4, 1e-5])
 def test_faint_sound_is_not_made_loud(level: float) -> None:
     hiss = noise(2, 24_000, level)
-    finished = USUAL.finish(hiss, 24_000)
+    finished = USUAL.finish_take(hiss, 24_000)
     assert np.abs(finished).max() <= 10 ** (MAX_GAIN_DB / 20) * np.abs(hiss).max() * 1.001
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_peaks_between_the_samples_are_held(rate: int) -> None:
+def test_peaks_between_samples_are_limited(rate: int) -> None:
     # Every sample is at 0.707 of the sine's peak.
     sharp = np.sin(2 * np.pi * np.arange(rate) / 4 + np.pi / 4).astype(np.float32)
     assert decibels(np.abs(sharp).max()) == pytest.approx(-3.01, abs=0.01)
-    finished = Finisher(None, -1.0, trim=False).finish(sharp, rate)
+    finished = Finisher(None, -1.0, trim=False).finish_take(sharp, rate)
     assert true_peak(finished[100:-100] * np.hanning(len(sharp) - 200)) == pytest.approx(-1, abs=0.05)
     assert true_peak(finished) <= -1 + 0.05
-    # By whole samples there would have been nothing to do.
+    # Judged by the samples alone there would have been nothing to limit.
     assert np.abs(finished).max() < 0.95 * np.abs(sharp).max()
 
 
-def test_a_limited_click_leaves_the_rest_alone() -> None:
+def test_limiting_a_click_leaves_the_rest_alone() -> None:
     samples = sine(200, 1, 24_000, level=0.2)
     samples[12_000] = 1.0
-    limited = limit(samples, 24_000, -6.0)
+    limited = limit_peaks(samples, 24_000, -6.0)
     assert true_peak(limited) <= -6 + 0.05
     far = np.abs(np.arange(24_000) - 12_000) > 0.011 * 24_000
     np.testing.assert_array_equal(limited[far], samples[far])
@@ -105,13 +107,13 @@ def test_a_limited_click_leaves_the_rest_alone() -> None:
 @settings(deadline=None, max_examples=50)
 def test_no_peak_exceeds_the_limit(levels: list[float], peak: float, rate: int) -> None:
     samples = np.repeat(np.array(levels, np.float32), 50) * sine(rate / 8.3, 50 * len(levels) / rate, rate, level=1)
-    assert decibels(true_peaks(limit(samples, rate, peak)).max() + 1e-9) <= peak + 0.1
+    assert decibels(true_peaks(limit_peaks(samples, rate, peak)).max() + 1e-9) <= peak + 0.1
 
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("offset", [0.0, 0.05])
 @pytest.mark.parametrize("hiss", [0.0, 1e-3])
-def test_silence_is_cut_to_the_margins(rate: int, offset: float, hiss: float) -> None:
+def test_silence_is_cut_down_to_the_margins(rate: int, offset: float, hiss: float) -> None:
     said = noise(1, rate)
     parts = [silence(0.7, rate), said, silence(0.9, rate)]
     samples = np.concatenate(parts) + noise(2.6, rate, hiss)[: sum(map(len, parts))] + np.float32(offset)
@@ -123,7 +125,7 @@ def test_silence_is_cut_to_the_margins(rate: int, offset: float, hiss: float) ->
     np.testing.assert_array_equal(cut[faded:-faded], samples[start : start + len(cut)][faded:-faded])
 
 
-def test_cut_ends_are_faded_and_others_are_not() -> None:
+def test_cut_ends_are_faded_and_uncut_ends_are_not() -> None:
     rate = 24_000
     samples = noise(3, rate, 1e-3)
     samples[rate : 2 * rate] = noise(1, rate)
@@ -147,8 +149,8 @@ def test_no_speech_is_cut(text: str, level: float) -> None:
     assert np.abs(missing).max() < 1e-3 * level
 
 
-def test_a_quiet_beginning_is_speech() -> None:
-    """Twenty decibels below a voice that is itself faint: under the floor, and yet a part of it."""
+def test_quiet_beginning_counts_as_speech() -> None:
+    """The beginning is 20 dB below a voice that is itself faint: under the floor, but still part of the speech."""
     rate = 24_000
     said = np.concatenate([noise(0.3, rate, 1e-3), noise(1, rate, 1e-2)])
     cut = trim_silence(np.concatenate([silence(1, rate), said, silence(1, rate)]), rate)
@@ -168,16 +170,16 @@ def test_without_speech_nothing_is_cut() -> None:
         np.array([0.1, np.inf], np.float32),
     ],
 )
-def test_what_is_broken_passes(samples: Sound) -> None:
-    assert USUAL.finish(samples, 24_000) is samples
+def test_empty_or_non_finite_samples_are_returned_unchanged(samples: Sound) -> None:
+    assert USUAL.finish_take(samples, 24_000) is samples
 
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("length", [1, 2, 100, 1200, 7200])
 @pytest.mark.parametrize("level", [0.0, 1e-6, 0.3, 1.5])
-def test_short_clips(rate: int, length: int, level: float) -> None:
+def test_short_clips_stay_finite_and_within_their_limits(rate: int, length: int, level: float) -> None:
     for clip in (sine(440, 1, rate, level)[:length], np.full(length, level, np.float32)):
-        finished = USUAL.finish(clip, rate)
+        finished = USUAL.finish_take(clip, rate)
         assert (finished.dtype, finished.shape) == (np.dtype(np.float32), clip.shape)
         assert np.isfinite(finished).all()
         assert np.abs(finished).max() <= 10 ** (-1 / 20) * 1.001
@@ -186,26 +188,26 @@ def test_short_clips(rate: int, length: int, level: float) -> None:
 
 def test_silence_stays_silent() -> None:
     nothing = silence(2, 24_000)
-    np.testing.assert_array_equal(USUAL.finish(nothing, 24_000), nothing)
+    np.testing.assert_array_equal(USUAL.finish_take(nothing, 24_000), nothing)
 
 
 def test_all_off_changes_nothing() -> None:
     samples, rate = speech()
-    assert OFF.finish(samples, rate) is samples
+    assert OFF.finish_take(samples, rate) is samples
     loud = samples * np.float32(4)
-    assert OFF.finish(loud, rate) is loud
+    assert OFF.finish_take(loud, rate) is loud
 
 
-def test_what_is_kept_elsewhere_is_not_written_to() -> None:
+def test_input_samples_are_not_written_to() -> None:
     samples, rate = speech()
     padded = np.concatenate([silence(1, rate), samples, silence(1, rate)])
     padded.setflags(write=False)
     before = padded.copy()
-    USUAL.finish(padded, rate)
+    USUAL.finish_take(padded, rate)
     np.testing.assert_array_equal(padded, before)
 
 
-def test_every_switch_changes_the_version_and_the_sound() -> None:
+def test_every_setting_changes_the_version_and_the_sound() -> None:
     samples, rate = speech()
     padded = np.concatenate([silence(1, rate), samples, silence(1, rate)])
     variants = [
@@ -217,5 +219,5 @@ def test_every_switch_changes_the_version_and_the_sound() -> None:
     ]
     for one, other in itertools.combinations(variants, 2):
         assert one.version != other.version
-        assert not np.array_equal(one.finish(padded, rate), other.finish(padded, rate))
+        assert not np.array_equal(one.finish_take(padded, rate), other.finish_take(padded, rate))
     assert USUAL.version == Finisher(-16.0, -1.0, trim=True).version

@@ -1,3 +1,5 @@
+"""Sound in every format, encoded as a whole and as a stream."""
+
 from __future__ import annotations
 
 import io
@@ -20,7 +22,7 @@ from scipy.signal import resample_poly
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from monica.audio.formats import MEDIA_TYPES, Encoder, Format, encode
+from monica.audio.formats import MEDIA_TYPES, Format, StreamEncoder, encode_sound
 from monica.audio.wav import encode_wav, to_pcm
 from tests.support.server import ROOT
 from tests.support.sounds import Sound, likeness, noise, silence, sine, speech
@@ -33,9 +35,9 @@ RATES = (22_050, 24_000)  # espeak-ng's and Chatterbox's
 
 
 def decode(data: bytes, format: Format, rate: int) -> Sound:
-    """Decode what was encoded, at the rate it was encoded from."""
+    """Decode a sound at the rate of the samples that were encoded."""
     options = {"sample_rate": str(rate), "ch_layout": "mono"} if format is Format.PCM else {}
-    named = {Format.PCM: "s16le", Format.AAC: "aac"}.get(format)  # two frames of AAC are not recognised without
+    named = {Format.PCM: "s16le", Format.AAC: "aac"}.get(format)  # two frames of AAC are not recognised without it
     with av.open(io.BytesIO(data), "r", format=named, options=options) as container:
         frames = list(container.decode(audio=0))
     sound = np.concatenate([frame.to_ndarray()[0] for frame in frames])
@@ -48,33 +50,33 @@ def decode(data: bytes, format: Format, rate: int) -> Sound:
 
 
 def stream(samples: Sound | NDArray[np.int16], rate: int, format: Format, chunks: Iterable[int]) -> bytes:
-    """Encode in chunks of the sizes given, over and over."""
-    encoder = Encoder(format, rate)
+    """Encode in chunks of the given sizes, over and over."""
+    encoder = StreamEncoder(format, rate)
     data, at = b"", 0
     for size in itertools.cycle(chunks):
-        data += encoder.feed(samples[at : at + size])
+        data += encoder.encode_chunk(samples[at : at + size])
         at += size
         if at >= len(samples):
-            return data + encoder.finish()
+            return data + encoder.encode_end()
     raise AssertionError
 
 
 def announcement(rate: int) -> Sound:
-    """Return speech that ends at once, without a silence in which a lost end would not be heard."""
+    """Return speech that ends abruptly. In a silence at the end, a lost end would go unnoticed."""
     return np.concatenate([speech()[0][:rate], noise(0.05, rate)])
 
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("format", Format)
-def test_what_is_heard_is_what_was_said_to_its_last_sample(format: Format, whole: bool, rate: int) -> None:
+def test_decoded_sound_is_the_encoded_one_to_its_last_sample(format: Format, whole: bool, rate: int) -> None:
     said = announcement(rate)
-    heard = decode(encode(said, rate, format) if whole else stream(said, rate, format, [1000]), format, rate)
+    heard = decode(encode_sound(said, rate, format) if whole else stream(said, rate, format, [1000]), format, rate)
     if format in LOSSLESS:
         np.testing.assert_array_equal(to_pcm(heard), to_pcm(said))
     else:
         assert likeness(heard, said) > 0.95
-        # The end by itself: over the whole, the loss of fifty milliseconds would pass.
+        # The end is compared by itself: in the whole, the loss of fifty milliseconds would go unnoticed.
         assert likeness(heard[-3 * rate // 20 :], said[-rate // 20 :]) * np.sqrt(3) > 0.6
         exact = format is Format.OPUS or (format is Format.MP3 and whole)
         assert -1 <= len(heard) - len(said) <= (1 if exact else 3 * FRAME[format])
@@ -83,43 +85,43 @@ def test_what_is_heard_is_what_was_said_to_its_last_sample(format: Format, whole
 @pytest.mark.parametrize("format", LOSSLESS)
 @given(chunks=st.lists(st.integers(0, 5000), min_size=1, max_size=20).filter(any), as_pcm=st.booleans())
 @settings(deadline=None, max_examples=30)
-def test_the_chunks_do_not_matter_to_lossless_formats(format: Format, chunks: list[int], as_pcm: bool) -> None:
+def test_chunk_sizes_do_not_matter_to_lossless_formats(format: Format, chunks: list[int], as_pcm: bool) -> None:
     said = announcement(24_000)
     streamed = stream(to_pcm(said) if as_pcm else said, 24_000, format, chunks)
-    head = {Format.WAV: 44, Format.PCM: 0, Format.FLAC: 42}[format]  # fLaC, a block's head and STREAMINFO
-    assert streamed[head:] == encode(said, 24_000, format)[head:]
+    head = {Format.WAV: 44, Format.PCM: 0, Format.FLAC: 42}[format]  # fLaC, a block header and STREAMINFO
+    assert streamed[head:] == encode_sound(said, 24_000, format)[head:]
 
 
 @pytest.mark.parametrize("format", LOSSY)
 @given(chunks=st.lists(st.integers(0, 5000), min_size=1, max_size=20).filter(any))
 @settings(deadline=None, max_examples=15)
-def test_the_chunks_do_not_matter_to_lossy_formats(format: Format, chunks: list[int]) -> None:
+def test_chunk_sizes_do_not_matter_to_lossy_formats(format: Format, chunks: list[int]) -> None:
     said = announcement(22_050)
     assert stream(said, 22_050, format, chunks) == stream(said, 22_050, format, [len(said)])
 
 
 @pytest.mark.parametrize("format", Format)
-def test_the_bytes_come_as_the_sound_does(format: Format) -> None:
+def test_bytes_come_out_as_sound_goes_in(format: Format) -> None:
     said = noise(2, 24_000)
-    encoder = Encoder(format, 24_000)
-    first = encoder.feed(said[:24_000])
-    second = encoder.feed(said[24_000:]) + encoder.finish()
+    encoder = StreamEncoder(format, 24_000)
+    first = encoder.encode_chunk(said[:24_000])
+    second = encoder.encode_chunk(said[24_000:]) + encoder.encode_end()
     assert len(first) > 0.7 * len(second)
 
 
 @pytest.mark.parametrize("format", Format)
-def test_the_same_sound_is_the_same_bytes(format: Format) -> None:
+def test_same_sound_gives_the_same_bytes(format: Format) -> None:
     said = announcement(24_000)
-    assert encode(said, 24_000, format) == encode(said, 24_000, format)
-    assert encode(said, 24_000, format) == encode(to_pcm(said), 24_000, format)
+    assert encode_sound(said, 24_000, format) == encode_sound(said, 24_000, format)
+    assert encode_sound(said, 24_000, format) == encode_sound(to_pcm(said), 24_000, format)
     assert stream(said, 24_000, format, [999]) == stream(said, 24_000, format, [999])
 
 
 @pytest.mark.parametrize("format", Format)
 @pytest.mark.parametrize("samples", [0, 1, 100])
-def test_hardly_anything_to_encode(format: Format, samples: int) -> None:
+def test_very_short_sounds(format: Format, samples: int) -> None:
     said = sine(440, 1, 24_000)[:samples]
-    whole, streamed = encode(said, 24_000, format), stream(said, 24_000, format, [7])
+    whole, streamed = encode_sound(said, 24_000, format), stream(said, 24_000, format, [7])
     assert len(streamed) < 1000
     if samples:
         assert len(decode(whole, format, 24_000)) >= samples
@@ -130,28 +132,28 @@ def test_hardly_anything_to_encode(format: Format, samples: int) -> None:
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_051, 44_100, 48_000, 96_000])
 def test_any_rate(format: Format, rate: int) -> None:
     said = sine(440, 1, rate)
-    assert likeness(decode(encode(said, rate, format), format, rate), said) > 0.95
+    assert likeness(decode(encode_sound(said, rate, format), format, rate), said) > 0.95
 
 
 @pytest.mark.parametrize("format", Format)
-def test_one_that_is_abandoned_leaves_nothing_behind(format: Format) -> None:
-    Encoder(format, 24_000)
-    Encoder(format, 24_000).feed(noise(1, 24_000))
+def test_abandoned_encoder_leaves_nothing_behind(format: Format) -> None:
+    StreamEncoder(format, 24_000)
+    StreamEncoder(format, 24_000).encode_chunk(noise(1, 24_000))
 
 
-def test_a_whole_wav_is_what_it_always_was() -> None:
+def test_whole_wav_is_that_of_encode_wav() -> None:
     said = announcement(24_000)
-    assert encode(said, 24_000, Format.WAV) == encode_wav(said, 24_000)
+    assert encode_sound(said, 24_000, Format.WAV) == encode_wav(said, 24_000)
 
 
-def test_a_streamed_wav_says_that_its_length_is_unknown() -> None:
+def test_streamed_wav_states_that_its_length_is_unknown() -> None:
     said = announcement(24_000)
     data, whole = stream(said, 24_000, Format.WAV, [1000]), encode_wav(said, 24_000)
     assert [struct.unpack_from("<I", data, at)[0] for at in (4, 40)] == [0xFFFFFFFF] * 2
     assert (data[:4], data[8:40]) == (whole[:4], whole[8:40])
 
 
-def test_a_streamed_wav_is_read_to_its_end() -> None:
+def test_streamed_wav_is_read_to_its_end() -> None:
     said = announcement(24_000)
     data = stream(said, 24_000, Format.WAV, [1000])
     np.testing.assert_array_equal(soundfile.read(io.BytesIO(data), dtype="int16")[0], to_pcm(said))
@@ -159,16 +161,16 @@ def test_a_streamed_wav_is_read_to_its_end() -> None:
         assert reader.readframes(reader.getnframes()) == to_pcm(said).tobytes()
 
 
-def test_a_whole_flac_knows_its_length_and_a_streamed_one_does_not() -> None:
+def test_whole_flac_states_its_length_and_a_streamed_one_does_not() -> None:
     said = announcement(24_000)
-    assert soundfile.info(io.BytesIO(encode(said, 24_000, Format.FLAC))).frames == len(said)
+    assert soundfile.info(io.BytesIO(encode_sound(said, 24_000, Format.FLAC))).frames == len(said)
     total = struct.unpack_from(">Q", stream(said, 24_000, Format.FLAC, [1000]), 18)[0] & (1 << 36) - 1
     assert total == 0
 
 
-def test_a_streamed_mp3_has_no_frame_that_tells_its_length() -> None:
+def test_streamed_mp3_has_no_frame_that_states_its_length() -> None:
     said = announcement(24_000)
-    assert b"Info" in encode(said, 24_000, Format.MP3)[:200]
+    assert b"Info" in encode_sound(said, 24_000, Format.MP3)[:200]
     streamed = stream(said, 24_000, Format.MP3, [1000])[:200]
     assert b"Info" not in streamed
     assert b"Xing" not in streamed
@@ -176,12 +178,12 @@ def test_a_streamed_mp3_has_no_frame_that_tells_its_length() -> None:
 
 @pytest.mark.parametrize("format", Format)
 @pytest.mark.parametrize("chunk", [700, 10**6])
-def test_another_rate_is_the_same_sound(format: Format, chunk: int) -> None:
+def test_resampled_sound_is_the_same_sound(format: Format, chunk: int) -> None:
     said = np.concatenate([sine(440, 1, 22_050), silence(0.1, 22_050)])
-    encoder = Encoder(format, 22_050, 24_000)
-    streamed = b"".join([encoder.feed(said[at : at + chunk]) for at in range(0, len(said), chunk)])
-    streamed += encoder.finish()
-    for data in (encode(said, 22_050, format, 24_000), streamed):
+    encoder = StreamEncoder(format, 22_050, 24_000)
+    streamed = b"".join([encoder.encode_chunk(said[at : at + chunk]) for at in range(0, len(said), chunk)])
+    streamed += encoder.encode_end()
+    for data in (encode_sound(said, 22_050, format, 24_000), streamed):
         heard = decode(data, format, 24_000)
         assert likeness(heard, sine(440, 1, 24_000)) > 0.99
         assert -1 <= len(heard) - len(said) * 24_000 / 22_050 <= 3 * FRAME.get(format, 1)
@@ -193,10 +195,10 @@ def test_another_rate_is_the_same_sound(format: Format, chunk: int) -> None:
      ("aac", "aac", "aac")],
 )  # fmt: skip
 @pytest.mark.parametrize("whole", [True, False])
-def test_ffprobe_knows_it(format: str, codec: str, container: str, whole: bool) -> None:
+def test_ffprobe_recognises_every_format(format: str, codec: str, container: str, whole: bool) -> None:
     ffprobe = program("ffprobe")
     said = announcement(24_000)
-    data = encode(said, 24_000, Format(format)) if whole else stream(said, 24_000, Format(format), [1000])
+    data = encode_sound(said, 24_000, Format(format)) if whole else stream(said, 24_000, Format(format), [1000])
     entries = "stream=codec_name,channels,sample_rate:format=format_name"
     done = subprocess.run(
         [ffprobe, "-v", "error", "-count_packets", "-show_entries", entries, "-of", "json", "-i", "pipe:0"],
@@ -223,16 +225,16 @@ def test_media_types() -> None:
     [("*/*", Format.WAV), ("audio/*", Format.WAV), ("audio/ogg", Format.OPUS), ("audio/ogg; codecs=opus", Format.OPUS),
      ("audio/mpeg, audio/*;q=0.5", Format.MP3), ("application/json", None)],
 )  # fmt: skip
-def test_a_client_gets_what_it_accepts(accept: str, format: Format | None) -> None:
+def test_client_gets_a_format_it_accepts(accept: str, format: Format | None) -> None:
     chosen = parse_accept_header(accept, MIMEAccept).best_match(MEDIA_TYPES)
     assert (MEDIA_TYPES[chosen] if chosen else None) is format
 
 
-def test_libraries_are_imported_where_they_are_needed() -> None:
+def test_libraries_are_imported_only_when_needed() -> None:
     script = (
         "import sys, numpy as np, monica.audio.formats as f, monica.audio.stretch as s;"
-        "x = np.ones(100, np.float32); e = f.Encoder(f.Format.WAV, 8000); e.feed(x); e.finish();"
-        "f.encode(x, 8000, f.Format.PCM); s.stretch(x, 8000, 1.0);"
+        "x = np.ones(100, np.float32); e = f.StreamEncoder(f.Format.WAV, 8000); e.encode_chunk(x); e.encode_end();"
+        "f.encode_sound(x, 8000, f.Format.PCM); s.stretch(x, 8000, 1.0);"
         "print([m for m in ('av', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
