@@ -1,8 +1,8 @@
-"""How long the French rules take: `python -m benchmarks.text` prints it; nothing is asserted.
+"""Measures how long the French rules take: `python -m benchmarks.text` prints it and asserts nothing.
 
-The price of an announcement is the median of many runs of one sentence. The price of the worst is the time a
-character of a 5 000-character text takes, over the time a character of the same text cut to 120 takes: about
-1 where the rules are linear, and far above it where one is not.
+The cost of an announcement is the median of many runs over one sentence. For texts of the worst kind it prints a
+ratio: the time per character of a text of 5 000 characters, divided by the time per character of the same text cut to
+120. The ratio is about 1 if the rules are linear, and far above 1 if one is not.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WORST = {
 
 
 def median_ms(normaliser: Normaliser, text: str, runs: int) -> float:
-    """Time a text, in milliseconds of processor, after one run to warm the tables."""
+    """Return the median processor time for a text, in milliseconds. One run before it fills the tables."""
     normaliser.normalise(text)
     times = []
     for _ in range(runs):
@@ -47,7 +47,7 @@ def main() -> None:
     sentence = median_ms(normaliser, SENTENCE, 501)
     print(f"{platform.machine()}, Python {platform.python_version()}, processor time")
     print(f"{len(SENTENCE)}-character sentence, median of 501: {sentence:.3f} ms (target: under 1)")
-    print(f"\n{'of the worst kind':24}{'120 characters':>16}{'5 000':>12}{'a character':>14}")
+    print(f"\n{'of the worst kind':24}{'120 characters':>16}{'5 000':>12}{'per character':>14}")
     ratios = []
     for name, unit in WORST.items():
         long = (unit * LENGTH)[:LENGTH]

@@ -1,4 +1,4 @@
-"""Une table, vingt et une places: a number that ends in "un" agrees with the noun it counts, and no other does."""
+"""Une table, vingt et une places: a number that ends in "un" agrees with the noun it counts. No other does."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def split_number(written: str) -> tuple[str, str]:
 
 
 def number_value(written: str) -> Decimal:
-    """Return the number_value of a NUMBER."""
+    """Return the value of a NUMBER."""
     whole, decimals = split_number(written)
     return Decimal(f"{whole}.{decimals or 0}")
 
