@@ -11,7 +11,7 @@ from typing import Any
 
 from monica.text import has_words
 from monica.warming.book.errors import Fault, within
-from monica.warming.book.names import RULE, is_name
+from monica.warming.book.names import RULE, is_book_name
 from monica.warming.book.phrase import KEYS, Phrase
 from monica.warming.book.roster import Entry, Roster
 from monica.warming.book.template import Template
@@ -80,7 +80,7 @@ def _slots(table: Mapping[str, Any], rosters: Mapping[str, Roster]) -> dict[str,
         if slot == TEXT or slot in KEYS:
             continue
         with within(slot):
-            if not is_name(slot):
+            if not is_book_name(slot):
                 raise Fault(RULE)
             if not isinstance(roster, str):
                 raise Fault("must be the name of a roster, in quotes")

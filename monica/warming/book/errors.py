@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from monica.errors import MonicaError
-from monica.warming.book.names import is_name
+from monica.warming.book.names import is_book_name
 
 KeyPath = tuple[str | int, ...]
 """The way to a key: ("phrases", 2, "killer") is the key `killer` of the second phrase. Counted from 1."""
@@ -41,6 +41,7 @@ def spell(path: KeyPath) -> str:
     """Write a way as people do: phrases[2].killer."""
     # A key in quotes may hold anything, line feeds and a megabyte of it; a message is one line.
     steps = (
-        f"[{step}]" if isinstance(step, int) else f".{step if is_name(step) else reprlib.repr(step)}" for step in path
+        f"[{step}]" if isinstance(step, int) else f".{step if is_book_name(step) else reprlib.repr(step)}"
+        for step in path
     )
     return "".join(steps).removeprefix(".")

@@ -10,6 +10,6 @@ RULE = "a name has letters, digits, _ and -, 40 at most"
 _NAME = re.compile(NAME)
 
 
-def is_name(text: str) -> bool:
+def is_book_name(text: str) -> bool:
     """Tell whether a roster, a slot or a field may be called this."""
     return _NAME.fullmatch(text) is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from monica.text import has_words, tidy
 from monica.warming.book.errors import Fault, within
-from monica.warming.book.names import RULE, is_name
+from monica.warming.book.names import RULE, is_book_name
 
 PLAIN = ""
 Entry = Mapping[str, str]
@@ -28,7 +28,7 @@ class Roster:
     @classmethod
     def read(cls, name: str, values: object) -> Roster:
         """Make a roster of what TOML gives. Raises Fault."""
-        if not is_name(name):
+        if not is_book_name(name):
             raise Fault(RULE)
         if not isinstance(values, list) or not values:
             raise Fault("a roster is a list with at least one value")
@@ -64,7 +64,7 @@ def _entry(value: object) -> Entry:
     entry = {}
     for field, part in value.items():
         with within(field):
-            if not is_name(field):
+            if not is_book_name(field):
                 raise Fault(RULE)
             entry[field] = _written(part)
     return entry
