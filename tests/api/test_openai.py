@@ -68,7 +68,7 @@ def test_a_sound_is_encoded_once(client: FlaskClient, monkeypatch: pytest.Monkey
     def fail(*_: object) -> bytes:
         raise AssertionError("encoded again")
 
-    monkeypatch.setattr("monica.store.encodings.encode", fail)
+    monkeypatch.setattr("monica.store.encodings.encode_sound", fail)
     assert client.post("/v1/audio/speech", json=BODY | {"response_format": "opus"}).data == first
 
 
