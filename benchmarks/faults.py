@@ -63,11 +63,11 @@ class FaultyEspeak(espeak.EspeakEngine):
         samples = self._streams[utterance]
         if samples is None:
             samples = self._streams[utterance] = self._say(self._under_way[utterance])
-            utterance.pieces.append(samples[: len(samples) // 2])
+            utterance.chunks.append(samples[: len(samples) // 2])
         elif torn:
             utterance.error = SynthesisFailed("A fault that was asked for.")
         else:
-            utterance.pieces.append(samples[len(samples) // 2 :])
+            utterance.chunks.append(samples[len(samples) // 2 :])
             utterance.samples = samples
         if utterance.done:
             del self._under_way[utterance]

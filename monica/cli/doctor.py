@@ -72,7 +72,7 @@ def _chatterbox(settings: Settings) -> Iterator[Finding]:
     from monica.engine.chatterbox.checkpoint import find
     from monica.engine.chatterbox.watermark import Watermark
     from monica.engine.torch.device import choose_device, choose_precision, describe_device
-    from monica.engine.torch.digest import SUMS, digest
+    from monica.engine.torch.digest import SUMS, digest_files
 
     try:
         device = choose_device(settings.device)
@@ -88,11 +88,8 @@ def _chatterbox(settings: Settings) -> Iterator[Finding]:
         if checkpoint is None:
             yield Finding("checkpoint", False, "not downloaded yet", "Run: monica prefetch")
         else:
-            yield Finding(
-                "checkpoint",
-                True,
-                f"all five files, T3 {settings.t3}, digest {digest(checkpoint, settings.cache_dir / SUMS)[:12]}",
-            )
+            digest = digest_files(checkpoint.paths, settings.cache_dir / SUMS)
+            yield Finding("checkpoint", True, f"all five files, T3 {settings.t3}, digest {digest[:12]}")
     if settings.reference_audio is None:
         yield Finding("reference audio", True, "none: the model's built-in voice speaks")
     else:

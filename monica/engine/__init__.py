@@ -54,14 +54,14 @@ class Utterance:
     complete: whether it came to its own end, and was not cut at `max_tokens`.
     error: what it ended with instead.
     paused: set by the engine's `pause`, cleared by its `resume`.
-    pieces: of a stream, what is certain so far, in order; together its samples once it has ended well.
+    chunks: of a stream, what is certain so far, in order; together its samples once it has ended well.
     """
 
     samples: NDArray[np.float32] | None = None
     complete: bool = True
     error: MonicaError | None = None
     paused: bool = False
-    pieces: list[NDArray[np.float32]] = field(default_factory=list)
+    chunks: list[NDArray[np.float32]] = field(default_factory=list)
 
     @property
     def done(self) -> bool:
@@ -103,7 +103,7 @@ class Engine(Protocol):
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         """Take up a text. There must be a free slot.
 
-        stream: whether its sound is wanted in pieces, while the rest is made; none comes where the engine cannot.
+        stream: whether its sound is wanted in chunks, while the rest is made; none comes where the engine cannot.
         Raises InvalidText, UnknownVoice or SynthesisFailed.
         """
 

@@ -1,4 +1,4 @@
-"""The accelerator this machine has, found without torch, which a laptop may not have."""
+"""Finds out which accelerator this machine has without importing torch, which may not be installed on a laptop."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import platform
 import sys
 
 NO_DEVICE, STUB = 100, 34
-"""What cuInit says where a driver is installed and no GPU. Source: CUDA Driver API, CUresult."""
+"""Results of cuInit if a driver is installed but there is no GPU. Source: CUDA Driver API, CUresult."""
 
 logger = logging.getLogger(__name__)
 
 
 def accelerator() -> str | None:
-    """Return `cuda` or `mps` where there is one. Initialises CUDA: never call it before a fork."""
+    """Return `cuda`, `mps` or None. Initialises CUDA: never call it before a fork."""
     if sys.platform == "darwin":
         return "mps" if platform.machine() == "arm64" else None
     try:

@@ -117,7 +117,7 @@ class RunningBatch:
         for each in self._pop(lambda each: each.utterance.done):
             each.take.context.run(self._settle, each)
         for each in tuple(self._running):
-            if each.published < len(each.utterance.pieces):
+            if each.published < len(each.utterance.chunks):
                 each.take.context.run(self._publish_new, each)
 
     def drop_expired(self) -> None:
@@ -128,7 +128,7 @@ class RunningBatch:
 
     def _publish_new(self, running: RunningTake) -> None:
         """Publish the chunks that have come since the last step."""
-        chunks = running.utterance.pieces[running.published :]
+        chunks = running.utterance.chunks[running.published :]
         try:
             for chunk in chunks:
                 self._publish(running.take, chunk)

@@ -1,4 +1,4 @@
-"""The Chatterbox engine. Importing it imports no torch: the weight is paid in `load`, by the loader's thread."""
+"""The Chatterbox engine. Importing it does not import torch: that cost is paid in `load`, on the loader's thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The five files of a checkpoint: found, downloaded. Files that are there are never asked of the hub."""
+"""Finding and downloading the five files of a checkpoint. The hub is never asked about files that are on disk."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from monica.errors import ConfigError, ModelUnavailable
 
 REPOSITORY = "ResembleAI/chatterbox"
 UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
-"""What a disk says, and no hub."""
+"""Errors that come from the disk, never from the hub."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where the files of one checkpoint lie; all of one commit where they come from the hub."""
+    """The paths of the files of one checkpoint. If they come from the hub, all are of the same commit."""
 
     voice_encoder: Path
     t3: Path
@@ -33,7 +33,7 @@ class Checkpoint:
 
 
 def file_names(t3: str) -> tuple[str, ...]:
-    """Name the files in the order of Checkpoint's fields. t3: `v2` or `v3`."""
+    """Return the names of the files in the order of Checkpoint's fields. t3: `v2` or `v3`."""
     return (
         "ve.pt",
         f"t3_mtl23ls_{t3}.safetensors",
@@ -44,19 +44,19 @@ def file_names(t3: str) -> tuple[str, ...]:
 
 
 def locate(settings: Settings, *, cache_dir: Path | None = None, endpoint: str | None = None) -> Checkpoint:
-    """Find the checkpoint the settings ask for, and download it only where a file of it is missing.
+    """Find the checkpoint that the settings name, and download it only if one of its files is missing.
 
-    cache_dir, endpoint: the hub library's own where None.
-    Raises ConfigError where the folder or revision is wrong, ModelUnavailable where the hub cannot be reached, or
-    what it sends cannot be written.
+    cache_dir, endpoint: None for the hub library's own.
+    Raises ConfigError if the folder or the revision is wrong, ModelUnavailable if the hub cannot be reached or the
+    files cannot be written.
     """
     return find(settings, cache_dir=cache_dir) or download(settings, cache_dir=cache_dir, endpoint=endpoint)
 
 
 def find(settings: Settings, *, cache_dir: Path | None = None) -> Checkpoint | None:
-    """Find the checkpoint on this machine; None where a file of it would have to be downloaded.
+    """Find the checkpoint on this machine. Returns None if any of its files would have to be downloaded.
 
-    Raises ConfigError where MONICA_MODEL_DIR is set and lacks one.
+    Raises ConfigError if MONICA_MODEL_DIR is set and lacks a file.
     """
     if settings.model_dir is not None:
         return _in_folder(settings.model_dir, settings.t3)
@@ -64,12 +64,12 @@ def find(settings: Settings, *, cache_dir: Path | None = None) -> Checkpoint | N
 
 
 def download(settings: Settings, *, cache_dir: Path | None = None, endpoint: str | None = None) -> Checkpoint:
-    """Bring the newest files of the settings' revision into the hub cache, with the hub's progress bars.
+    """Download the newest files of the settings' revision into the hub's cache, with the hub's progress bars.
 
-    A connection that breaks is taken up where it stopped; files that are already there are not fetched again.
+    An interrupted download continues where it stopped; files that are already there are not fetched again.
     Raises as `locate` does.
     """
-    from huggingface_hub import errors, hf_hub_download  # here: a second of import, not needed with MODEL_DIR
+    from huggingface_hub import errors, hf_hub_download  # here: it takes a second, and MODEL_DIR needs none of it
 
     revision = settings.model_revision
     paths = []
@@ -97,7 +97,7 @@ def download(settings: Settings, *, cache_dir: Path | None = None, endpoint: str
                 "Check the network, or set MONICA_MODEL_DIR to a folder that has the checkpoint."
             ) from error
         paths.append(Path(path))
-        # A branch may move between two files: the others are taken from the first one's commit.
+        # A branch may move between two downloads, so the other files are taken from the first one's commit.
         revision = paths[0].parent.name
     return Checkpoint(*paths)
 
@@ -107,7 +107,7 @@ def _in_folder(folder: Path, t3: str) -> Checkpoint:
     try:
         there = folder.is_dir()
         missing = [name for name in names if not (folder / name).is_file()]
-    except OSError as error:  # it may not be entered
+    except OSError as error:  # no permission to enter it
         raise ConfigError(f"MONICA_MODEL_DIR={str(folder)!r} cannot be read: {error.strerror}.") from error
     if not there:
         raise ConfigError(f"MONICA_MODEL_DIR={str(folder)!r} is not a folder: give one with a checkpoint's files.")

@@ -1,4 +1,4 @@
-"""The conditionals of a voice: what T3 and S3Gen know of it. Never written to once made; emotion is each take's own."""
+"""The conditionals of a voice: what T3 and S3Gen know about it. Immutable; emotion is a parameter of each take."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from monica.engine import Reference
-from monica.engine.chatterbox.weights import hushed, read_pickle
+from monica.engine.chatterbox.weights import quiet_upstream, read_pickle
 from monica.errors import ConfigError, ModelUnavailable
 
 T3_PROMPT_S = 6
 S3GEN_PROMPT_S = 10
-SHORTEST_S = 0.5
+MIN_REFERENCE_S = 0.5
 
 SHAPES = {
     "speaker_embedding": (1, 256),
@@ -37,14 +37,19 @@ IDS = ("prompt_tokens", "s3gen_tokens")
 class Conditionals:
     """A voice as the model knows it. Ids are int64 below 6561, the rest is float32.
 
-    Raises ValueError where a tensor is not what it should be.
+    Raises ValueError if a tensor has another shape, another type or invalid contents.
     """
 
-    speaker_embedding: Tensor  # (1, 256), from the whole reference
-    prompt_tokens: Tensor  # (1, P), T3's, P <= 150
-    s3gen_tokens: Tensor  # (1, N), S3Gen's, 25 a second
-    s3gen_mel: Tensor  # (1, T, 80), 50 a second
-    x_vector: Tensor  # (1, 192)
+    speaker_embedding: Tensor
+    """(1, 256): T3's speaker embedding, from the whole reference."""
+    prompt_tokens: Tensor
+    """(1, P): T3's prompt, P <= 150."""
+    s3gen_tokens: Tensor
+    """(1, N): S3Gen's prompt, 25 tokens a second."""
+    s3gen_mel: Tensor
+    """(1, T, 80): the mel of S3Gen's prompt, 50 frames a second."""
+    x_vector: Tensor
+    """(1, 192): S3Gen's speaker embedding."""
 
     def __post_init__(self) -> None:
         for name, shape in SHAPES.items():
@@ -63,12 +68,12 @@ class Conditionals:
         return Conditionals(**{name: getattr(self, name).to(device) for name in SHAPES})
 
     def to_bytes(self) -> bytes:
-        """Write safetensors."""
+        """Serialize as safetensors."""
         return safetensors.torch.save({name: getattr(self, name).cpu().contiguous() for name in SHAPES})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Conditionals:
-        """Read what `to_bytes` wrote. Raises ValueError where it is anything else."""
+        """Read what `to_bytes` wrote. Raises ValueError if it is anything else."""
         try:
             tensors = safetensors.torch.load(data)
         except SafetensorError as error:
@@ -79,19 +84,21 @@ class Conditionals:
 
 
 @torch.inference_mode()
-def encode(reference: Reference, voice_encoder: Any, s3gen: Any) -> Conditionals:
+def encode_reference(reference: Reference, voice_encoder: Any, s3gen: Any) -> Conditionals:
     """Make the conditionals of a recording, as upstream's prepare_conditionals does.
 
-    Raises ConfigError where the recording is too short or silent.
+    Raises ConfigError if the recording is too short, silent or not finite.
     """
-    if len(reference.samples) < SHORTEST_S * reference.sample_rate:
-        raise ConfigError(f"The reference recording is shorter than {SHORTEST_S} s: no voice can be cloned from it.")
+    if len(reference.samples) < MIN_REFERENCE_S * reference.sample_rate:
+        raise ConfigError(
+            f"The reference recording is shorter than {MIN_REFERENCE_S} s: no voice can be cloned from it."
+        )
     if not np.isfinite(reference.samples).all():
-        raise ConfigError("The reference recording holds samples that are no numbers.")
+        raise ConfigError("The reference recording holds samples that are not finite.")
     wav_24k = librosa.resample(reference.samples, orig_sr=reference.sample_rate, target_sr=S3GEN_SR)
     wav_16k = librosa.resample(wav_24k, orig_sr=S3GEN_SR, target_sr=S3_SR)
 
-    with hushed():
+    with quiet_upstream():
         prompt = s3gen.embed_ref(wav_24k[: S3GEN_PROMPT_S * S3GEN_SR], S3GEN_SR, device=s3gen.device)
     tokens, _ = s3gen.tokenizer.forward([wav_16k[: T3_PROMPT_S * S3_SR]], max_len=T3_PROMPT_S * 25)
     speaker = torch.from_numpy(voice_encoder.embeds_from_wavs([wav_16k], sample_rate=S3_SR))  # (1, 256)
@@ -107,11 +114,11 @@ def encode(reference: Reference, voice_encoder: Any, s3gen: Any) -> Conditionals
         raise ConfigError(f"No voice can be cloned from the reference recording ({error}): is it silent?") from error
 
 
-def read_builtin(path: Path) -> Conditionals:
-    """Read the checkpoint's own voice. Raises ModelUnavailable where the file is not one."""
-    kept = read_pickle(path)
+def read_builtin_voice(path: Path) -> Conditionals:
+    """Read the checkpoint's own voice. Raises ModelUnavailable if the file does not hold one."""
+    stored = read_pickle(path)
     try:
-        t3, gen = kept["t3"], kept["gen"]
+        t3, gen = stored["t3"], stored["gen"]
         length = int(gen["prompt_token_len"])
         return Conditionals(
             speaker_embedding=t3["speaker_emb"].float(),

@@ -1,4 +1,4 @@
-"""Chatterbox as an Engine: a voice by its name, a checkpoint by its settings. Imports no torch before `load`."""
+"""Chatterbox as an Engine: voices by name, the checkpoint by the settings. Imports no torch before `load`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from monica.config import Settings
 from monica.engine import VOICES_AT_HAND, Reference, SynthesisParams, Utterance
 from monica.engine.chatterbox import checkpoint
 from monica.engine.chatterbox.language import check_language
-from monica.engine.torch.digest import SUMS, digest
+from monica.engine.torch.digest import SUMS, digest_files
 from monica.errors import ConfigError, UnknownVoice
 
 if TYPE_CHECKING:
     from monica.engine.chatterbox.conditionals import Conditionals
     from monica.engine.chatterbox.utterances import Utterances
 
-# What upstream's dependencies say of upstream's own code: nothing an operator can act on.
+# Warnings of upstream's dependencies about upstream's own code: nothing an operator can act on.
 UPSTREAM_WARNINGS = (
     (UserWarning, "pkg_resources is deprecated"),
     (FutureWarning, "`LoRACompatibleLinear` is deprecated"),
@@ -40,10 +40,10 @@ class ChatterboxEngine:
         self._utterances: Utterances | None = None
         self._digest = ""
         self._precision = ""
-        self._voices: dict[str, Conditionals] = {}  # the last used one last
+        self._voices: dict[str, Conditionals] = {}  # least recently used first
         self.bring_voice: Callable[[str], None] = _refuse
         self.device = settings.device
-        """`auto`, where that is the setting, until `load` has looked: the master process must not touch CUDA."""
+        """The setting until `load` has run, which may be `auto`: the master process must not touch CUDA."""
 
     @property
     def model(self) -> str:
@@ -63,9 +63,9 @@ class ChatterboxEngine:
         return f"chatterbox {self._digest} t3-{self._settings.t3} {self._precision} {self._settings.language}"
 
     def load(self) -> None:
-        """Find the checkpoint and put it on the device.
+        """Find the checkpoint and load it onto the device.
 
-        Raises ConfigError where a setting must be changed, ModelUnavailable where trying again may help.
+        Raises ConfigError if a setting must be changed, ModelUnavailable if trying again may help.
         """
         check_language(self._settings.language)
         for category, message in UPSTREAM_WARNINGS:
@@ -78,16 +78,16 @@ class ChatterboxEngine:
             ) from error
 
     def make_conditionals(self, reference: Reference | None) -> bytes:
-        """Encode a voice once, for keeping: safetensors bytes. None: the checkpoint's built-in voice.
+        """Encode a voice as safetensors bytes, which can be stored. None: the checkpoint's built-in voice.
 
-        Raises ConfigError where no voice can be cloned from the recording.
+        Raises ConfigError if no voice can be cloned from the recording.
         """
-        return self._loaded().model.encode(reference).to_bytes()
+        return self._loaded().model.encode_voice(reference).to_bytes()
 
     def add_voice(self, name: str, conditionals: bytes) -> None:
-        """Make `name` speakable; of more than VOICES_AT_HAND, the one not used for longest is forgotten.
+        """Make the voice `name` usable. Beyond VOICES_AT_HAND voices, the least recently used one is forgotten.
 
-        Raises ValueError where the bytes are not conditionals of this engine.
+        Raises ValueError if the bytes are not conditionals of this engine.
         """
         from monica.engine.chatterbox.conditionals import Conditionals
 
@@ -98,9 +98,9 @@ class ChatterboxEngine:
             del self._voices[next(iter(self._voices))]
 
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
-        """Take up a text; its samples will be watermarked. There must be a free slot.
+        """Start on a text. Its samples will be watermarked. There must be a free slot.
 
-        Raises UnknownVoice, InvalidText where it holds nothing to say or too much, SynthesisFailed.
+        Raises UnknownVoice, InvalidText if there is nothing to say or too much, SynthesisFailed.
         """
         if voice not in self._voices:
             self.bring_voice(voice)
@@ -108,7 +108,7 @@ class ChatterboxEngine:
         return self._loaded().begin(text, conditionals, params, seed, stream=stream)
 
     def step(self) -> None:
-        """Advance all utterances but the paused ones: those in T3 by a token, one that it has said by a stage."""
+        """Advance all utterances that are not paused: those in T3 by a token, those in S3Gen one after the other."""
         self._loaded().step()
 
     def pause(self, utterance: Utterance) -> None:
@@ -121,16 +121,16 @@ class ChatterboxEngine:
         self._loaded().drop(utterance)
 
     def _load(self) -> None:
-        # What can be wrong is tried in the order of what it costs to find out.
+        # The checks that cost least come first.
         from monica.engine.torch.device import choose_device, choose_precision, describe_device
 
         self.device = choose_device(self._settings.device)
         logger.info("device: %s", describe_device(self.device))
         self._precision = choose_precision(self._settings.precision, self.device)
         files = checkpoint.locate(self._settings)
-        # Summed up beside the imports and the loading, which use one core.
+        # The digest is computed in parallel with the imports and the loading, which use one core.
         with ThreadPoolExecutor(1, thread_name_prefix="digest") as pool:
-            summing = pool.submit(digest, files, self._settings.cache_dir / SUMS)
+            summing = pool.submit(digest_files, files.paths, self._settings.cache_dir / SUMS)
             from monica.engine.chatterbox.model import Model
             from monica.engine.chatterbox.utterances import Utterances
 

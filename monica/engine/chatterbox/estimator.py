@@ -1,7 +1,7 @@
-"""S3Gen's estimator: where a noisy mel is to move, by the weights of upstream's ConditionalDecoder.
+"""S3Gen's estimator: the velocity of a noisy mel, with the weights of upstream's ConditionalDecoder.
 
-Frames before channels, (B, T, C), so that every convolution is one product. Both rows of a guided take are in the
-batch: the conditional one, and one that knows neither text nor voice.
+Frames before channels, (B, T, C), so that every convolution is one product. The batch holds both rows of guidance: the
+conditional one, and the unconditional one, which gets neither text nor voice.
 """
 
 from __future__ import annotations
@@ -13,27 +13,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from monica.engine.chatterbox.past import Past
+from monica.engine.chatterbox.streaming_cache import StreamingCache
 from monica.engine.torch.linear import PRECISIONS, Linear
 
 MEL = 80
-APART = 16
-"""Columns of nothing beside q, k and v: rows a power of two apart would fight for a few lines of the CPU's cache."""
+QKV_PADDING = 16
+"""Zero columns beside q, k and v. Rows a power of two apart would compete for a few lines of the CPU's cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What the Euler steps of a take have in common, whatever the take."""
+    """The time steps of the flow, the same for every take."""
 
-    times: Tensor  # (steps, resnets, 256), what each step adds inside each resnet
-    lengths: Tensor  # (steps,), of the steps, 1 in all
+    t_emb: Tensor
+    """(steps, resnets, 256): the time embedding of each step, as each resnet adds it."""
+    dt: Tensor
+    """(steps,): the lengths of the steps; they add up to 1."""
 
 
 class Estimator:
     """Upstream's ConditionalDecoder, for inference.
 
-    estimator: upstream's, float32 (or float64), on its device. precision: of products and of what lies between them;
-    with int8 the two ends, which are thin, stay float32.
+    estimator: upstream's, float32 (or float64), on its device.
+    precision: of the matrix products and the activations between them. With int8 the input and output layers stay
+    float32: they are thin.
     """
 
     def __init__(self, estimator: Any, *, precision: str = "fp32") -> None:
@@ -44,78 +47,79 @@ class Estimator:
         ends = "fp32" if precision == "int8" else precision
         ((first, down_blocks, down),) = estimator.down_blocks
         ((last, up_blocks, up),) = estimator.up_blocks
-        self._entry = Entry(first, self.dtype, ends)
+        self._input_resnet = InputResnet(first, self.dtype, ends)
         self._down_blocks = [Transformer(block, self.dtype, precision) for block in down_blocks]
-        self._down = Convolution(down.weight, down.bias, precision)
+        self._down = CausalConvolution(down.weight, down.bias, precision)
         self._mid = [
             (Resnet(resnet, self.dtype, precision), [Transformer(block, self.dtype, precision) for block in blocks])
             for resnet, blocks in estimator.mid_blocks
         ]
         self._last = Resnet(last, self.dtype, precision)
         self._up_blocks = [Transformer(block, self.dtype, precision) for block in up_blocks]
-        self._up = Convolution(up.weight, up.bias, precision)
+        self._up = CausalConvolution(up.weight, up.bias, precision)
         self._final = Block(estimator.final_block, self.dtype, precision)
         self._to_mel = Linear(weight[:, :, 0], estimator.final_proj.bias, precision=ends)
-        # Schedules are rare: upstream's own modules make them.
+        # Schedules are made rarely, so upstream's own modules will do.
         self._embed_time, self._time_mlp = estimator.time_embeddings, estimator.time_mlp
         self._time_to_bias = [first.mlp, *(resnet.mlp for resnet, _ in estimator.mid_blocks), last.mlp]
         self._schedules: dict[int, Schedule] = {}
 
     def schedule(self, steps: int) -> Schedule:
-        """Return the cosine schedule, made at its first use."""
+        """Return the cosine schedule, which is computed at its first use."""
         if steps not in self._schedules:
             even = torch.linspace(0, 1, steps + 1, device=self.device, dtype=self.solver_dtype)
             t = 1 - torch.cos(even * 0.5 * torch.pi)  # (steps + 1,)
             time = self._time_mlp(self._embed_time(t[:-1]).to(t.dtype))  # (steps, 1024)
-            times = torch.stack([to_bias(time) for to_bias in self._time_to_bias], dim=1)
-            self._schedules[steps] = Schedule(times.to(self.dtype), t[1:] - t[:-1])
+            t_emb = torch.stack([to_bias(time) for to_bias in self._time_to_bias], dim=1)
+            self._schedules[steps] = Schedule(t_emb.to(self.dtype), t[1:] - t[:-1])
         return self._schedules[steps]
 
-    def given(self, mu: Tensor, speaker: Tensor, prompt: Tensor, past: Past | None = None) -> Tensor:
-        """Work out what a take's steps share. mu, prompt: (1, T, 80). speaker: (1, 80). Returns (2, 2, T, 256).
+    def cond_features(self, mu: Tensor, speaker: Tensor, prompt: Tensor, cache: StreamingCache | None = None) -> Tensor:
+        """Compute what all steps of a take share. mu, prompt: (1, T, 80). speaker: (1, 80). Returns (2, 2, T, 256).
 
-        past: of the frames before, where there are any; it then holds these too.
+        cache: of the frames before these, if there are any; these are added to it.
         """
-        known = torch.cat([mu, speaker[:, None].expand_as(mu), prompt], dim=2).to(self.dtype)  # (1, T, 240)
-        return self._entry.given(torch.cat([known, torch.zeros_like(known)]), past)
+        cond = torch.cat([mu, speaker[:, None].expand_as(mu), prompt], dim=2).to(self.dtype)  # (1, T, 240)
+        return self._input_resnet.cond_features(torch.cat([cond, torch.zeros_like(cond)]), cache)
 
     def __call__(
-        self, x: Tensor, given: Tensor, times: Tensor, mask: Tensor | None = None, past: Past | None = None
+        self, x: Tensor, cond: Tensor, t_emb: Tensor, mask: Tensor | None = None, cache: StreamingCache | None = None
     ) -> Tensor:
-        """Estimate the velocity of x for both rows.
+        """Estimate the velocity of x for both rows, conditional and unconditional.
 
-        x: (1, T, 80). given: of `given`. times: (resnets, 256), a step's. mask: (1, 1, 1, T), 0 or -inf, added to
-        what any frame makes of frame t; without it every frame hears every other. past: what frames before these left,
-        which are heard too; these are left in it. Returns (2, T, 80).
+        x: (1, T, 80). cond: from `cond_features`. t_emb: (resnets, 256), of one step.
+        mask: (1, 1, 1, T), 0 or -inf, added to the attention scores of each key frame; without it every frame attends
+        to every other. cache: of the frames before these, which are attended to as well; these are added to it.
+        Returns (2, T, 80).
         """
-        first, *between, last = times.unbind()
-        h = self._entry(x.to(self.dtype), given, first, past)  # (2, T, 256)
+        first, *between, last = t_emb.unbind()
+        h = self._input_resnet(x.to(self.dtype), cond, first, cache)  # (2, T, 256)
         for block in self._down_blocks:
-            h = block(h, mask, past)
-        skip, h = h, self._down(h, past)
+            h = block(h, mask, cache)
+        skip, h = h, self._down(h, cache)
         for (resnet, blocks), time in zip(self._mid, between, strict=True):
-            h = resnet(h, time, past)
+            h = resnet(h, time, cache)
             for block in blocks:
-                h = block(h, mask, past)
-        h = self._last(torch.cat([h, skip], dim=2), last, past)
+                h = block(h, mask, cache)
+        h = self._last(torch.cat([h, skip], dim=2), last, cache)
         for block in self._up_blocks:
-            h = block(h, mask, past)
-        return self._to_mel(self._final(self._up(h, past), past)).to(x.dtype)
+            h = block(h, mask, cache)
+        return self._to_mel(self._final(self._up(h, cache), cache)).to(x.dtype)
 
 
-class Convolution:
-    """A causal convolution, as one product. weight: (out, in, taps)."""
+class CausalConvolution:
+    """A causal convolution as one matrix product. weight: (out, in, taps)."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, precision: str) -> None:
         self._taps = weight.size(2)
         self._product = Linear(weight.transpose(1, 2).flatten(1), bias, precision=precision, rows="many")
 
-    def __call__(self, x: Tensor, past: Past | None = None) -> Tensor:
+    def __call__(self, x: Tensor, cache: StreamingCache | None = None) -> Tensor:
         """x: (B, T, in). Returns (B, T, out)."""
-        before = self._taps - 1
-        led = F.pad(x, (0, 0, before, 0)) if past is None else past.lead(self, x, before)
-        heard = led.unfold(1, self._taps, 1)  # (B, T, in, taps)
-        return self._product(heard.transpose(2, 3).flatten(2))
+        context = self._taps - 1
+        padded = F.pad(x, (0, 0, context, 0)) if cache is None else cache.prepend_context(self, x, context)
+        windows = padded.unfold(1, self._taps, 1)  # (B, T, in, taps)
+        return self._product(windows.transpose(2, 3).flatten(2))
 
 
 class Norm:
@@ -133,68 +137,68 @@ class Block:
 
     def __init__(self, block: Any, dtype: torch.dtype, precision: str) -> None:
         convolution, _, norm, _, _ = block.block
-        self._convolution = Convolution(convolution.weight, convolution.bias, precision)
+        self._convolution = CausalConvolution(convolution.weight, convolution.bias, precision)
         self._norm = Norm(norm, dtype)
 
-    def __call__(self, x: Tensor, past: Past | None) -> Tensor:
-        return mish_(self._norm(self._convolution(x, past)))
+    def __call__(self, x: Tensor, cache: StreamingCache | None) -> Tensor:
+        return mish_(self._norm(self._convolution(x, cache)))
 
 
 def mish_(x: Tensor) -> Tensor:
-    """Mish, in place; on the CPU its parts take half the time of F.mish."""
+    """Mish, in place. On the CPU it takes half the time of F.mish when spelled out like this."""
     return x.mul_(F.softplus(x).tanh_())
 
 
 class Resnet:
-    """Two blocks, the time between them, and a way around."""
+    """Two blocks, with the time embedding added between them, and a residual connection."""
 
     def __init__(self, resnet: Any, dtype: torch.dtype, precision: str) -> None:
-        around = resnet.res_conv
+        residual = resnet.res_conv
         self._first = Block(resnet.block1, dtype, precision)
         self._second = Block(resnet.block2, dtype, precision)
-        self._around = Linear(around.weight[:, :, 0], around.bias, precision=precision, rows="many")
+        self._residual = Linear(residual.weight[:, :, 0], residual.bias, precision=precision, rows="many")
 
-    def __call__(self, x: Tensor, time: Tensor, past: Past | None) -> Tensor:
+    def __call__(self, x: Tensor, time: Tensor, cache: StreamingCache | None) -> Tensor:
         """x: (2, T, in). time: (256,). Returns (2, T, 256)."""
-        return self._around(x, self._second(self._first(x, past).add_(time), past))
+        return self._residual(x, self._second(self._first(x, cache).add_(time), cache))
 
 
-class Entry:
-    """The first resnet. Of its 320 channels in, 80 change with every step: the others are convolved once a take."""
+class InputResnet:
+    """The first resnet. Only 80 of its 320 input channels change with each step; the rest is convolved once a take."""
 
     def __init__(self, resnet: Any, dtype: torch.dtype, precision: str) -> None:
         convolution, _, norm, _, _ = resnet.block1.block
-        around = resnet.res_conv
-        moving, known = convolution.weight[:, :MEL], convolution.weight[:, MEL:]
-        self._convolution = Convolution(moving, None, precision)
-        self._known_convolution = Convolution(known, convolution.bias, precision)
-        self._around = Linear(around.weight[:, :MEL, 0], precision=precision, rows="many")
-        self._known_around = Linear(around.weight[:, MEL:, 0], around.bias, precision=precision, rows="many")
+        residual = resnet.res_conv
+        x_weight, cond_weight = convolution.weight[:, :MEL], convolution.weight[:, MEL:]
+        self._x_convolution = CausalConvolution(x_weight, None, precision)
+        self._cond_convolution = CausalConvolution(cond_weight, convolution.bias, precision)
+        self._x_residual = Linear(residual.weight[:, :MEL, 0], precision=precision, rows="many")
+        self._cond_residual = Linear(residual.weight[:, MEL:, 0], residual.bias, precision=precision, rows="many")
         self._norm = Norm(norm, dtype)
         self._second = Block(resnet.block2, dtype, precision)
 
-    def given(self, known: Tensor, past: Past | None) -> Tensor:
-        """known: (2, T, 240). Returns what it adds to the convolution and to the way around it: (2, 2, T, 256)."""
-        return torch.stack([self._known_convolution(known, past), self._known_around(known)])
+    def cond_features(self, cond: Tensor, cache: StreamingCache | None) -> Tensor:
+        """Compute the share of cond, (2, T, 240), in the convolution and in the residual. Returns (2, 2, T, 256)."""
+        return torch.stack([self._cond_convolution(cond, cache), self._cond_residual(cond)])
 
-    def __call__(self, x: Tensor, given: Tensor, time: Tensor, past: Past | None) -> Tensor:
-        """x: (1, T, 80), the same for both rows. given: (2, 2, T, 256). time: (256,). Returns (2, T, 256)."""
-        convolved, around = given
-        h = mish_(self._norm(convolved + self._convolution(x, past))).add_(time)
-        return self._second(h, past).add_(around).add_(self._around(x))
+    def __call__(self, x: Tensor, cond: Tensor, time: Tensor, cache: StreamingCache | None) -> Tensor:
+        """x: (1, T, 80), the same for both rows. cond: from `cond_features`. time: (256,). Returns (2, T, 256)."""
+        convolved, residual = cond
+        h = mish_(self._norm(convolved + self._x_convolution(x, cache))).add_(time)
+        return self._second(h, cache).add_(residual).add_(self._x_residual(x))
 
 
 class Transformer:
-    """Attention of every frame to every frame, then a feed-forward network, both around a residual."""
+    """Attention of every frame to every frame, then a feed-forward network, both with a residual connection."""
 
     def __init__(self, block: Any, dtype: torch.dtype, precision: str) -> None:
         attention = block.attn1
         widen, _, narrow = block.ff.net
-        nothing = attention.to_q.weight.new_zeros(APART, attention.to_q.in_features)
+        padding = attention.to_q.weight.new_zeros(QKV_PADDING, attention.to_q.in_features)
         self._heads: int = attention.heads
         self._norm1, self._norm3 = Norm(block.norm1, dtype), Norm(block.norm3, dtype)
         self._qkv = [
-            Linear(torch.cat([layer.weight, nothing]), precision=precision, rows="many")
+            Linear(torch.cat([layer.weight, padding]), precision=precision, rows="many")
             for layer in (attention.to_q, attention.to_k, attention.to_v)
         ]
         self._out, self._widen, self._narrow = (
@@ -202,16 +206,16 @@ class Transformer:
             for layer in (attention.to_out[0], widen.proj, narrow)
         )
 
-    def __call__(self, x: Tensor, mask: Tensor | None, past: Past | None) -> Tensor:
+    def __call__(self, x: Tensor, mask: Tensor | None, cache: StreamingCache | None) -> Tensor:
         """x: (2, T, 256). mask: (1, 1, 1, T), added. Returns (2, T, 256)."""
         h = self._norm1(x)
-        q, k, v = (self._apart(product(h)) for product in self._qkv)  # (2, heads, T, 64)
-        if past is not None:
-            k, v = past.join(self, k, v)
-        heard = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        x = self._out(heard.transpose(1, 2).flatten(2), x)
+        q, k, v = (self._split_heads(product(h)) for product in self._qkv)  # (2, heads, T, 64)
+        if cache is not None:
+            k, v = cache.append_kv(self, k, v)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        x = self._out(mixed.transpose(1, 2).flatten(2), x)
         wide = torch.ops.aten.gelu_(self._widen(self._norm3(x)))  # (2, T, 1024), in place: F.gelu cannot
         return self._narrow(wide, x)
 
-    def _apart(self, x: Tensor) -> Tensor:
-        return x[..., :-APART].view(*x.shape[:2], self._heads, -1).transpose(1, 2)
+    def _split_heads(self, x: Tensor) -> Tensor:
+        return x[..., :-QKV_PADDING].view(*x.shape[:2], self._heads, -1).transpose(1, 2)

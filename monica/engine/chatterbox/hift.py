@@ -1,4 +1,4 @@
-"""HiFT, the vocoder, by upstream's weights: mel to pitch, pitch to a source of harmonics, both to samples."""
+"""HiFT, the vocoder, with upstream's weights: mel to pitch, pitch to a source of harmonics, both to samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ N_FFT, HOP = 16, 4
 class HiFT:
     """Upstream's HiFTGenerator, for inference.
 
-    hift: upstream's, on its device. Its weight norms are folded into its weights, here and for good.
+    hift: upstream's, on its device. Its weight norms are folded into its weights for good.
     """
 
     def __init__(self, hift: Any) -> None:
@@ -26,29 +26,29 @@ class HiFT:
         self._hift = hift
         self._source = Source(hift.m_source)
         self._window = hift.stft_window.to(hift.conv_pre.weight)
-        self._shared = [Resblock(block) for block in hift.source_resblocks]
+        self._source_resblocks = [Resblock(block) for block in hift.source_resblocks]
         blocks = [Resblock(block) for block in hift.resblocks]
         self._resblocks = [blocks[i : i + hift.num_kernels] for i in range(0, len(blocks), hift.num_kernels)]
 
     def __call__(self, mel: Tensor, generator: torch.Generator) -> Tensor:
-        """Sound a mel. mel: (1, 80, T), 50 a second. Returns (1, 480 T) at 24 kHz."""
-        return self.decode(mel, self.source(self.pitch(mel), self.start(generator), generator))
+        """Turn a mel into sound. mel: (1, 80, T), 50 frames a second. Returns (1, 480 T) at 24 kHz."""
+        return self.vocode(mel, self.make_source(self.predict_f0(mel), self.draw_phase(generator), generator))
 
-    def pitch(self, mel: Tensor) -> Tensor:
-        """Find the pitch of each frame. mel: (1, 80, T). Returns (1, T), Hz."""
+    def predict_f0(self, mel: Tensor) -> Tensor:
+        """Predict the pitch of each frame. mel: (1, 80, T). Returns (1, T), Hz."""
         f0: Tensor = self._hift.f0_predictor(mel)
         return f0
 
-    def start(self, generator: torch.Generator) -> Phase:
-        """Draw where the harmonics of a take begin."""
-        return self._source.start(generator)
+    def draw_phase(self, generator: torch.Generator) -> HarmonicPhase:
+        """Draw the initial phase of a take's harmonics."""
+        return self._source.draw_phase(generator)
 
-    def source(self, f0: Tensor, phase: Phase, generator: torch.Generator) -> Tensor:
-        """Make the source of frames, moving the phase on. f0: (1, T), Hz. Returns (1, 480 T)."""
+    def make_source(self, f0: Tensor, phase: HarmonicPhase, generator: torch.Generator) -> Tensor:
+        """Make the source of the next frames, and advance the phase. f0: (1, T), Hz. Returns (1, 480 T)."""
         return self._source(self._hift.f0_upsamp(f0[:, None]), phase, generator)
 
-    def decode(self, mel: Tensor, source: Tensor) -> Tensor:
-        """Shape a source by a mel. mel: (1, 80, T). source: (1, 480 T). Returns (1, 480 T)."""
+    def vocode(self, mel: Tensor, source: Tensor) -> Tensor:
+        """Filter a source by a mel. mel: (1, 80, T). source: (1, 480 T). Returns (1, 480 T)."""
         hift, window = self._hift, self._window
         spectrum = torch.view_as_real(torch.stft(source, N_FFT, HOP, window=window, return_complex=True))
         spectrum = torch.cat([spectrum[..., 0], spectrum[..., 1]], dim=1)  # (1, 18, 120 T + 1)
@@ -57,7 +57,7 @@ class HiFT:
             x = up(F.leaky_relu(x, hift.lrelu_slope))
             if i == hift.num_upsamples - 1:
                 x = hift.reflection_pad(x)
-            x = x.add_(self._shared[i](hift.source_downs[i](spectrum)))
+            x = x.add_(self._source_resblocks[i](hift.source_downs[i](spectrum)))
             first, *others = self._resblocks[i]
             total = first(x)
             for resblock in others:
@@ -71,7 +71,7 @@ class HiFT:
 
 
 class Resblock:
-    """Upstream's ResBlock: three times around, a snake before every convolution."""
+    """Upstream's ResBlock: three residual steps, with a snake before every convolution."""
 
     def __init__(self, block: Any) -> None:
         self._steps = list(
@@ -85,14 +85,14 @@ class Resblock:
         )
 
     def __call__(self, x: Tensor) -> Tensor:
-        """x: (1, C, T), kept. Returns (1, C, T)."""
+        """x: (1, C, T), not modified. Returns (1, C, T)."""
         for snake1, convolution1, snake2, convolution2 in self._steps:
             x = convolution2(snake2(convolution1(snake1(x)))).add_(x)
         return x
 
 
 class Snake:
-    """x + sin(a x)^2 / a, with an a for each channel; upstream's takes six tensors of the size of x, this takes one."""
+    """x + sin(a x)^2 / a, with one a per channel. Upstream's needs six tensors of the size of x, this one needs one."""
 
     def __init__(self, snake: Any) -> None:
         self._alpha: Tensor = snake.alpha[:, None]  # (C, 1)
@@ -103,38 +103,41 @@ class Snake:
         return torch.addcmul(x, self._inverse, wave, out=wave)
 
 
-class Phase:
-    """Where the harmonics are. offset: (1, 9, 1), their beginning, radians. cycles: (1, 9, 1), those since, below 1."""
+class HarmonicPhase:
+    """The phase of the harmonics, carried from one part of a take to the next."""
 
     def __init__(self, offset: Tensor) -> None:
         self.offset = offset
+        """(1, 9, 1): the initial phase, radians."""
         self.cycles = torch.zeros_like(offset)
+        """(1, 9, 1): the cycles since then, modulo 1."""
 
 
 class Source:
-    """Upstream's SourceModuleHnNSF: eight harmonics over the pitch where there is one, and noise.
+    """Upstream's SourceModuleHnNSF: the pitch and eight harmonics in voiced frames, and noise.
 
-    Upstream's draws, in upstream's order, are from the take's generator.
+    It draws what upstream draws, in the same order, from the take's generator.
     """
 
     def __init__(self, source: Any) -> None:
         self._sines, self._merge = source.l_sin_gen, source.l_linear
         weight: Tensor = self._merge.weight
-        self._times = torch.arange(1, self._sines.harmonic_num + 2, device=weight.device, dtype=weight.dtype)[:, None]
+        count = self._sines.harmonic_num + 1
+        self._multiples = torch.arange(1, count + 1, device=weight.device, dtype=weight.dtype)[:, None]
 
-    def start(self, generator: torch.Generator) -> Phase:
-        """Draw where the harmonics begin; the fundamental does so at 0."""
-        times = self._times
-        drawn = torch.rand(1, len(times), 1, generator=generator, device=generator.device, dtype=times.dtype)
-        offset = -math.pi + drawn.to(times.device) * (2 * math.pi)
+    def draw_phase(self, generator: torch.Generator) -> HarmonicPhase:
+        """Draw the initial phase of the harmonics; the fundamental's is 0."""
+        multiples = self._multiples
+        drawn = torch.rand(1, len(multiples), 1, generator=generator, device=generator.device, dtype=multiples.dtype)
+        offset = -math.pi + drawn.to(multiples.device) * (2 * math.pi)
         offset[:, 0] = 0
-        return Phase(offset)
+        return HarmonicPhase(offset)
 
-    def __call__(self, f0: Tensor, phase: Phase, generator: torch.Generator) -> Tensor:
-        """f0: (1, 1, L), Hz, one a sample. Moves the phase on. Returns (1, L)."""
+    def __call__(self, f0: Tensor, phase: HarmonicPhase, generator: torch.Generator) -> Tensor:
+        """f0: (1, 1, L), Hz, one a sample. Advances the phase. Returns (1, L)."""
         sines, dtype, device = self._sines, f0.dtype, f0.device
 
-        cycles = (phase.cycles + torch.cumsum(f0 * self._times / sines.sampling_rate, dim=2)) % 1  # (1, 9, L)
+        cycles = (phase.cycles + torch.cumsum(f0 * self._multiples / sines.sampling_rate, dim=2)) % 1  # (1, 9, L)
         phase.cycles = cycles[..., -1:]
         waves = sines.sine_amp * torch.sin(2 * math.pi * cycles + phase.offset)
 

@@ -1,6 +1,6 @@
 """T3's transformer, a Llama: fused matrices, a static key-value cache, one position a row at each step.
 
-Rows decode side by side, each at a position of its own; nothing here knows what a row is for.
+Rows decode side by side, each at its own position; nothing here depends on what a row is for.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 from monica.engine.torch.linear import PRECISIONS, Linear
 
 POSITIONS = 3072
-"""What the cache can hold of one row: the longest prompt, and a thousand speech tokens."""
+"""Positions the cache can hold of one row: the longest prompt and a thousand speech tokens."""
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -35,7 +35,7 @@ class Layer:
 
     @classmethod
     def fuse(cls, state: Mapping[str, Tensor], precision: str, device: torch.device) -> Layer:
-        """Make a layer of what the checkpoint has under `tfmr.layers.N.`."""
+        """Build a layer from the tensors under `tfmr.layers.N.` in the checkpoint."""
 
         def linear(*names: str) -> Linear:
             return Linear(torch.cat([state[f"{name}_proj.weight"].to(device) for name in names]), precision=precision)
@@ -66,43 +66,43 @@ class Llama:
         cos, sin = LlamaRotaryEmbedding(config)(torch.zeros(()), torch.arange(POSITIONS)[None])  # (1, POSITIONS, 64)
         half = self._width // 2
         self._cos = cos[0].to(self.device)
-        # Signed, so that a roll does for upstream's "rotate half".
+        # Signed, so that a roll replaces upstream's "rotate half".
         self._sin = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1).to(self.device)
-        self.keys = self.values = self._empty(0, 0)
+        self.keys = self.values = self._empty_cache(0, 0)
 
     @property
     def positions(self) -> int:
-        """How many the cache holds of each row by now."""
+        """How many positions of each row the cache has room for at present."""
         return self.keys.size(3)
 
-    def reserve(self, rows: int, positions: int) -> None:
-        """Make the cache hold as many rows and positions; what it holds is kept, where it lies changes."""
+    def reserve_cache(self, rows: int, positions: int) -> None:
+        """Make room for this many rows and positions. The contents are kept, their address changes."""
         rows, positions = max(rows, self.keys.size(1)), max(positions, self.keys.size(3))
         if (rows, positions) == (self.keys.size(1), self.keys.size(3)):
             return
-        self.keys, self.values = (self._grown(cache, rows, positions) for cache in (self.keys, self.values))
+        self.keys, self.values = (self._grown_cache(cache, rows, positions) for cache in (self.keys, self.values))
 
-    def forget(self, rows: slice) -> None:
-        """Clear rows of the cache: a NaN would be felt through any mask."""
+    def clear_rows(self, rows: slice) -> None:
+        """Zero rows of the cache: a NaN in them would get through any mask."""
         self.keys[:, rows] = self.values[:, rows] = 0
 
-    def move(self, source: slice, target: slice, positions: int) -> None:
+    def move_rows(self, source: slice, target: slice, positions: int) -> None:
         """Copy rows of the cache, as far as they are filled."""
         for cache in (self.keys, self.values):
             cache[:, target, :, :positions] = cache[:, source, :, :positions]
 
-    def save(self, rows: slice, positions: int) -> tuple[Tensor, Tensor]:
+    def save_rows(self, rows: slice, positions: int) -> tuple[Tensor, Tensor]:
         """Return a copy of rows, as far as they are filled: keys and values, (layers, R, H, T, 64) each."""
         keys, values = (cache[:, rows, :, :positions].clone() for cache in (self.keys, self.values))
         return keys, values
 
-    def restore(self, rows: slice, saved: tuple[Tensor, Tensor]) -> None:
-        """Put back what `save` returned, into any rows there are."""
+    def restore_rows(self, rows: slice, saved: tuple[Tensor, Tensor]) -> None:
+        """Put back what `save_rows` returned, into any rows."""
         for cache, kept in zip((self.keys, self.values), saved, strict=True):
             cache[:, rows, :, : kept.size(3)] = kept
 
     def prefill(self, x: Tensor, row: int) -> Tensor:
-        """Read a prompt into the cache from `row` on. x: (R, T, D), written over. Returns (R, T, D), normed."""
+        """Process a prompt and cache it from `row` on. x: (R, T, D), overwritten. Returns (R, T, D), normed."""
         rows, length, _ = x.shape
         rotation = self._rotation(slice(0, length), x.dtype)
         for index, layer in enumerate(self.layers):
@@ -114,13 +114,14 @@ class Llama:
                 mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
                 return mixed.transpose(1, 2).reshape(rows, length, -1)
 
-            x = self._apply(layer, x, rotation, attend)
-        return self._normed(x, self._norm)
+            x = self._layer_output(layer, x, rotation, attend)
+        return self._rms_norm(x, self._norm)
 
     def step(self, x: Tensor, positions: Tensor, window: int) -> Tensor:
-        """Read one more position of the first R rows. x: (R, D), written over. positions: (R,).
+        """Process one more position of the first R rows. x: (R, D), overwritten. positions: (R,).
 
-        Attention is over a window of the cache that does not depend on what the tensors hold. Returns (R, D), normed.
+        Attention covers the first `window` positions of the cache: a number that depends on no tensor's contents.
+        Returns (R, D), normed.
         """
         rows = torch.arange(x.size(0), device=x.device)
         ahead = torch.arange(window, device=x.device) > positions[:, None]  # (R, window)
@@ -132,43 +133,43 @@ class Llama:
                 keys, values = self.keys[index], self.values[index]  # (rows, H, POSITIONS, 64)
                 keys[rows, :, positions] = k
                 values[rows, :, positions] = v
-                seen = slice(0, len(rows)), slice(None), slice(0, window)
-                mixed = F.scaled_dot_product_attention(q[:, :, None], keys[seen], values[seen], attn_mask=mask)
+                cached = slice(0, len(rows)), slice(None), slice(0, window)
+                mixed = F.scaled_dot_product_attention(q[:, :, None], keys[cached], values[cached], attn_mask=mask)
                 return mixed.flatten(1)  # (R, D)
 
-            x = self._apply(layer, x, rotation, attend)
-        return self._normed(x, self._norm)
+            x = self._layer_output(layer, x, rotation, attend)
+        return self._rms_norm(x, self._norm)
 
-    def pass_through(self, layer: Layer, x: Tensor) -> Tensor:
-        """Apply one layer to whole rows, with no cache. x: (R, T, D), written over. Returns the same shape."""
+    def forward_layer(self, layer: Layer, x: Tensor) -> Tensor:
+        """Apply one layer to whole rows, without the cache. x: (R, T, D), overwritten. Returns the same shape."""
 
         def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             q, k, v = (part.transpose(1, 2) for part in (q, k, v))
             return F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
 
-        return self._apply(layer, x, self._rotation(slice(0, x.size(1)), x.dtype), attend)
+        return self._layer_output(layer, x, self._rotation(slice(0, x.size(1)), x.dtype), attend)
 
-    def _apply(self, layer: Layer, x: Tensor, rotation: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
+    def _layer_output(self, layer: Layer, x: Tensor, rotation: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
         cos, sin = rotation
-        qkv = layer.qkv(self._normed(x, layer.attention_norm)).view(*x.shape[:-1], -1, self._width)
+        qkv = layer.qkv(self._rms_norm(x, layer.attention_norm)).view(*x.shape[:-1], -1, self._width)
         qk, v = torch.split(qkv, [2 * self._heads, self._heads], dim=-2)  # (..., 2 H, 64), (..., H, 64)
         qk = torch.addcmul(qk * cos, qk.roll(self._width // 2, dims=-1), sin)
         q, k = qk.chunk(2, dim=-2)
         x = layer.out(attend(q, k, v), residual=x)
-        gate, up = layer.gate_up(self._normed(x, layer.mlp_norm)).chunk(2, dim=-1)
+        gate, up = layer.gate_up(self._rms_norm(x, layer.mlp_norm)).chunk(2, dim=-1)
         return layer.down(F.silu(gate) * up, residual=x)
 
-    def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
+    def _rms_norm(self, x: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(x, (x.size(-1),), weight, self._eps)
 
     def _rotation(self, positions: Tensor | slice, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         return self._cos[positions, None].to(dtype), self._sin[positions, None].to(dtype)  # (..., 1, 64)
 
-    def _grown(self, cache: Tensor, rows: int, positions: int) -> Tensor:
-        grown = self._empty(rows, positions)
+    def _grown_cache(self, cache: Tensor, rows: int, positions: int) -> Tensor:
+        grown = self._empty_cache(rows, positions)
         grown[: cache.size(0), : cache.size(1), :, : cache.size(3)] = cache
         return grown
 
-    def _empty(self, rows: int, positions: int) -> Tensor:
+    def _empty_cache(self, rows: int, positions: int) -> Tensor:
         shape = (len(self.layers), rows, self._heads, positions, self._width)
         return torch.zeros(shape, dtype=self.dtype, device=self.device)

@@ -1,4 +1,4 @@
-"""A loaded Chatterbox: text to tokens to marked sound, a recording to conditionals. It keeps no take but T3's."""
+"""A loaded Chatterbox: text to tokens to watermarked sound, a recording to conditionals. Only T3 holds any takes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from monica.engine import Reference, SynthesisParams
-from monica.engine.chatterbox import conditionals, s3gen, selftest, weights
+from monica.engine.chatterbox import conditionals, selftest, weights
 from monica.engine.chatterbox.checkpoint import Checkpoint
 from monica.engine.chatterbox.conditionals import Conditionals
-from monica.engine.chatterbox.decoding import Decoding
-from monica.engine.chatterbox.streaming import Stream, Streamer
+from monica.engine.chatterbox.s3gen import Token2Wav
+from monica.engine.chatterbox.streaming import StreamingToken2Wav, StreamState
 from monica.engine.chatterbox.t3 import T3, affordable_slots
+from monica.engine.chatterbox.token_sequence import TokenSequence
 from monica.engine.chatterbox.tokenizer import TextTokenizer
 from monica.engine.chatterbox.watermark import Watermark
 from monica.engine.torch.device import GIB, free_memory
@@ -25,9 +26,9 @@ from monica.errors import SynthesisFailed
 from monica.metrics import stage_duration
 
 CACHE_SHARE = 1 / 4
-"""Of the memory that is left once the weights are there: for T3's key-value cache."""
+"""The share of the memory left after loading the weights that T3's key-value cache may use."""
 GRAPHS_SHARE = 1 / 8
-"""Of the same: for CUDA graphs."""
+"""The share of that memory that CUDA graphs may use."""
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +37,11 @@ class Model:
     """The modules of a checkpoint on a device, in a precision. Raises ConfigError and ModelUnavailable."""
 
     def __init__(self, checkpoint: Checkpoint, *, device: str, precision: str, language: str) -> None:
-        # The quick ones first: what is wrong with them is then said at once.
+        # The quick parts come first, so that errors in them are reported at once.
         self.device = torch.device(device)
         self.watermark = Watermark(self.device)
         self.tokenizer = TextTokenizer(checkpoint.tokenizer, language)
-        self.builtin = conditionals.read_builtin(checkpoint.conditionals)
+        self.builtin = conditionals.read_builtin_voice(checkpoint.conditionals)
         self.voice_encoder = weights.load_voice_encoder(checkpoint.voice_encoder).to(self.device)
         self.s3gen = weights.load_s3gen(checkpoint.s3gen).to(self.device)
         front, layers = weights.load_t3(checkpoint.t3)
@@ -50,53 +51,53 @@ class Model:
         self.graphs = Graphs(self.device, int(free * GRAPHS_SHARE))
         slots = affordable_slots(front.cfg, len(layers), precision, int(free * CACHE_SHARE))
         self.t3 = T3(front, layers, precision=precision, graphs=self.graphs, slots=slots)
-        self.decoder = s3gen.Decoder(self.s3gen, precision=precision, graphs=self.graphs)
-        self.streamer = Streamer(self.decoder, self.watermark)
+        self.token2wav = Token2Wav(self.s3gen, precision=precision, graphs=self.graphs)
+        self.streaming = StreamingToken2Wav(self.token2wav, self.watermark)
         began = time.monotonic()
         self.t3.warm_up()
-        self.decoder.warm_up()
+        self.token2wav.warm_up()
         logger.info("precision: %s, %d takes at once", precision, slots)
         if self.graphs.captured:
             logger.info(
                 "CUDA graphs: %d captured in %.1f s, %.1f GiB of their budget left",
                 self.graphs.captured, time.monotonic() - began, self.graphs.budget / GIB,
             )  # fmt: skip
-        if precision != "fp32" or device != "cpu":  # what the reference itself would run as
-            found = selftest.examine(self.t3, selftest.expect(front, layers))
-            logger.info("self-test: T3 agrees with float32 to %.4f", found)
+        if precision != "fp32" or device != "cpu":  # that would be the reference itself
+            agreement = selftest.check_agreement(self.t3, selftest.expected_logits(front, layers))
+            logger.info("self-test: T3 agrees with float32 to %.4f", agreement)
 
-    def encode(self, reference: Reference | None) -> Conditionals:
-        """Make the conditionals of a recording, or of the checkpoint's own voice for None."""
+    def encode_voice(self, reference: Reference | None) -> Conditionals:
+        """Make the conditionals of a recording. None: those of the checkpoint's own voice."""
         if reference is None:
             return self.builtin
         with stage_duration.labels("conditionals").time():
-            return conditionals.encode(reference, self.voice_encoder, self.s3gen)
+            return conditionals.encode_reference(reference, self.voice_encoder, self.s3gen)
 
-    def admit(self, text: str, voice: Conditionals, params: SynthesisParams, seed: int) -> Decoding:
-        """Read a text into a free slot of T3. Raises InvalidText."""
+    def add_sequence(self, text: str, voice: Conditionals, params: SynthesisParams, seed: int) -> TokenSequence:
+        """Prefill a text into a free slot of T3. Raises InvalidText."""
         text_tokens = self.tokenizer.tokenize(text).to(self.device)
-        return self.t3.admit(text_tokens, voice, params, self._generator(seed))
+        return self.t3.add_sequence(text_tokens, voice, params, self._generator(seed))
 
-    def sound(
+    def synthesize(
         self, tokens: Sequence[int], voice: Conditionals, seed: int
     ) -> Generator[None, None, NDArray[np.float32]]:
-        """Sound what T3 said, in stages: S3Gen's, then the watermark.
+        """Turn T3's tokens into watermarked sound, yielding between passes: S3Gen's, then the watermark.
 
-        tokens: N of them, N > 0. Returns (960 N,) in [-1, 1], marked. Raises SynthesisFailed.
+        tokens: N of them, N > 0. Returns (960 N,) in [-1, 1]. Raises SynthesisFailed.
         """
         began = time.perf_counter()
         ids = torch.tensor(tokens, device=self.device)
-        samples = yield from self.decoder.sound(ids, voice, generator=self._generator(seed))
+        samples = yield from self.token2wav.synthesize(ids, voice, generator=self._generator(seed))
         if not bool(samples.isfinite().all()):
-            raise SynthesisFailed("S3Gen gave no numbers: the weights are damaged or overflow.")
+            raise SynthesisFailed("S3Gen produced values that are not finite: the weights are damaged or overflow.")
         stage_duration.labels("s3gen").observe(time.perf_counter() - began)
         yield
         with stage_duration.labels("watermark").time():
             return self.watermark.apply(samples).cpu().numpy()
 
-    def stream(self, voice: Conditionals, seed: int) -> Stream:
-        """Begin to sound a take while T3 says it."""
-        return self.streamer.stream(voice, self._generator(seed))
+    def start_stream(self, voice: Conditionals, seed: int) -> StreamState:
+        """Start synthesizing a take hop by hop, while T3 generates it."""
+        return self.streaming.start_stream(voice, self._generator(seed))
 
     def _generator(self, seed: int) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What T3 reads before it speaks: the voice, the text, the beginning of speech."""
+"""The prompt of T3: the voice, the text, the beginning of speech."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from monica.engine.chatterbox.sampling import BOS
 
 
 def embed_prompt(front: Any, text_tokens: Tensor, voice: Conditionals, params: SynthesisParams) -> Tensor:
-    """Embed a prompt with upstream's own modules. front: its T3. text_tokens: (S,) int64.
+    """Embed a prompt with upstream's own modules. front: upstream's T3. text_tokens: (S,) int64.
 
-    Returns (R, P, 1024); row 0 conditional, row 1, where there is guidance, unconditional. As upstream: the
-    unconditional row loses its text before positions are added, and BOS stands there twice, both at position 0.
+    Returns (R, P, 1024). Row 0 is conditional; row 1, present only with guidance, is unconditional. As in upstream, the
+    unconditional row loses its text before positions are added, and BOS comes twice, both times at position 0.
     """
     rows = 2 if params.cfg_weight > 0 else 1
     dtype = front.speech_emb.weight.dtype
-    # Made anew for every take: upstream writes into it.
+    # A new one for every take: upstream writes into it.
     condition = T3Cond(
         speaker_emb=voice.speaker_embedding.to(dtype),
         cond_prompt_speech_tokens=voice.prompt_tokens,

@@ -1,8 +1,8 @@
-"""From logits to the next speech token of each slot: pure functions, in upstream's order, that wait for no device.
+"""From logits to the next speech token of each slot: pure functions, in upstream's order, that never wait for a device.
 
-Guidance, repetition penalty, temperature, min-p, top-p, softmax, one draw. The draw is the exponential race of
-torch.multinomial, so that the same generator gives the same tokens as upstream. Every parameter is a tensor: a
-captured graph reads it at each replay. S is the number of slots, V the 8 194 ids of the head.
+Guidance, repetition penalty, temperature, min-p, top-p, softmax, one draw. The draw divides by exponential noise, as
+torch.multinomial does, so the same generator gives the same tokens as upstream. Every parameter is a tensor: a captured
+graph reads it at each replay. S is the number of slots, V the 8 194 ids of the head.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from torch import Tensor
 from monica.engine import SynthesisParams
 
 SPEECH_TOKENS = 6561
-"""Ids below it are sounds; S3Gen has no embedding for the others."""
+"""Number of speech tokens. Ids below it are sounds; S3Gen has no embedding for the others."""
 BOS, EOS = 6561, 6562
 FAILED = -1
-"""Drawn where the logits are not numbers."""
+"""Returned by `sample_token` in place of an id if the logits are not finite."""
 
 
-class Knobs(NamedTuple):
+class SamplingTensors(NamedTuple):
     """The sampling parameters of the slots, each (S, 1) float32."""
 
     cfg_weight: Tensor
@@ -32,76 +32,76 @@ class Knobs(NamedTuple):
     """1 - top_p, subtracted before it is rounded to float32, as upstream does."""
 
     @classmethod
-    def of(cls, slots: int, device: torch.device) -> Knobs:
-        """Make those of `slots` slots that nobody has set."""
+    def allocate(cls, slots: int, device: torch.device) -> SamplingTensors:
+        """Allocate the parameters of `slots` slots, all ones until they are set."""
         return cls(*(torch.ones(slots, 1, device=device) for _ in cls._fields))
 
-    def set(self, slot: int, params: SynthesisParams) -> None:
+    def set_slot(self, slot: int, params: SynthesisParams) -> None:
         self.cfg_weight[slot] = params.cfg_weight
         self.repetition_penalty[slot] = params.repetition_penalty
         self.temperature[slot] = params.temperature
         self.min_p[slot] = params.min_p
         self.tail[slot] = 1 - params.top_p
 
-    def first(self, slots: int) -> Knobs:
+    def first_slots(self, slots: int) -> SamplingTensors:
         """Return a view of the first slots."""
-        return Knobs(*(knob[:slots] for knob in self))
+        return SamplingTensors(*(parameter[:slots] for parameter in self))
 
 
 def guide(logits: Tensor, cfg_weight: Tensor) -> Tensor:
     """Combine the rows of each slot, conditional and unconditional. logits: (S, 2, V). Returns (S, V).
 
-    Where the weight is 0 the unconditional row, which nobody prefilled, is not even looked at.
+    If the weight is 0 the unconditional row, which was never prefilled, does not affect the result at all.
     """
     conditional, unconditional = logits.unbind(dim=1)
     guided = conditional + cfg_weight * (conditional - unconditional)
     return torch.where(cfg_weight > 0, guided, conditional)
 
 
-def penalize_repetition(logits: Tensor, seen: Tensor, penalty: Tensor) -> Tensor:
-    """Make tokens less likely that were said before. seen: (S, V) bool. Source: CTRL, arXiv 1909.05858."""
-    return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
+def penalize_repetition(logits: Tensor, generated_mask: Tensor, penalty: Tensor) -> Tensor:
+    """Make already generated tokens less likely. generated_mask: (S, V) bool. Source: CTRL, arXiv 1909.05858."""
+    return torch.where(generated_mask, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
 
 
 def keep_min_p(logits: Tensor, min_p: Tensor) -> Tensor:
-    """Drop what is less likely than `min_p` times the likeliest. Source: arXiv 2407.01082."""
+    """Drop tokens less likely than `min_p` times the likeliest. Source: arXiv 2407.01082."""
     probs = torch.softmax(logits, dim=-1)
     return logits.masked_fill(probs < min_p * probs.amax(dim=-1, keepdim=True), -torch.inf)
 
 
 def keep_top_p(logits: Tensor, tail: Tensor) -> Tensor:
-    """Drop the least likely tokens that make up `tail` together, but one. Source: arXiv 1904.09751."""
+    """Drop the least likely tokens, `tail` of the probability in total; one always stays. Source: arXiv 1904.09751."""
     ascending, order = torch.sort(logits, dim=-1)
     drop = torch.softmax(ascending, dim=-1).cumsum(dim=-1) <= tail
     drop[:, -1] = False
     return logits.masked_fill(torch.empty_like(drop).scatter_(-1, order, drop), -torch.inf)
 
 
-def keep_sounds(filtered: Tensor, logits: Tensor) -> Tensor:
-    """Drop the ids that are neither a sound nor end of speech.
+def keep_speech_tokens(filtered: Tensor, logits: Tensor) -> Tensor:
+    """Drop the ids that are neither a speech token nor end of speech.
 
-    Done last: the filters then see what upstream's see and keep the same sounds. They may have kept none where an
-    id without a sound was far ahead, so the likeliest of the `logits` before the filters always stays.
+    This comes last, so that the filters see what upstream's see and keep the same speech tokens. They may have kept
+    none, if an id without a sound was far ahead, so the likeliest of the `logits` before the filters always stays.
     """
     ids = torch.arange(logits.size(-1), device=logits.device)
-    sayable = (ids < SPEECH_TOKENS) | (ids == EOS)
-    likeliest = logits.masked_fill(~sayable, -torch.inf).argmax(dim=-1, keepdim=True)
-    kept = filtered.masked_fill(~sayable, -torch.inf)
+    allowed = (ids < SPEECH_TOKENS) | (ids == EOS)
+    likeliest = logits.masked_fill(~allowed, -torch.inf).argmax(dim=-1, keepdim=True)
+    kept = filtered.masked_fill(~allowed, -torch.inf)
     return torch.where(ids == likeliest, logits, kept)
 
 
-def probabilities(logits: Tensor, seen: Tensor, knobs: Knobs) -> Tensor:
-    """Turn guided logits into what is drawn from. logits: (S, V), seen: (S, V) bool. Returns (S, V)."""
-    logits = penalize_repetition(logits, seen, knobs.repetition_penalty)
-    logits = logits / knobs.temperature
-    filtered = keep_top_p(keep_min_p(logits, knobs.min_p), knobs.tail)
-    return torch.softmax(keep_sounds(filtered, logits), dim=-1)
+def probabilities(logits: Tensor, generated_mask: Tensor, params: SamplingTensors) -> Tensor:
+    """Turn guided logits into the distribution to draw from. logits, generated_mask (bool): (S, V). Returns (S, V)."""
+    logits = penalize_repetition(logits, generated_mask, params.repetition_penalty)
+    logits = logits / params.temperature
+    filtered = keep_top_p(keep_min_p(logits, params.min_p), params.tail)
+    return torch.softmax(keep_speech_tokens(filtered, logits), dim=-1)
 
 
-def draw(probs: Tensor, race: Tensor) -> Tensor:
-    """Draw one id a slot. probs: (S, V). race: (S, V), exponentially distributed, each slot's from its own generator.
+def sample_token(probs: Tensor, exponential_noise: Tensor) -> Tensor:
+    """Draw one id a slot. probs, exponential_noise: (S, V); each slot's noise comes from its own generator.
 
-    Returns (S,) int64; FAILED where probs are not numbers.
+    Returns (S,) int64, FAILED for a slot whose probabilities are NaN.
     """
-    winner = (probs / race).argmax(dim=-1)
+    winner = (probs / exponential_noise).argmax(dim=-1)
     return torch.where(probs.amax(dim=-1).isnan(), FAILED, winner)

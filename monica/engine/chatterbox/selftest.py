@@ -1,6 +1,6 @@
-"""The self-test at start: a few steps of T3 as it will run, against the same weights in plain float32.
+"""The self-test at start-up: a few steps of T3 as it will run, against the same weights in plain float32.
 
-Builds of PyTorch for new GPUs have computed wrong numbers without an error; such a machine must not go on air.
+Builds of PyTorch for new GPUs have computed wrong numbers without an error. Such a machine must not go into service.
 """
 
 from __future__ import annotations
@@ -13,40 +13,41 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from monica.engine.chatterbox.llama import Layer, Llama
-from monica.engine.chatterbox.sampling import BOS
-from monica.engine.chatterbox.sampling import SPEECH_TOKENS as SOUNDS
+from monica.engine.chatterbox.sampling import BOS, SPEECH_TOKENS
 from monica.engine.chatterbox.t3 import T3
 from monica.errors import ConfigError
 
 TEXT_TOKENS = (255, 12, 77, 301, 45, 0)
 TOKENS = (BOS, 4299, 17, 3210)
-AGREEMENT = {"fp32": 0.999, "bf16": 0.99, "int8": 0.9}
-"""The least that counts as right. Random weights of full size reach 1.0000, 0.9999 and 0.998; a lost layer, 0.98."""
+MIN_AGREEMENT = {"fp32": 0.999, "bf16": 0.99, "int8": 0.9}
+"""The least agreement that passes, by precision. Random weights of full size reach 1.0000, 0.9999 and 0.998; with a
+layer missing, 0.98."""
 
 
 @torch.inference_mode()
-def expect(front: Any, layers: Sequence[Mapping[str, Tensor]]) -> Tensor:
-    """Compute, layer by layer and whole rows at once, the logits that `follow` should come to. Returns (N, 2, V)."""
+def expected_logits(front: Any, layers: Sequence[Mapping[str, Tensor]]) -> Tensor:
+    """Compute what `teacher_forced_logits` should return, layer by layer over whole rows. Returns (N, 2, V)."""
     llama = Llama(front.cfg, front.tfmr.norm.weight, torch.float32)
     x = torch.cat([_prompt(front)[:, :-1], _embed(front, _tokens(front)).expand(2, -1, -1)], dim=1)
     for state in layers:
-        x = llama.pass_through(Layer.fuse(state, "fp32", llama.device), x)
+        x = llama.forward_layer(Layer.fuse(state, "fp32", llama.device), x)
     hidden = front.tfmr.norm(x[:, -len(TOKENS) :])  # (2, N, 1024)
     logits: Tensor = front.speech_head(hidden)
     return logits.transpose(0, 1)
 
 
-def agreement(t3: T3, expected: Tensor) -> float:
-    """Return how alike the logits of the sounds are, their mean taken out: the cosine, at the worst step and row."""
-    logits = t3.follow(_prompt(t3.front), _tokens(t3.front))
-    found, wanted = (each[..., :SOUNDS] - each[..., :SOUNDS].mean(dim=-1, keepdim=True) for each in (logits, expected))
+def measure_agreement(t3: T3, expected: Tensor) -> float:
+    """Return the cosine of the speech tokens' logits, with their mean removed, at the worst step and row."""
+    logits = t3.teacher_forced_logits(_prompt(t3.front), _tokens(t3.front))
+    speech = (each[..., :SPEECH_TOKENS] for each in (logits, expected))
+    found, wanted = (each - each.mean(dim=-1, keepdim=True) for each in speech)
     return float(F.cosine_similarity(found, wanted, dim=-1).min())
 
 
-def examine(t3: T3, expected: Tensor) -> float:
-    """Return the agreement. Raises ConfigError where it is too small for the numbers to be right."""
-    found = agreement(t3, expected)
-    if not found >= AGREEMENT[t3.precision]:  # NaN too
+def check_agreement(t3: T3, expected: Tensor) -> float:
+    """Return the agreement. Raises ConfigError if it is too low for the numbers to be right."""
+    found = measure_agreement(t3, expected)
+    if not found >= MIN_AGREEMENT[t3.precision]:  # NaN too
         raise ConfigError(
             f"T3 computes wrong numbers on {t3.device.type} in {t3.precision}: they agree with float32 to {found:.3f}. "
             "Try MONICA_PRECISION=fp32, another PyTorch or driver, or MONICA_DEVICE=cpu."

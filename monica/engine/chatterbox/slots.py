@@ -1,4 +1,4 @@
-"""What T3's steps read and write of each slot. It stays where it is in memory: captured graphs know its address."""
+"""What T3's steps read and write of each slot. The tensors stay in place: captured graphs hold their addresses."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import torch
 from torch import Tensor
 
 from monica.engine import SynthesisParams
-from monica.engine.chatterbox.sampling import BOS, Knobs
+from monica.engine.chatterbox.sampling import BOS, SamplingTensors
 
 SLOTS = (1, 2, 4, 8)
-"""Takes that decode together; between two of these numbers, the next one's worth of rows is computed."""
+"""How many takes can decode together. For a number in between, the rows of the next larger one are computed."""
 
 
-class Saved(NamedTuple):
-    """A take outside of any slot: what its next step reads, and nothing else."""
+class SavedSequence(NamedTuple):
+    """What the next step of a sequence reads, copied out of its slot, and nothing else."""
 
     state: tuple[Tensor, ...]
-    """Of its slot."""
+    """The slot's tensors, see `Slots.save_slot`."""
     cache: tuple[Tensor, Tensor]
-    """Keys and values of its rows, as far as they are filled: (layers, 2, H, positions, 64) each."""
+    """Keys and values of the slot's rows, as far as they are filled: (layers, 2, H, positions, 64) each."""
 
 
 class Slots:
@@ -31,51 +31,51 @@ class Slots:
             return torch.zeros(count, *shape, dtype=dtype, device=device)
 
         self.count = count
-        self.token = per_slot(dtype=torch.int64)  # the last one, which the next step reads
-        self.said = per_slot(dtype=torch.int64)  # tokens so far: the speech position
+        self.input_token = per_slot(dtype=torch.int64)  # the last one generated, which the next step reads
+        self.num_generated = per_slot(dtype=torch.int64)  # tokens so far: the speech position
         self.position = per_slot(dtype=torch.int64)  # in the cache, where the next step writes
-        self.drawn = per_slot(dtype=torch.int64)  # by the last step; FAILED where there were no numbers
-        self.seen = per_slot(vocabulary, dtype=torch.bool)  # what the repetition penalty counts
-        self.race = per_slot(vocabulary, dtype=torch.float32).fill_(1)  # the next draw's chances
-        self.logits = per_slot(2, vocabulary, dtype=dtype)  # of the last step, as they came
-        self.knobs = Knobs.of(count, device)
+        self.next_token = per_slot(dtype=torch.int64)  # drawn by the last step; FAILED if its logits were not finite
+        self.generated_mask = per_slot(vocabulary, dtype=torch.bool)  # tokens subject to the repetition penalty
+        self.exponential_noise = per_slot(vocabulary, dtype=torch.float32).fill_(1)  # for the next draw
+        self.logits = per_slot(2, vocabulary, dtype=dtype)  # of the last step, unprocessed
+        self.params = SamplingTensors.allocate(count, device)
 
-    def begin(self, slot: int, position: int, params: SynthesisParams) -> None:
-        """Set a slot to speak, its prompt being in the cache up to `position`."""
-        self.token[slot], self.said[slot], self.position[slot] = BOS, 0, position
-        self.seen[slot] = False
-        self.seen[slot, BOS] = True  # as upstream has it
-        self.knobs.set(slot, params)
+    def init_slot(self, slot: int, position: int, params: SynthesisParams) -> None:
+        """Prepare a slot for a new sequence, whose prompt is in the cache up to `position`."""
+        self.input_token[slot], self.num_generated[slot], self.position[slot] = BOS, 0, position
+        self.generated_mask[slot] = False
+        self.generated_mask[slot, BOS] = True  # as upstream has it
+        self.params.set_slot(slot, params)
 
-    def move(self, source: int, target: int) -> None:
-        """Copy what the next step needs."""
-        for state in self._needed:
+    def move_slot(self, source: int, target: int) -> None:
+        """Copy what the next step needs from one slot to another."""
+        for state in self._step_state:
             state[target] = state[source]
 
-    def save(self, slot: int) -> tuple[Tensor, ...]:
+    def save_slot(self, slot: int) -> tuple[Tensor, ...]:
         """Return a copy of what the next step needs."""
-        return tuple(state[slot].clone() for state in self._needed)
+        return tuple(state[slot].clone() for state in self._step_state)
 
-    def restore(self, slot: int, saved: tuple[Tensor, ...]) -> None:
-        """Make a slot what another was when it was saved."""
-        for state, kept in zip(self._needed, saved, strict=True):
+    def restore_slot(self, slot: int, saved: tuple[Tensor, ...]) -> None:
+        """Put back what `save_slot` returned, into any slot."""
+        for state, kept in zip(self._step_state, saved, strict=True):
             state[slot] = kept
 
-    def reset(self) -> None:
-        """Forget where all slots are."""
-        for state in (self.token, self.said, self.position):
+    def reset_counters(self) -> None:
+        """Set the token and the positions of all slots to 0."""
+        for state in (self.input_token, self.num_generated, self.position):
             state.zero_()
 
     @property
-    def _needed(self) -> tuple[Tensor, ...]:
-        return self.token, self.said, self.position, self.seen, *self.knobs
+    def _step_state(self) -> tuple[Tensor, ...]:
+        return self.input_token, self.num_generated, self.position, self.generated_mask, *self.params
 
 
-def rows(slot: int) -> slice:
+def slot_rows(slot: int) -> slice:
     """Return the rows of a slot in the transformer: conditional, unconditional."""
     return slice(2 * slot, 2 * slot + 2)
 
 
-def rounded_up(takes: int) -> int:
-    """Return how many slots are computed for so many takes."""
+def computed_slots(takes: int) -> int:
+    """Return how many slots a step computes for this many takes."""
     return next(count for count in SLOTS if count >= takes)

@@ -1,10 +1,10 @@
-"""A take that is heard while T3 still says it: its tokens reach S3Gen in hops, and samples leave it for good.
+"""A take that is heard while T3 still generates it: its tokens reach S3Gen in hops, and finished samples leave at once.
 
-The estimator hears the prompt and what the take has said so far through what these left in it (past.py), as upstream's
-does under a chunk mask: S3Gen descends from CosyVoice 2 (arxiv.org/abs/2412.10117, section 2.3), whose estimator was
-trained with such masks so that it can stream. The prompt, being the same for every take of a voice, is heard once.
-Vocoder and watermark reach only so far: with that much on either side, what they make of a part is what they would
-have made of it in the whole, so that there are no seams to hide.
+The estimator attends to the prompt and to the take so far through a cache (streaming_cache.py), as upstream's does
+under a chunk mask: S3Gen descends from CosyVoice 2 (arxiv.org/abs/2412.10117, section 2.3), whose estimator was trained
+with such masks so that it can stream. The prompt, which is the same for every take of a voice, is computed once.
+Vocoder and watermark have a limited reach: with that much context on either side, they make of a part what they would
+have made of it in the whole, so there are no seams to hide.
 """
 
 from __future__ import annotations
@@ -21,159 +21,165 @@ from torch import Tensor
 
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.estimator import MEL
-from monica.engine.chatterbox.s3gen import Decoder, Pasts
+from monica.engine.chatterbox.s3gen import SolverCache, Token2Wav
 from monica.engine.chatterbox.watermark import Watermark
 from monica.errors import SynthesisFailed
 from monica.metrics import stage_duration
 
-FIRST_HOP, LONGEST_HOP = 32, 100
-"""Tokens, 25 a second. The first makes 0.5 s of sound, enough to tell its loudness; then 32, 64, 100 and so on."""
+FIRST_HOP, MAX_HOP = 32, 100
+"""Sizes of hops in tokens, 25 a second: 32, then 32, 64, 100 and so on. The first makes 0.5 s of sound, enough to tell
+its loudness."""
 LOOK_AHEAD = 3
-"""Tokens that the encoder hears beyond the one it encodes."""
+"""Number of tokens that the encoder sees beyond the one it encodes."""
 FRAME = 480
-"""Samples; two frames a token."""
-PITCH_REACH, VOCODER_REACH, MARK_REACH = 5, 15, 13
-"""Frames to either side that a frame of sound depends on. A test finds that farther ones change nothing."""
-PROMPTS = 2
-"""Of how many voices what the prompt left is kept: it is 4.6 MB a frame in float32, 2.3 GB for one of ten seconds."""
+"""Samples of a frame. There are two frames to a token."""
+PITCH_REACH, VOCODER_REACH, WATERMARK_REACH = 5, 15, 13
+"""How many frames to either side a frame of sound depends on. Tests show that frames farther away change nothing."""
+MAX_PROMPTS = 2
+"""How many voices' prompts stay cached. One takes 4.6 MB a frame in float32: 2.3 GB for ten seconds."""
 PROMPT_SEED = 0
 
 
 @dataclass(eq=False, frozen=True, slots=True)
-class Prompt:
-    """What a voice's prompt has left in the estimator, for every take of the voice."""
+class PromptCache:
+    """The prompt of a voice, as the estimator has computed it for all takes of the voice."""
 
     voice: Conditionals
     speaker: Tensor  # (1, 80)
-    pasts: Pasts
+    solver: SolverCache
 
 
-class Streamer:
-    """Begins streams. For one thread."""
+class StreamingToken2Wav:
+    """S3Gen and the watermark, hop by hop, and the prompts they share between streams. For one thread."""
 
-    def __init__(self, decoder: Decoder, watermark: Watermark) -> None:
-        self.decoder = decoder
+    def __init__(self, token2wav: Token2Wav, watermark: Watermark) -> None:
+        self.token2wav = token2wav
         self.watermark = watermark
-        self._prompts: deque[Prompt] = deque(maxlen=PROMPTS)
+        self._prompts: deque[PromptCache] = deque(maxlen=MAX_PROMPTS)
 
-    def stream(self, voice: Conditionals, generator: torch.Generator) -> Stream:
-        """Begin a take."""
-        return Stream(self, voice, generator)
+    def start_stream(self, voice: Conditionals, generator: torch.Generator) -> StreamState:
+        """Start a take."""
+        return StreamState(self, voice, generator)
 
-    def prompt(self, voice: Conditionals) -> Generator[None, None, Prompt]:
-        """Let the estimator hear a voice's prompt, in stages, unless it has."""
+    def compute_prompt(self, voice: Conditionals) -> Generator[None, None, PromptCache]:
+        """Run the estimator over a voice's prompt, yielding between passes, unless it is cached."""
         for prompt in self._prompts:
             if prompt.voice is voice:
                 return prompt
-        decoder, mel = self.decoder, voice.s3gen_mel
-        mu = decoder.encoder(voice.s3gen_tokens)[:, : mel.size(1)]  # (1, T, 80)
-        prompt = Prompt(voice, decoder.speaker(voice), Pasts())
-        noise = _noise(mu, torch.Generator(mu.device).manual_seed(PROMPT_SEED))
-        yield from decoder.solver.follow(noise, mu, prompt.speaker, mel[:, : mu.size(1)].to(mu), prompt.pasts)
+        token2wav, mel = self.token2wav, voice.s3gen_mel
+        mu = token2wav.encoder(voice.s3gen_tokens)[:, : mel.size(1)]  # (1, T, 80)
+        prompt = PromptCache(voice, token2wav.project_x_vector(voice), SolverCache())
+        noise = _draw_noise(mu, torch.Generator(mu.device).manual_seed(PROMPT_SEED))
+        mel = mel[:, : mu.size(1)].to(mu)
+        yield from token2wav.solver.solve_chunk(noise, mu, prompt.speaker, mel, prompt.solver)
         self._prompts.append(prompt)
         return prompt
 
 
-class Stream:
-    """A take on its way through S3Gen and the watermark, hop by hop."""
+class StreamState:
+    """How far a streamed take has got in S3Gen and the watermark."""
 
-    def __init__(self, streamer: Streamer, voice: Conditionals, generator: torch.Generator) -> None:
-        self._streamer = streamer
+    def __init__(self, shared: StreamingToken2Wav, voice: Conditionals, generator: torch.Generator) -> None:
+        self._token2wav = shared.token2wav
+        self._shared = shared
         self._voice = voice
         self._generator = generator
-        self._pasts: Pasts | None = None
+        self._solver_cache: SolverCache | None = None
         self._hop = FIRST_HOP
-        self.wanted = FIRST_HOP
-        """How many tokens there must be for the next hop."""
-        self.begun = self.ended = False
-        """Whether the first hop, and the last, has been asked for."""
+        self.next_hop_at = FIRST_HOP
+        """The number of tokens at which the next hop can start."""
+        self.started = False
+        """Whether the first hop has been requested."""
+        self.finished = False
+        """Whether the last hop has been requested."""
         self._mel = torch.empty(0)  # (1, 80, T)
         self._source = torch.empty(0)  # (1, 480 T)
-        self._sound = torch.empty(0)  # (N,), not marked yet
-        self._phase = streamer.decoder.hift.start(generator)
-        self._pitched = Sliding(PITCH_REACH, self._pitch)
-        self._voiced = Sliding(VOCODER_REACH * FRAME, self._vocode)
-        self._marked = Sliding(MARK_REACH * FRAME, self._mark)
+        self._samples = torch.empty(0)  # (N,), not watermarked yet
+        self._phase = self._token2wav.hift.draw_phase(generator)
+        self._predict_f0 = SlidingWindow(PITCH_REACH, self._f0_of)
+        self._vocode = SlidingWindow(VOCODER_REACH * FRAME, self._vocoded)
+        self._mark = SlidingWindow(WATERMARK_REACH * FRAME, self._marked)
 
-    def sound(self, tokens: Sequence[int], *, last: bool) -> Generator[None, None, NDArray[np.float32]]:
-        """Sound what has been said, in stages, as far as it is certain; to the end where it is the last.
+    def synthesize_hop(self, tokens: Sequence[int], *, last: bool) -> Generator[None, None, NDArray[np.float32]]:
+        """Synthesize as much of a take as no later token can change, yielding between passes.
 
-        tokens: all of the take so far. Returns (N,) samples that follow those returned before, marked, in [-1, 1].
-        Raises SynthesisFailed.
+        tokens: all of the take so far. last: whether the take ends with them; then everything is synthesized.
+        Returns the (N,) samples that follow those of the hops before, watermarked, in [-1, 1]. Raises SynthesisFailed.
         """
-        self.begun, self.ended = True, last
-        self.wanted = len(tokens) + self._hop
-        self._hop = min(2 * self._hop, LONGEST_HOP)
-        return self._sounded(tokens, last)
+        self.started, self.finished = True, last
+        self.next_hop_at = len(tokens) + self._hop
+        self._hop = min(2 * self._hop, MAX_HOP)
+        return self._run_hop(tokens, last)
 
     @torch.inference_mode()
-    def _sounded(self, tokens: Sequence[int], last: bool) -> Generator[None, None, NDArray[np.float32]]:
+    def _run_hop(self, tokens: Sequence[int], last: bool) -> Generator[None, None, NDArray[np.float32]]:
         began = time.perf_counter()
-        mel = yield from self._solve(tokens, last)
+        mel = yield from self._predict_mel(tokens, last)
         self._mel = torch.cat([self._mel.to(mel), mel], dim=-1) if self._mel.numel() else mel
         yield
-        f0 = self._pitched(self._mel.size(-1), last)
-        source = self._streamer.decoder.hift.source(f0, self._phase, self._generator)
+        f0 = self._predict_f0(self._mel.size(-1), last)
+        source = self._token2wav.hift.make_source(f0, self._phase, self._generator)
         self._source = torch.cat([self._source, source], dim=1) if self._source.numel() else source
-        samples = self._voiced(self._source.size(1), last)
+        samples = self._vocode(self._source.size(1), last)
         if not bool(samples.isfinite().all()):
-            raise SynthesisFailed("S3Gen gave no numbers: the weights are damaged or overflow.")
-        fade = self._streamer.decoder.fade[self._sound.numel() :][: samples.numel()]
+            raise SynthesisFailed("S3Gen produced values that are not finite: the weights are damaged or overflow.")
+        fade = self._token2wav.fade[self._samples.numel() :][: samples.numel()]
         samples[: fade.numel()] *= fade
-        self._sound = torch.cat([self._sound.to(samples), samples])
+        self._samples = torch.cat([self._samples.to(samples), samples])
         stage_duration.labels("s3gen").observe(time.perf_counter() - began)
         yield
         with stage_duration.labels("watermark").time():
-            marked: NDArray[np.float32] = self._marked(self._sound.numel(), last).cpu().numpy()
+            marked: NDArray[np.float32] = self._mark(self._samples.numel(), last).cpu().numpy()
         return marked
 
-    def _solve(self, tokens: Sequence[int], last: bool) -> Generator[None, None, Tensor]:
-        """Make the mel of what is certain and has not been made yet. Returns (1, 80, T)."""
-        decoder, voice = self._streamer.decoder, self._voice
-        prompt = yield from self._streamer.prompt(voice)
-        if self._pasts is None:
-            self._pasts = Pasts(prompt.pasts)
+    def _predict_mel(self, tokens: Sequence[int], last: bool) -> Generator[None, None, Tensor]:
+        """Compute the frames that no later token can change and that are not there yet. Returns (1, 80, T)."""
+        token2wav, voice = self._token2wav, self._voice
+        prompt = yield from self._shared.compute_prompt(voice)
+        if self._solver_cache is None:
+            self._solver_cache = SolverCache(prompt.solver)
         ids = torch.tensor(tokens, device=voice.s3gen_tokens.device)[None]
-        mu = decoder.encoder(torch.cat([voice.s3gen_tokens, ids], dim=1))  # (1, T, 80)
-        made = self._mel.size(-1) if self._mel.numel() else 0
+        mu = token2wav.encoder(torch.cat([voice.s3gen_tokens, ids], dim=1))  # (1, T, 80)
+        done = self._mel.size(-1) if self._mel.numel() else 0
         certain = mu.size(1) if last else mu.size(1) - 2 * LOOK_AHEAD
-        mu = mu[:, voice.s3gen_mel.size(1) + made : certain]
-        noise = _noise(mu, self._generator)
-        mel = yield from decoder.solver.follow(noise, mu, prompt.speaker, torch.zeros_like(mu), self._pasts)
+        mu = mu[:, voice.s3gen_mel.size(1) + done : certain]
+        noise = _draw_noise(mu, self._generator)
+        no_prompt = torch.zeros_like(mu)
+        mel = yield from token2wav.solver.solve_chunk(noise, mu, prompt.speaker, no_prompt, self._solver_cache)
         return mel.transpose(1, 2)
 
-    def _pitch(self, part: slice) -> Tensor:
-        return self._streamer.decoder.hift.pitch(self._mel[..., part])
+    def _f0_of(self, part: slice) -> Tensor:
+        return self._token2wav.hift.predict_f0(self._mel[..., part])
 
-    def _vocode(self, part: slice) -> Tensor:
+    def _vocoded(self, part: slice) -> Tensor:
         frames = slice(part.start // FRAME, part.stop // FRAME)
-        return self._streamer.decoder.hift.decode(self._mel[..., frames], self._source[:, part])[0]
+        return self._token2wav.hift.vocode(self._mel[..., frames], self._source[:, part])[0]
 
-    def _mark(self, part: slice) -> Tensor:
-        return self._streamer.watermark.apply(self._sound[part])
+    def _marked(self, part: slice) -> Tensor:
+        return self._shared.watermark.apply(self._samples[part])
 
 
-class Sliding:
-    """Work that hears `reach` to either side of what it makes, done on a sequence that grows.
+class SlidingWindow:
+    """Runs a function that depends on `reach` elements to either side over a sequence that grows.
 
-    work: takes a part of the sequence, and returns as much along its last axis.
+    function: takes a part of the sequence, and returns as many elements along its last axis.
     """
 
-    def __init__(self, reach: int, work: Callable[[slice], Tensor]) -> None:
+    def __init__(self, reach: int, function: Callable[[slice], Tensor]) -> None:
         self._reach = reach
-        self._work = work
+        self._function = function
         self._done = 0
 
     def __call__(self, length: int, last: bool) -> Tensor:
-        """Go on to where nothing that may follow changes it; to the end, `length`, where it is the last."""
+        """Return the new elements that nothing to come can change; if `last`, all up to `length`."""
         until = length if last else max(self._done, length - self._reach)
         start = max(0, self._done - self._reach)
-        made = self._work(slice(start, length))[..., self._done - start : until - start]
+        result = self._function(slice(start, length))[..., self._done - start : until - start]
         self._done = until
-        return made
+        return result
 
 
-def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw where the frames of a mel begin. Returns (1, T, 80)."""
+def _draw_noise(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw the noise that the flow starts from. Returns (1, T, 80)."""
     shape = (1, like.size(1), MEL)
     return torch.randn(shape, generator=generator, device=generator.device, dtype=like.dtype).to(like.device)

@@ -1,4 +1,4 @@
-"""Text to the text tokens T3 reads. Upstream's tokenizer, without the table it would fetch from the hub."""
+"""Text to the text tokens of T3: upstream's tokenizer, without the table it would fetch from the hub."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from torch import Tensor
 from monica.errors import ConfigError, InvalidText, ModelUnavailable
 
 START, STOP = 255, 0
-LONGEST = 2048
-"""Text tokens T3 has positions for, besides start and stop."""
+MAX_TEXT_TOKENS = 2048
+"""Number of text tokens that T3 has positions for, besides start and stop."""
 
 
 class TextTokenizer(MTLTokenizer):  # type: ignore[misc]  # upstream is untyped
     """Upstream's multilingual tokenizer for one language."""
 
     def __init__(self, path: Path, language: str) -> None:
-        # Upstream's own constructor asks the hub for a Chinese table, whatever the language.
+        # Not upstream's constructor: it asks the hub for a Chinese table, whatever the language.
         try:
             self.tokenizer = Tokenizer.from_file(str(path))
             self.check_vocabset_sot_eot()
@@ -32,15 +32,15 @@ class TextTokenizer(MTLTokenizer):  # type: ignore[misc]  # upstream is untyped
             raise ConfigError(f"MONICA_LANGUAGE={language!r}: this checkpoint does not speak it.")
 
     def tokenize(self, text: str) -> Tensor:
-        """Encode one sentence, punctuation evened out as upstream does it.
+        """Encode one sentence, with its punctuation normalized as upstream does it.
 
-        Returns (S,) int64, start and stop token included. Raises InvalidText.
+        Returns (S,) int64, start and stop token included. Raises InvalidText if there is nothing to say, or too much.
         """
         if not text.strip():
             raise InvalidText("There is nothing to say in the text.", param="text")
         ids = self.encode(punc_norm(text), language_id=self.language)
-        if len(ids) > LONGEST:
+        if len(ids) > MAX_TEXT_TOKENS:
             raise InvalidText(
-                f"The text makes {len(ids)} tokens, at most {LONGEST}.", code="text_too_long", param="text"
+                f"The text makes {len(ids)} tokens, at most {MAX_TEXT_TOKENS}.", code="text_too_long", param="text"
             )
         return torch.tensor([START, *ids, STOP])

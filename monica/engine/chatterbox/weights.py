@@ -1,7 +1,7 @@
 """Upstream's modules, built on the meta device and filled from a checkpoint: no tensor is initialised twice.
 
-What a state dict does not hold (non-persistent buffers, plain tensor attributes) is computed here; a tensor that
-nobody filled is an error, never a silent zero.
+What a state dict does not hold (non-persistent buffers, plain tensor attributes) is computed here. A tensor left
+without data is an error, never a silent zero.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from torch.overrides import TorchFunctionMode
 
 from monica.errors import ConfigError, ModelUnavailable
 
-CHATTER = ("input frame rate", "Reference mel length")
-"""What upstream says through the root logger: how it was built, and of a prompt that it crops to 40 ms steps."""
+UPSTREAM_LOGS = ("input frame rate", "Reference mel length")
+"""Beginnings of upstream's messages on the root logger: how it was built, and that it crops a prompt to 40 ms steps."""
 
 
 class Uninitialised(TorchFunctionMode):
-    """Makes initialisers do nothing: for modules that will be filled, they are most of what building costs."""
+    """Makes initialisers do nothing. In modules that will be filled anyway, they are most of the cost of building."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if getattr(func, "__name__", "") in ("normal_", "uniform_") or func in vars(nn.init).values():
@@ -50,7 +50,7 @@ def build_t3(layers: int) -> Any:
 
 def build_s3gen() -> Any:
     """Build S3Gen on the meta device."""
-    with torch.device("meta"), Uninitialised(), hushed():
+    with torch.device("meta"), Uninitialised(), quiet_upstream():
         return S3Gen()
 
 
@@ -63,21 +63,21 @@ def build_voice_encoder() -> Any:
 def load_t3(path: Path) -> tuple[Any, list[dict[str, Tensor]]]:
     """Load T3 in float32 from a memory map.
 
-    Returns upstream's module without its transformer's layers, and the state of each layer that the file has.
+    Returns upstream's module without its transformer's layers, and the state of each layer in the file.
     """
     try:
         state = load_file(path)
-    except Exception as error:  # a guard: what a damaged file raises is anybody's guess
+    except Exception as error:  # a guard: there is no telling what a damaged file raises
         raise _unreadable(path) from error
-    kept: dict[str, Tensor] = {}
+    front_state: dict[str, Tensor] = {}
     layers: dict[int, dict[str, Tensor]] = {}
     for name, tensor in state.items():
         if match := re.match(r"tfmr\.layers\.(\d+)\.", name):
             layers.setdefault(int(match[1]), {})[name[match.end() :]] = _float32(tensor)
         else:
-            kept[name] = tensor
+            front_state[name] = tensor
     front = build_t3(0)
-    # Rotary frequencies are not kept in the file; made where the parameters are, not on the meta device.
+    # Rotary frequencies are not in the file. They are made on the parameters' device, not on the meta device.
     front.tfmr.rotary_emb = type(front.tfmr.rotary_emb)(front.cfg)
     expected = {name: tensor.shape for name, tensor in build_t3(1).tfmr.layers[0].state_dict().items()}
     if sorted(layers) != list(range(len(layers))) or not layers:
@@ -85,7 +85,7 @@ def load_t3(path: Path) -> tuple[Any, list[dict[str, Tensor]]]:
     for index, layer in layers.items():
         if {name: tensor.shape for name, tensor in layer.items()} != expected:
             raise ModelUnavailable(f"{path.name} does not fit the model: layer {index} is not one of T3's")
-    return _fill(front, kept, path), [layers[index] for index in range(len(layers))]
+    return _fill(front, front_state, path), [layers[index] for index in range(len(layers))]
 
 
 def load_s3gen(path: Path) -> Any:
@@ -107,30 +107,30 @@ def load_voice_encoder(path: Path) -> Any:
 
 
 def read_pickle(path: Path) -> Any:
-    """Read what torch.save wrote, memory-mapped where its format allows it; tensors and containers only.
+    """Read a file that torch.save wrote, memory-mapped if its format allows; tensors and containers only.
 
-    Raises ModelUnavailable where it cannot be read.
+    Raises ModelUnavailable if it cannot be read.
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # a guard: what a damaged file raises is anybody's guess
+    except Exception as error:  # a guard: there is no telling what a damaged file raises
         raise _unreadable(path) from error
 
 
 def trim_fade() -> Tensor:
-    """Make S3Gen's fade-in: 20 ms of silence, then a raised cosine of 20 ms, against spill-over of the prompt."""
+    """Make S3Gen's fade-in: 20 ms of silence, then a raised cosine of 20 ms. It hides spill-over from the prompt."""
     half = S3GEN_SR // 50
     rise = (torch.cos(torch.linspace(torch.pi, 0, half)) + 1) / 2
     return torch.cat([torch.zeros(half), rise])
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Keep upstream's chatter out of the log; other records of the root logger pass."""
+def quiet_upstream() -> Iterator[None]:
+    """Keep upstream's messages out of the log. Other records of the root logger pass."""
     root = logging.getLogger()
 
     def wanted(record: logging.LogRecord) -> bool:
-        return not str(record.msg).startswith(CHATTER)
+        return not str(record.msg).startswith(UPSTREAM_LOGS)
 
     root.addFilter(wanted)
     try:
@@ -139,8 +139,8 @@ def hushed() -> Iterator[None]:
         root.removeFilter(wanted)
 
 
-def unfilled(module: nn.Module) -> Iterator[str]:
-    """Name the tensors of a module, parameters, buffers and plain attributes, that are still without data."""
+def unfilled_tensors(module: nn.Module) -> Iterator[str]:
+    """Yield the names of the tensors of a module (parameters, buffers and plain attributes) that have no data yet."""
     for prefix, part in module.named_modules():
         own = {**vars(part), **part._parameters, **part._buffers}
         for name, value in own.items():
@@ -156,9 +156,9 @@ def _fill(module: nn.Module, state: object, path: Path) -> nn.Module:
     except RuntimeError as error:
         first = str(error).partition("\n\t")[2].partition("\n")[0][:200]
         raise ModelUnavailable(f"{path.name} does not fit the model: {first}") from error
-    if missed := list(unfilled(module)):
+    if missing := list(unfilled_tensors(module)):
         raise ConfigError(
-            f"The installed chatterbox-tts has tensors Monica does not know ({', '.join(missed[:3])}): "
+            f"The installed chatterbox-tts has tensors Monica does not know ({', '.join(missing[:3])}): "
             "install the locked version (`make install EXTRA=chatterbox`)."
         )
     return module.requires_grad_(False).eval()

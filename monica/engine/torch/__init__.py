@@ -1,1 +1,1 @@
-"""What any engine on PyTorch can use; nothing here knows a model."""
+"""Parts that any engine on PyTorch can use. Nothing here depends on a particular model."""

@@ -1,4 +1,4 @@
-"""The device the model runs on: chosen, checked, described. Nothing here runs before the loader asks."""
+"""The device the model runs on: choosing, checking and describing it. Nothing here runs before the loader calls it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ GIB = 2**30
 
 
 def choose_device(setting: str) -> str:
-    """Turn `auto`, `cuda`, `mps` or `cpu` into one of the last three.
+    """Resolve `auto`, `cuda`, `mps` or `cpu` to one of the last three.
 
-    Raises ConfigError where it is not there, or is there and cannot be used: then auto takes no other.
+    Raises ConfigError if the device does not exist, or exists and cannot be used. In the latter case `auto` does not
+    fall back to another one.
     """
     if setting == "auto":
         setting = "cuda" if accelerator() == "cuda" else "mps" if _has_mps() else "cpu"
@@ -30,33 +31,33 @@ def choose_device(setting: str) -> str:
 
 
 def choose_precision(setting: str, device: str) -> str:
-    """Turn `auto`, `fp32`, `bf16` or `int8` into one of the last three. Raises ConfigError where it cannot be had."""
+    """Resolve `auto`, `fp32`, `bf16` or `int8` to one of the last three. Raises ConfigError if it is unsupported."""
     has_bf16 = device != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
     if setting == "auto":
         setting = "bf16" if device == "cuda" and has_bf16 else "fp32"
     if setting == "int8" and device != "cpu":
-        raise ConfigError(f"MONICA_PRECISION='int8' is for the CPU, and the device is {device}: take bf16, or fp32.")
+        raise ConfigError(f"MONICA_PRECISION='int8' is for the CPU, and the device is {device}: use bf16 or fp32.")
     if setting == "bf16" and not has_bf16:
-        raise ConfigError(f"MONICA_PRECISION='bf16': {torch.cuda.get_device_name()} has none; take fp32.")
+        raise ConfigError(f"MONICA_PRECISION='bf16': {torch.cuda.get_device_name()} does not support it; use fp32.")
     return setting
 
 
 def free_memory(device: str) -> int:
-    """Return the bytes that a device has left; of a machine's, those it has."""
+    """Return the bytes that are free on a GPU; on `mps` or `cpu`, the memory there is."""
     if device == "cuda":
         free = torch.cuda.mem_get_info()[0]
-        # Where GPU and CPU share their memory, as on a DGX Spark, CUDA takes the page cache for used.
+        # If GPU and CPU share their memory, as on a DGX Spark, CUDA counts the page cache as used.
         return max(free, _available()) if torch.cuda.get_device_properties().is_integrated else free
     return torch.mps.recommended_max_memory() if device == "mps" else _memory()
 
 
 def cuda_problem() -> str | None:
-    """Say why CUDA cannot be used, in one line for the operator; None where it can."""
+    """Return why CUDA cannot be used, in one line for the operator, or None if it can."""
     if torch.version.cuda is None:
-        return "this PyTorch is built without it; install one that is (`make install EXTRA=chatterbox`)."
+        return "this PyTorch is built without CUDA; install one built with it (`make install EXTRA=chatterbox`)."
     try:
         torch.cuda.init()  # type: ignore[no-untyped-call]
-    except RuntimeError as error:  # torch knows why; its advice is a page of the web
+    except RuntimeError as error:  # torch knows the reason; its advice is a link to a web page
         reason = str(error).partition(" Please ")[0].rstrip(".")
         return f"{reason}. This PyTorch needs a driver for CUDA {torch.version.cuda}; see `nvidia-smi`."
     major, minor = torch.cuda.get_device_capability()
@@ -70,7 +71,7 @@ def cuda_problem() -> str | None:
 
 
 def describe_device(device: str) -> str:
-    """Name the device with its memory, for the log."""
+    """Describe the device and its memory in one line, for the log."""
     if device == "cuda":
         properties = torch.cuda.get_device_properties(torch.cuda.current_device())
         return (
@@ -87,14 +88,17 @@ def _has_mps() -> bool:
 
 
 def _runs_on(arch: str, major: int, minor: int) -> bool:
-    """Whether code built for `arch` runs on a device: CUDA C++ Programming Guide, binary and PTX compatibility."""
+    """Whether code built for `arch` runs on a device.
+
+    Source: CUDA C++ Programming Guide, binary and PTX compatibility.
+    """
     match = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", arch)
     if match is None:
         return False
     kind, built, suffix = match[1], (int(match[2]), int(match[3])), match[4]
-    if suffix == "a":  # of one device only
+    if suffix == "a":  # for that one device only
         return built == (major, minor)
-    if kind == "compute" and not suffix:  # PTX: compiled on the spot for anything newer
+    if kind == "compute" and not suffix:  # PTX: compiled at load time for anything newer
         return built <= (major, minor)
     return built[0] == major and built[1] <= minor
 

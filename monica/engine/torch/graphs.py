@@ -1,4 +1,4 @@
-"""CUDA graphs: a function of static tensors, captured once and replayed with one launch; elsewhere called as it is."""
+"""CUDA graphs: a function of static tensors, captured once and replayed with one launch. Off CUDA it is just called."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ logger = logging.getLogger(__name__)
 Replay = Callable[[], None]
 
 WARM_UP_RUNS = 2
-"""Before a capture: what libraries allocate or tune at their first calls must not be captured."""
+"""Runs before a capture, so that what libraries allocate or tune at their first calls is not captured."""
 
 
 class Graphs:
     """Captures for one device, in one memory pool.
 
-    A captured function reads and writes tensors that stay where they are, waits for nothing and decides nothing by
-    what a tensor holds. budget: bytes of the pool; what no longer fits is called eagerly, and the log says so.
+    A captured function reads and writes tensors that stay in place, never waits for the device, and never branches on
+    the contents of a tensor.
+    budget: bytes the pool may use. A function that no longer fits is called eagerly, and the log says so.
     """
 
     def __init__(self, device: torch.device, budget: int) -> None:
@@ -28,7 +29,7 @@ class Graphs:
         self.budget = budget
         self.captured = 0
         self._pool: Any = None
-        self._stream: Any = None  # one for all captures, or they could not share their memory
+        self._stream: Any = None  # one for all captures; otherwise they could not share memory
         self._refused = device.type != "cuda"
 
     @property
@@ -37,7 +38,7 @@ class Graphs:
         return not self._refused
 
     def capture(self, name: str, function: Replay) -> Replay:
-        """Return what runs `function` fastest. It is run a few times on the way: the caller puts its state back."""
+        """Return the fastest way to run `function`. This runs it a few times: the caller must restore its state."""
         if self._refused:
             return function
         try:
@@ -51,7 +52,7 @@ class Graphs:
         self.captured += 1
         if self.budget < 0:
             self._refused = True
-            logger.warning("CUDA graphs: the memory set aside for them is used up after %s", name)
+            logger.warning("CUDA graphs: their memory budget is used up after %s", name)
         return replay
 
     def _capture(self, function: Replay) -> Replay:
@@ -64,7 +65,7 @@ class Graphs:
                 function()
         torch.cuda.current_stream(self.device).wait_stream(self._stream)
         graph = torch.cuda.CUDAGraph()
-        # thread_local: what another thread does meanwhile must not spoil the capture.
+        # thread_local: work of another thread in the meantime must not invalidate the capture.
         with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
             function()
         return graph.replay

@@ -1,4 +1,4 @@
-"""A matrix applied to rows, kept in memory the way the chosen precision reads it fastest."""
+"""A matrix applied to rows, stored in the layout that is fastest in the chosen precision."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.float32}
-"""Of activations; int8 is of the weights, and of activations inside a product."""
+"""The type of activations in each precision. With int8, weights and, inside a product, activations have 8 bits."""
 
 
 class Linear:
-    """y = x W^T + b. weight: (out, in) float32, on its device. bias: (out,). precision: a key of PRECISIONS.
+    """y = x W^T + b.
 
-    rows: how many x will have, "few" or "many": for integers another kernel is then the fastest.
+    weight: (out, in) float32, on its device. bias: (out,). precision: a key of PRECISIONS.
+    rows: how many rows x will have, "few" or "many". In int8 the fastest kernel depends on it.
     """
 
     def __init__(
@@ -26,10 +27,10 @@ class Linear:
         self._bias = None if bias is None else bias.to(dtype)
         self._packed = pack_int8(weight, self._bias, rows) if precision == "int8" else None
         if self._packed is None:
-            self._matrix = _laid_out(weight.to(dtype))  # (in, out)
+            self._matrix = _lay_out(weight.to(dtype))  # (in, out)
 
     def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """x: (..., in). residual: (..., out), added to; it is written over. Returns (..., out)."""
+        """x: (..., in). residual: (..., out), added to the product; it is overwritten. Returns (..., out)."""
         rows = x.reshape(-1, x.size(-1))
         added = None if residual is None else residual.reshape(-1, self.out_features)
         if self._packed is not None:
@@ -44,8 +45,8 @@ class Linear:
         return y.view(*x.shape[:-1], self.out_features)
 
 
-def _laid_out(weight: Tensor) -> Tensor:
-    """Return W^T, in memory as this device reads it fastest."""
+def _lay_out(weight: Tensor) -> Tensor:
+    """Return W^T, in the memory layout that this device reads fastest."""
     if weight.device.type == "cpu" and weight.dtype == torch.float32 and transposed_is_faster():
         return weight.t().contiguous()
     return weight.contiguous().t()
@@ -63,7 +64,7 @@ def pack_int8(weight: Tensor, bias: Tensor | None, rows: str = "few") -> object:
 
 @cache
 def quantized_engine(rows: str = "few") -> str:
-    """Name the fastest integer kernels of this PyTorch on this CPU: those of x86, those of Arm, or AMX's."""
+    """Return the name of this PyTorch's fastest integer kernels on this CPU: those for x86, for Arm, or for AMX."""
     available = torch.backends.quantized.supported_engines
     if rows == "many" and "onednn" in available and torch.cpu.get_capabilities().get("amx_int8"):
         return "onednn"
@@ -72,16 +73,16 @@ def quantized_engine(rows: str = "few") -> str:
 
 @cache
 def saturates() -> bool:
-    """Say whether this CPU's integer kernels add two products in 16 bits: activations must then do with 7."""
+    """Whether this CPU's integer kernels add two products in 16 bits, so that activations must be limited to 7 bits."""
     cpu = torch.cpu.get_capabilities()
     return cpu.get("architecture") == "x86_64" and not cpu.get("avx512_vnni")
 
 
 @cache
 def transposed_is_faster() -> bool:
-    """Try on this CPU whether a thin product, which reads the whole matrix for two rows, wants it transposed.
+    """Measure whether a thin product, which reads the whole matrix for two rows, is faster with it transposed.
 
-    Which one wins, and by 2.5 times, depends on the maker of the CPU; a near draw keeps the ordinary layout.
+    Which layout wins, by up to 2.5 times, depends on the maker of the CPU. If it is close, the ordinary one is kept.
     """
     weight, rows = torch.randn(4096, 1024), torch.randn(2, 1024)
     transposed = weight.t().contiguous()

@@ -53,10 +53,10 @@ class FaultyEspeak(espeak.EspeakEngine):
 
     def _say_on(self, utterance: Utterance) -> None:
         time.sleep(STEP_S)
-        utterance.pieces.append(self._unheard[utterance].pop(0))
+        utterance.chunks.append(self._unheard[utterance].pop(0))
         if not self._unheard[utterance]:
-            utterance.samples = np.concatenate(utterance.pieces)
-        elif self._has("torn") and len(utterance.pieces) > 3:
+            utterance.samples = np.concatenate(utterance.chunks)
+        elif self._has("torn") and len(utterance.chunks) > 3:
             utterance.error = SynthesisFailed("The sentence broke in the middle.")
         if utterance.done:
             del self._under_way[utterance]

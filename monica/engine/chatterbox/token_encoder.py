@@ -1,6 +1,6 @@
-"""S3Gen's encoder: speech tokens to what the flow is to follow, by upstream's modules.
+"""S3Gen's encoder: speech tokens to mu, the conditioning of the flow, by upstream's modules.
 
-One take, at its own length, has nothing to mask: upstream's masks, and the waits they mean on CUDA, are left out.
+A single take at its own length needs no mask: upstream's masks, and the waits they cause on CUDA, are left out.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 
-class Encoder:
-    """The way through upstream's CausalMaskedDiffWithXvec up to its decoder. flow: upstream's, on its device."""
+class TokenEncoder:
+    """Upstream's CausalMaskedDiffWithXvec, up to its decoder. flow: upstream's, on its device."""
 
     def __init__(self, flow: Any) -> None:
         self._flow = flow
-        self._no_mask = torch.ones(0, 0, 0, dtype=torch.bool)  # as upstream's attention knows it
+        self._no_mask = torch.ones(0, 0, 0, dtype=torch.bool)  # how upstream's attention recognizes that there is none
 
     def __call__(self, tokens: Tensor) -> Tensor:
-        """Encode prompt and take at once. tokens: (1, N) int64. Returns (1, 2 N, 80)."""
+        """Encode prompt and take together. tokens: (1, N) int64. Returns mu, (1, 2 N, 80)."""
         encoder = self._flow.encoder
         x, positions, _ = encoder.embed(self._flow.input_embedding(tokens), self._no_mask)  # (1, N, 512)
         x = encoder.pre_lookahead_layer(x)
