@@ -1,15 +1,21 @@
 """Time the engine against upstream's: T3, S3Gen and the whole, at fixed token counts, on CUDA or else on the CPU.
 
     python -m benchmarks.engine [--checkpoint DIR] [--tokens [50 150 500]] [--rounds N] [--cpu]
+    python -m benchmarks.engine --profile trace.json [--checkpoint DIR] [--tokens 50] [--cpu]
 
-Each side loads the same checkpoint in a process of its own and does one thing at a time, in turn with the others, so
-that whatever else the machine does falls on all of them. Without --checkpoint, random weights of the full size are
-written to a temporary folder: compute does not depend on the weights. Medians; read the ratios.
+Each side loads the same checkpoint in its own process. They do one thing at a time and take turns, so that other load
+on the machine affects all of them. Without --checkpoint, random weights of the full size are written to a temporary
+folder: compute does not depend on the weights. The figures are medians; read the ratios.
+
+With --profile nothing is compared. Monica's engine makes one take, of the first number of --tokens, under
+torch.profiler, in the precision that MONICA_PRECISION=auto would choose. The file is a Chrome trace: open it at
+https://ui.perfetto.dev or in chrome://tracing. Every step of the engine is a span called "engine step".
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import statistics
@@ -24,18 +30,18 @@ T3 = "v2"
 """The only name upstream's released package knows."""
 TOKENS_A_SECOND = 25
 REQUESTS = 30
-"""After so many, upstream is measured again."""
+"""Number of requests after which upstream is measured again."""
 CROWD_TOKENS = 50
 
 Figures = dict[str, float]
 
 
 class Side:
-    """A process that has loaded one engine and answers what it is asked, one line each way."""
+    """A process that has loaded one engine and executes commands: one line for each command, one for each answer."""
 
     def __init__(self, name: str, checkpoint: Path, device: str) -> None:
         self.name = name
-        for path in checkpoint.iterdir():  # into the page cache, for all alike
+        for path in checkpoint.iterdir():  # read it into the page cache, so that all sides start alike
             with path.open("rb") as file:
                 while file.read(2**24):
                     pass
@@ -48,20 +54,20 @@ class Side:
             text=True,
             env=os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"},
         )
-        self.loaded = self._answer()
+        self.loaded = self._read_answer()
 
     def ask(self, what: str, number: int = 0) -> Any:
-        """Have one thing done. Returns what the side says of it."""
+        """Execute one command. Returns the side's answer."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{what} {number}\n")
         self._process.stdin.flush()
-        return self._answer()
+        return self._read_answer()
 
     def end(self) -> None:
         self._process.kill()
         self._process.wait()
 
-    def _answer(self) -> Any:
+    def _read_answer(self) -> Any:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith("= "):
@@ -70,7 +76,7 @@ class Side:
 
 
 def load_alone(names: list[str], checkpoint: Path, device: str, rounds: int) -> list[float]:
-    """Load each side in turn, with no other in memory. Returns median seconds, imports not counted."""
+    """Load each side in turn, with no other in memory. Returns median seconds without imports."""
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
         for name in names:
@@ -81,7 +87,7 @@ def load_alone(names: list[str], checkpoint: Path, device: str, rounds: int) -> 
 
 
 def take_turns(sides: list[Side], what: str, number: int, rounds: int) -> dict[str, float]:
-    """Time one thing on each side, in turn. Returns median seconds by side."""
+    """Time one command on each side, in turn. Returns median seconds by side."""
     seconds: dict[str, list[float]] = {side.name: [] for side in sides}
     for _ in range(rounds):
         for side in sides:
@@ -90,12 +96,12 @@ def take_turns(sides: list[Side], what: str, number: int, rounds: int) -> dict[s
 
 
 def compare(sides: list[Side], tokens: list[int], rounds: int) -> Iterator[str]:
-    """Measure everything and lay it out, a line at a time."""
+    """Measure everything. Yields the lines of the report."""
     upstream, *monicas = sides
     names = [side.name for side in sides]
     for count in tokens:
         for side in sides:
-            side.ask("t3", 4)  # warm
+            side.ask("t3", 4)  # warm up
         t3 = take_turns(sides, "t3", count, rounds)
         s3gen = take_turns(sides, "s3gen", count, rounds)
         mark = take_turns(sides, "watermark", count, rounds)
@@ -129,7 +135,7 @@ def compare(sides: list[Side], tokens: list[int], rounds: int) -> Iterator[str]:
 
 
 def diverge(exact: list[list[float]], near: list[list[float]]) -> str:
-    """Compare next-token distributions after the same ids: (N, V) logits each."""
+    """Compare next-token distributions after the same ids. exact, near: (N, V) logits."""
     import torch
 
     one, other = torch.tensor(exact), torch.tensor(near)
@@ -151,13 +157,52 @@ def row(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def profile_take(checkpoint: Path, device: str, tokens: int, trace: Path) -> None:
+    """Make one take of `tokens` tokens under torch.profiler, and write a Chrome trace of it."""
+    import torch
+    from torch.profiler import ProfilerActivity, profile, record_function
+
+    from benchmarks.upstream import LANGUAGE, TEXT
+    from monica.config import Settings
+    from monica.engine import SynthesisParams
+    from monica.engine.chatterbox.checkpoint import locate
+    from monica.engine.chatterbox.model import Model
+    from monica.engine.chatterbox.utterances import Utterances
+    from monica.engine.torch.device import choose_precision
+
+    files = locate(dataclasses.replace(Settings(), model_dir=checkpoint, t3=T3))
+    model = Model(files, device=device, precision=choose_precision("auto", device), language=LANGUAGE)
+    utterances, voice = Utterances(model), model.builtin.to(device)
+
+    def make_take(max_tokens: int) -> None:
+        utterance = utterances.begin(TEXT, voice, SynthesisParams(max_tokens=max_tokens), 0)
+        while not utterance.done:
+            with record_function("engine step"):
+                utterances.step()
+        if utterance.error is not None:
+            raise utterance.error
+
+    make_take(2)  # what is done once must not be in the trace
+    activities = [ProfilerActivity.CPU]
+    if device == "cuda":
+        activities.append(ProfilerActivity.CUDA)
+    with profile(activities=activities) as profiler:
+        make_take(tokens)
+        if device == "cuda":
+            torch.cuda.synchronize()
+    profiler.export_chrome_trace(str(trace))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--tokens", type=int, nargs="*", default=[50, 150, 500], help="none: only loading")
+    parser.add_argument("--tokens", type=int, nargs="*", default=[50, 150, 500], help="none: measure only loading")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cpu", action="store_true", help="even where there is CUDA")
+    parser.add_argument("--cpu", action="store_true", help="even if there is CUDA")
+    parser.add_argument("--profile", type=Path, metavar="TRACE", help="write a Chrome trace of one take, and end")
     arguments = parser.parse_args()
+    if arguments.profile and not arguments.tokens:
+        parser.error("--profile needs a number of --tokens")
 
     import torch
 
@@ -171,6 +216,10 @@ def main() -> None:
             from benchmarks.synthetic_checkpoint import write_checkpoint
 
             write_checkpoint(checkpoint, t3=T3)
+        if arguments.profile:
+            profile_take(checkpoint, device, arguments.tokens[0], arguments.profile)
+            sys.stdout.write(f"{describe_device(device)}, {arguments.tokens[0]} tokens: {arguments.profile}\n")
+            return
         sys.stdout.write(f"{describe_device(device)}, torch {torch.__version__}, medians of {arguments.rounds}\n\n")
         sides: list[Side] = []
         try:

@@ -1,4 +1,4 @@
-"""One side of `benchmarks.engine`: loads an engine, then does what standard input says, a line at a time."""
+"""One side of `benchmarks.engine`: loads an engine, then executes commands from standard input, one a line."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ import torch
 
 from benchmarks import upstream
 from benchmarks.hardware import read_speed
+from benchmarks.single_take import synthesize_tokens
 
 Answer = Callable[[int], Any]
 IDS = 24
-"""Of those fed to T3 to compare its logits."""
+"""Number of ids fed to T3 to compare its logits."""
 
 
 def upstream_side(checkpoint: Path, device: str) -> dict[str, Answer]:
@@ -50,30 +51,30 @@ def monica_side(precision: str, checkpoint: Path, device: str) -> dict[str, Answ
         return torch.Generator(device).manual_seed(seed)
 
     def step(tokens: int) -> None:
-        # As many as asked, end of speech or not.
+        # This many tokens, whether or not speech has ended.
         for _ in range(tokens):
             model.t3.step()
 
     def t3(tokens: int) -> float:
         def run() -> None:
-            decoding = model.t3.admit(text_tokens, voice, SynthesisParams(), generator(0))
+            sequence = model.t3.add_sequence(text_tokens, voice, SynthesisParams(), generator(0))
             step(tokens)
-            model.t3.retire(decoding)
+            model.t3.free_sequence(sequence)
 
         return upstream.elapsed(device, run)
 
     def steps(tokens: int, takes: int = 1) -> float:
-        """Time the steps of so many takes at once, without their prompts."""
-        decodings = [model.t3.admit(text_tokens, voice, SynthesisParams(), generator(n)) for n in range(takes)]
+        """Time the steps of several takes together, without their prompts."""
+        sequences = [model.t3.add_sequence(text_tokens, voice, SynthesisParams(), generator(n)) for n in range(takes)]
         step(3)
         seconds = upstream.elapsed(device, lambda: step(tokens))
-        for decoding in decodings:
-            model.t3.retire(decoding)
+        for sequence in sequences:
+            model.t3.free_sequence(sequence)
         return seconds
 
     def s3gen(tokens: int) -> float:
         def run() -> None:
-            model.decoder.decode(ids[:tokens], voice, generator=generator(0))
+            synthesize_tokens(model.token2wav, ids[:tokens], voice, generator=generator(0))
 
         return upstream.elapsed(device, run)
 
@@ -85,7 +86,7 @@ def monica_side(precision: str, checkpoint: Path, device: str) -> dict[str, Answ
         with torch.inference_mode():
             prompt = embed_prompt(model.t3.front, text_tokens, voice, SynthesisParams())
         fed = torch.cat([torch.tensor([BOS], device=device), ids[:IDS]])
-        return model.t3.follow(prompt, fed)[:, 0].tolist()
+        return model.t3.teacher_forced_logits(prompt, fed)[:, 0].tolist()
 
     return {
         "t3": t3,
@@ -104,7 +105,7 @@ def monica_side(precision: str, checkpoint: Path, device: str) -> dict[str, Answ
 
 
 def bytes_a_step(model: Any, precision: str) -> float:
-    """Return the bytes of weights that one step of T3 reads: the layers' in their precision, the head's in float32."""
+    """Return the bytes of weights that one step of T3 reads: layers in their precision, the head in float32."""
     config = model.t3.front.cfg
     layer = config.hidden_size * (4 * config.hidden_size + 3 * config.intermediate_size)
     width = {"fp32": 4, "bf16": 2, "int8": 1}[precision]
@@ -112,7 +113,7 @@ def bytes_a_step(model: Any, precision: str) -> float:
 
 
 def peak(device: str) -> float:
-    """Return GiB, of the GPU where there is one."""
+    """Return the peak memory in GiB: of the GPU on CUDA, otherwise of the process."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 2**30
     unit = 2**30 if sys.platform == "darwin" else 2**20
@@ -122,7 +123,7 @@ def peak(device: str) -> float:
 def main() -> None:
     name, checkpoint, device = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 
-    def say(answer: object) -> None:
+    def write_answer(answer: object) -> None:
         sys.stdout.write(f"= {json.dumps(answer)}\n")
         sys.stdout.flush()
 
@@ -133,10 +134,10 @@ def main() -> None:
     began = time.perf_counter()
     answers = upstream_side(checkpoint, device) if name == "upstream" else monica_side(name, checkpoint, device)
     answers["peak"] = lambda _: peak(device)
-    say({"seconds": time.perf_counter() - began})
+    write_answer({"seconds": time.perf_counter() - began})
     for line in sys.stdin:
         what, number = line.split()
-        say(answers[what](int(number)))
+        write_answer(answers[what](int(number)))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python -m benchmarks.loading [--checkpoint DIR] [--runs N]
 
-Imports are not counted on either side. T3's layers are fused as they are read; Monica's other weights stay in a memory
-map, which is read when they are first used: `touched` is the time until every page of them has been read once, the fair
-figure where a take follows.
+Imports are not counted on either side. T3's layers are fused as they are read. Monica's other weights stay in a memory
+map, which is read when they are first used: `touched` is the time until every page has been read once, the fair figure
+if a take follows.
 Without --checkpoint, random weights of the full size are written to a temporary folder.
 """
 
@@ -25,10 +25,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from monica.engine.torch.digest import SUMS, digest
+from monica.engine.torch.digest import SUMS, digest_files
 
 ENGINES = ("upstream", "monica", "monica, 1st")
-"""The first start on a machine sums the checkpoint up too; later ones remember the sums."""
+"""The sides compared. The first start on a machine also computes the checkpoint's digest; later ones remember it."""
 T3 = "v2"
 """The only name upstream's released package knows."""
 
@@ -53,7 +53,7 @@ def load_upstream(directory: Path) -> tuple[float, list[Any]]:
 
 def load_monica(directory: Path, cache_dir: Path) -> tuple[float, list[Any]]:
     """Load as Monica does, digest included. Returns the seconds and the modules."""
-    import monica.engine.chatterbox.model  # noqa: F401  # not counted, as upstream's are not
+    import monica.engine.chatterbox.model  # noqa: F401  # not counted: upstream's imports are not either
     from monica.config import Settings
     from monica.engine.chatterbox import ChatterboxEngine
 
@@ -75,7 +75,7 @@ def measure(engine: str, directory: Path) -> Figures:
     else:
         with tempfile.TemporaryDirectory() as cache_dir:
             if engine == "monica":
-                digest(find_files(directory), Path(cache_dir) / SUMS)
+                digest_files(find_files(directory).paths, Path(cache_dir) / SUMS)
             loaded, modules = load_monica(directory, Path(cache_dir))
     began = time.perf_counter()
     for module in modules:
@@ -100,12 +100,12 @@ def measure_apart(engine: str, directory: Path) -> Figures:
 
 
 def compare(directory: Path, runs: int) -> str:
-    """Measure both, in turn, and lay out the medians."""
+    """Measure both, in turn. Returns a table of the medians."""
     import torch
 
     from monica.engine.torch.device import describe_device
 
-    for path in directory.iterdir():  # into the page cache, for both alike
+    for path in directory.iterdir():  # read it into the page cache, so that both start alike
         with path.open("rb") as file:
             while file.read(2**24):
                 pass

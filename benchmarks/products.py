@@ -1,10 +1,10 @@
-"""Time what a step of T3 does most: the products of a layer, thin as they are, in every way this CPU has.
+"""Time what a step of T3 does most: the thin matrix products of a layer, in every way that this CPU offers.
 
     python -m benchmarks.products [--layers N] [--rounds N]
 
-The matrices of N layers, so that none stays in the CPU's caches; 2 rows are one take, 16 are eight. `share` is of the
-speed at which this machine reads memory at all. `compiled` is torch.compile with frozen weights and max-autotune, where
-there is a C++ compiler.
+It uses the matrices of N layers, so that none stays in the CPU's caches. 2 rows are one take, 16 are eight. `share` is
+the share of the highest speed at which this machine reads memory. `compiled` is torch.compile with frozen weights and
+max-autotune, if there is a C++ compiler.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmarks.hardware import describe_cpu, read_speed
 from monica.engine.torch.linear import Linear, transposed_is_faster
 
 SHAPES = ((3072, 1024), (1024, 1024), (8192, 1024), (1024, 4096))
-"""(out, in) of the four products: q, k and v; out; gate and up; down."""
+"""The shapes (out, in) of the four products: q, k and v; out; gate and up; down."""
 ROWS = (2, 16)
 
 Product = Callable[[Tensor], Tensor]
@@ -38,7 +38,7 @@ def transposed(weight: Tensor) -> Product:
 
 
 def packed_by_mkl(weight: Tensor) -> Product:
-    """What frozen compiled code calls on x86."""
+    """Use the kernel that compiled code with frozen weights calls on x86."""
     packed = torch.ops.mkl._mkl_reorder_linear_weight(weight, ROWS[0])
     return lambda x: torch.ops.mkl._mkl_linear(x, packed, weight, None, x.size(0))
 
@@ -57,7 +57,7 @@ WAYS: dict[str, tuple[Callable[[Tensor], Product], int]] = {
     "bf16": (lambda weight: _cast(Linear(weight, precision="bf16")), 2),
     "int8": (lambda weight: Linear(weight, precision="int8"), 1),
 }
-"""How to make the product of a matrix, and the bytes it reads for each weight."""
+"""For each way, the function that builds the product for a matrix, and the bytes it reads for each weight."""
 
 
 def _cast(linear: Linear) -> Product:
@@ -91,7 +91,7 @@ def main() -> None:
     speed = read_speed("cpu")
     weights = arguments.layers * sum(out * inside for out, inside in SHAPES)
     sys.stdout.write(f"{describe_cpu()}, memory read at {speed / 1e9:.0f} GB/s, {arguments.layers} layers\n")
-    sys.stdout.write(f"Monica takes {'transposed' if transposed_is_faster() else 'F.linear'} here for fp32\n\n")
+    sys.stdout.write(f"Monica uses {'transposed' if transposed_is_faster() else 'F.linear'} here for fp32\n\n")
     sys.stdout.write("| | 2 rows | share | 16 rows |\n| --- | --- | --- | --- |\n")
     reference: list[float] = []
     for name, (make, width) in WAYS.items():

@@ -1,4 +1,4 @@
-"""A Chatterbox that is small enough to be put under load on a CPU: random weights, few layers, takes of a second."""
+"""A Chatterbox small enough to be put under load on a CPU: random weights, few layers, takes of a second."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ def add_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("the small Chatterbox")
     group.add_argument("--t3-layers", type=int, default=16)
     group.add_argument("--prompt-s", type=float, default=0.04, help="seconds of the voice's prompt in S3Gen")
-    group.add_argument("--tokens", type=int, default=30, help="speech tokens of a take, about; 25 a second")
+    group.add_argument("--tokens", type=int, default=30, help="approximate speech tokens of a take; 25 a second")
     group.add_argument("--precision", choices=["fp32", "int8", "bf16"], default="bf16")
 
 
 def settings(folder: Path, options: Namespace) -> dict[str, str]:
-    """Write the checkpoint, and return Monica's settings for it."""
+    """Write the checkpoint. Returns Monica's settings for it."""
     directory = folder / "checkpoint"
-    with warnings.catch_warnings(action="ignore"):  # upstream's dependencies have some
+    with warnings.catch_warnings(action="ignore"):  # upstream's dependencies emit some
         from benchmarks.synthetic_checkpoint import write_checkpoint
 
         write_checkpoint(directory, t3_layers=options.t3_layers, prompt_s=options.prompt_s, tokens=options.tokens)

@@ -1,9 +1,9 @@
-"""Make a thousand takes and see whether anything grows: hooks, resident memory, time a token.
+"""Make a thousand takes and see whether anything grows: hooks, resident memory, time per token.
 
     python -m benchmarks.steadiness [--takes N] [--blocks N]
 
-On a small synthetic checkpoint, whole takes from text to marked sound, of many lengths; on CUDA where there is one.
-Each is paused twice on its way, in T3 and in S3Gen.
+It makes whole takes of many lengths, from text to watermarked sound, on a small synthetic checkpoint; on CUDA if
+available. Each take is paused twice, in T3 and in S3Gen.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LAYERS = 2
 
 
 def resident() -> float:
-    """Return MiB in memory now; where that cannot be told, the most there ever was."""
+    """Return the MiB in memory now, or the peak on systems that do not tell."""
     statm = Path("/proc/self/statm")
     if statm.is_file():
         return int(statm.read_text().split()[1]) * resource.getpagesize() / 2**20
@@ -47,6 +47,7 @@ def main() -> None:
 
     import torch
 
+    from benchmarks.single_take import generate_tokens
     from benchmarks.synthetic_checkpoint import write_checkpoint
     from monica.config import Settings
     from monica.engine import SynthesisParams
@@ -73,7 +74,8 @@ def main() -> None:
             text = TEXTS[number % len(TEXTS)]
             generator = torch.Generator(device).manual_seed(number)
             began = time.perf_counter()
-            tokens = model.t3.decode(model.tokenizer.tokenize(text).to(device), voice, params, generator)
+            text_tokens = model.tokenizer.tokenize(text).to(device)
+            tokens = generate_tokens(model.t3, text_tokens, voice, params, generator)
             t3_ms.append(1000 * (time.perf_counter() - began) / max(1, len(tokens)))
             began = time.perf_counter()
             utterance = utterances.begin(text, voice, params, number)

@@ -2,9 +2,9 @@
 
     python -m benchmarks.stream [--checkpoint DIR] [--tokens N] [--rounds N] [--precision P] [--t3-layers N]
 
-Text to marked sound in the engine, no HTTP; on CUDA where there is one. Without --checkpoint a synthetic one of full
-size is written: what the weights are does not change how long it takes. How far the streamed sound is from the whole
-one stands beside how far two whole ones are from each other that differ in nothing but S3Gen's noise.
+It runs from text to watermarked sound in the engine, without HTTP; on CUDA if available. Without --checkpoint a
+synthetic one of full size is written: the weights do not affect the time. The distance between the streamed sound and
+the whole one is printed beside the distance between two whole ones that differ only in S3Gen's noise.
 """
 
 from __future__ import annotations
@@ -34,16 +34,19 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Made:
-    """first_s: until the first sound. total_s: until the last. pieces: how many there were."""
+    """A take, and how long it took."""
 
     first_s: float
+    """Seconds until the first sound."""
     total_s: float
-    pieces: int
+    """Seconds until the last sound."""
+    chunks: int
+    """How many chunks it came in."""
     samples: Samples
 
 
 def make(model: Model, voice: Conditionals, tokens: int, *, stream: bool) -> Made:
-    """Make a take of so many tokens."""
+    """Make a take of `tokens` tokens."""
     from monica.engine import SynthesisParams
     from monica.engine.chatterbox.utterances import Utterances
 
@@ -53,15 +56,15 @@ def make(model: Model, voice: Conditionals, tokens: int, *, stream: bool) -> Mad
     utterance = utterances.begin(TEXT, voice, SynthesisParams(max_tokens=tokens), 0, stream=stream)
     while not utterance.done:
         utterances.step()
-        if first is None and utterance.pieces:
+        if first is None and utterance.chunks:
             first = time.perf_counter() - began
     total = time.perf_counter() - began
     assert utterance.samples is not None, utterance.error
-    return Made(total if first is None else first, total, max(1, len(utterance.pieces)), utterance.samples)
+    return Made(total if first is None else first, total, max(1, len(utterance.chunks)), utterance.samples)
 
 
 def apart(ours: Samples, theirs: Samples) -> float:
-    """Return the mean difference of two sounds' mel spectra, in decibels."""
+    """Return the mean difference of the mel spectra of two sounds, in decibels."""
     import librosa
 
     levels = [
@@ -86,6 +89,7 @@ def main() -> None:
     import torch
 
     from benchmarks.hardware import describe_cpu
+    from benchmarks.single_take import synthesize_tokens
     from benchmarks.synthetic_checkpoint import write_checkpoint
     from monica.config import Settings
     from monica.engine.chatterbox import checkpoint
@@ -114,13 +118,13 @@ def main() -> None:
     whole = statistics.median(made.total_s for made, _ in rounds)
     first = statistics.median(made.first_s for _, made in rounds)
     total = statistics.median(made.total_s for _, made in rounds)
-    sys.stdout.write("|  | first sound, to the whole take | all of it, to the whole take | pieces |\n")
+    sys.stdout.write("|  | first sound, to the whole take | all of it, to the whole take | chunks |\n")
     sys.stdout.write("| --- | --- | --- | --- |\n")
     sys.stdout.write("| made whole | 1 | 1 | 1 |\n")
     sys.stdout.write(
-        f"| the voice's first stream | {cold.first_s / whole:.2f} | {cold.total_s / whole:.2f} | {cold.pieces} |\n"
+        f"| the voice's first stream | {cold.first_s / whole:.2f} | {cold.total_s / whole:.2f} | {cold.chunks} |\n"
     )
-    sys.stdout.write(f"| a stream | {first / whole:.2f} | {total / whole:.2f} | {rounds[0][1].pieces} |\n")
+    sys.stdout.write(f"| a stream | {first / whole:.2f} | {total / whole:.2f} | {rounds[0][1].chunks} |\n")
     sys.stdout.write("| target | 0.25 at most | 1.3 at most |  |\n\n")
     if device == "cuda":
         sys.stdout.write(f"made whole: {whole:.3f} s; streamed: first sound {first:.3f} s, all {total:.3f} s\n\n")
@@ -128,14 +132,12 @@ def main() -> None:
     made, streamed = rounds[0][0].samples, rounds[0][1].samples
     assert made.shape == streamed.shape, "the tokens are not the same"
     ids = torch.arange(7, 7 + len(made) // 960, device=device)
-    two = [
-        model.decoder.decode(ids, voice, generator=torch.Generator(device).manual_seed(seed)).cpu().numpy()
-        for seed in (1, 2)
-    ]
+    generators = (torch.Generator(device).manual_seed(seed) for seed in (1, 2))
+    two = [synthesize_tokens(model.token2wav, ids, voice, generator=each).cpu().numpy() for each in generators]
     level = 20 * np.log10(np.sqrt(np.mean(streamed**2) / np.mean(made**2)))
     sys.stdout.write(f"mel spectra apart: streamed and whole {apart(streamed, made):.2f} dB; ")
     sys.stdout.write(f"two whole ones of other noise {apart(*two):.2f} dB. Level: {level:+.2f} dB.\n")
-    sys.stdout.write("Random weights: these say nothing of how either sounds.\n")
+    sys.stdout.write("Random weights: this says nothing about how either sounds.\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Write a Chatterbox checkpoint of random weights: every file in upstream's format and full size, no sense in it.
+"""Write a Chatterbox checkpoint of random weights: every file in upstream's format and of full size, without meaning.
 
     python -m benchmarks.synthetic_checkpoint DIR [--t3-layers N] [--t3 v2|v3] [--seed S] [--eos-bias B]
 
-It speaks finite, audible, voiced noise, so that everything but how it sounds can be tried without the real weights.
+It speaks finite, audible, voiced noise. So everything except how it sounds can be tried without the real weights.
 The same seed writes the same tensors.
 """
 
@@ -29,17 +29,17 @@ from monica.engine.chatterbox.sampling import BOS, EOS, SPEECH_TOKENS
 from monica.engine.chatterbox.weights import build_s3gen, build_t3, build_voice_encoder
 
 CARRIER = 8.0
-"""T3's residual stream holds it in dimension 0 at every speech position, so that column 0 of the head is a bias."""
+"""Dimension 0 of T3's residual stream at every speech position. It makes column 0 of the head a bias."""
 SILENCED = -8.0
-"""That bias for ids without a sound: they are as unlikely as in the real model, where training saw to it."""
+"""That bias for ids without a sound. It makes them as unlikely as training makes them in the real model."""
 EOS_BIAS = 0.0
 END_SLOPE = 60.0
-"""What end of speech gains, as a logit, from the beginning of a take of a given length to its end."""
+"""How much the logit of end of speech grows from the beginning to the end of a take of a given length."""
 F0_HZ = 150.0
 LOG_MAGNITUDE = -0.5
-"""Of HiFT's spectrum: peaks at about a fifth of full scale."""
+"""The log magnitude of HiFT's spectrum: gives peaks at about a fifth of full scale."""
 
-# Standard deviations where 1 / sqrt(fan in), that keeps activations at one, is not what is wanted.
+# Standard deviations, for the weights whose activations should not stay at one, which 1 / sqrt(fan in) would achieve.
 T3_SCALES = {
     r"text_emb|speech_emb": 1.0,
     r"pos_emb": 0.1,
@@ -69,9 +69,10 @@ def write_checkpoint(
 ) -> None:
     """Write the five files into `directory`.
 
-    prompt_s: length of the built-in voice's prompt, 10 at most. eos_bias: how soon takes end; at 0.0 hardly one
-    ends by itself, at 0.6 with 2 layers, or 3.2 with 30, most end within two seconds. tokens: how long takes are,
-    about; None leaves that to chance.
+    prompt_s: length of the built-in voice's prompt, 10 at most.
+    eos_bias: how soon takes end. At 0.0 hardly any ends by itself; at 0.6 with 2 layers, or 3.2 with 30, most end
+    within two seconds.
+    tokens: approximate length of takes; None leaves it to chance.
     """
     directory.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(seed)
@@ -103,14 +104,14 @@ def t3_state(layers: int, generator: torch.Generator, eos_bias: float = EOS_BIAS
 
 
 def _end_after(state: dict[str, Tensor], tokens: int) -> None:
-    """Make end of speech ever likelier: dimension 1 of the residual stream holds how far a take is."""
+    """Make end of speech ever likelier: dimension 1 of the residual stream holds how far a take has got."""
     for name, tensor in state.items():
         if name in ("text_emb.weight", "speech_emb.weight") or "pos_emb" in name:
             tensor[:, 1] = 0
         elif name.endswith(("o_proj.weight", "down_proj.weight")):
             tensor[1] = 0
     position = state["speech_pos_emb.emb.weight"]
-    position[:, 1] = (torch.arange(len(position)) / tokens - 0.7).clamp(-1, 1)  # the end comes before its logit leads
+    position[:, 1] = (torch.arange(len(position)) / tokens - 0.7).clamp(-1, 1)  # speech ends before its logit leads
     state["speech_head.weight"][:, 1] = 0
     state["speech_head.weight"][EOS, 1] = END_SLOPE
 
@@ -119,7 +120,7 @@ def s3gen_state(generator: torch.Generator) -> dict[str, Tensor]:
     state = _random_state(build_s3gen(), S3GEN_SCALES, generator)
     state["mel2wav.f0_predictor.classifier.bias"].fill_(F0_HZ)
     state["mel2wav.conv_post.bias"][:9] = LOG_MAGNITUDE
-    # These two are no weights: the front end of the speech tokenizer, kept in the file all the same.
+    # These two are not weights but the front end of the speech tokenizer; the file contains them all the same.
     state["tokenizer._mel_filters"] = torch.from_numpy(mel_filters(sr=16_000, n_fft=400, n_mels=128))
     state["tokenizer.window"] = torch.hann_window(400)
     return state
@@ -127,13 +128,13 @@ def s3gen_state(generator: torch.Generator) -> dict[str, Tensor]:
 
 def voice_encoder_state(generator: torch.Generator) -> dict[str, Tensor]:
     state = _random_state(build_voice_encoder(), {}, generator)
-    state["proj.bias"].fill_(0.1)  # a ReLU follows, and a norm that must not be nothing
+    state["proj.bias"].fill_(0.1)  # a ReLU follows, and a norm that must not be zero
     state["similarity_weight"], state["similarity_bias"] = torch.tensor([10.0]), torch.tensor([-5.0])
     return state
 
 
 def builtin_voice(generator: torch.Generator, prompt_s: float) -> dict[str, dict[str, Any]]:
-    """Make conds.pt: T3Cond's fields and S3Gen's reference."""
+    """Make the contents of conds.pt: T3Cond's fields and S3Gen's reference."""
     tokens = round(25 * prompt_s)
 
     def ids(count: int) -> Tensor:
@@ -161,7 +162,7 @@ def builtin_voice(generator: torch.Generator, prompt_s: float) -> dict[str, dict
 
 
 def tokenizer() -> dict[str, Any]:
-    """Make a `tokenizers` file: graphemes alone, no merges, NFKD's combining accents among them."""
+    """Make a `tokenizers` file: only graphemes, NFKD's combining accents included, and no merges."""
     special = {"[STOP]": 0, "[UNK]": 1, "[SPACE]": 2, "[START]": 255}
     combining = "".join(map(chr, range(0x300, 0x370)))
     graphemes = string.ascii_lowercase + string.digits + string.punctuation + "œæßøđłı«»¿¡°€" + combining
@@ -205,7 +206,7 @@ def tokenizer() -> dict[str, Any]:
 
 
 def _random_state(module: nn.Module, scales: dict[str, float], generator: torch.Generator) -> dict[str, Tensor]:
-    """Fill the tensors of a module that is on the meta device, by what their names and shapes say they are."""
+    """Make random tensors for a module on the meta device, scaled by what their names and shapes indicate."""
     state: dict[str, Tensor] = {}
     for name, shape in module.state_dict().items():
         scale = next((scale for pattern, scale in scales.items() if re.search(pattern, name)), None)

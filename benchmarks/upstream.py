@@ -1,6 +1,6 @@
-"""Upstream's engine as its users run it, timed at fixed token counts: what Monica's is measured against.
+"""Upstream's engine as its users run it, timed at fixed token counts. Monica's engine is measured against it.
 
-Chatterbox 0.1.7 unchanged, its alignment analyzer on, which upstream runs for every language.
+It is Chatterbox 0.1.7, unchanged, with its alignment analyzer, which upstream runs for every language.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import torch
 TEXT = "Rusmir vient d'éliminer Pablo avec une paire d'as, et il ne reste plus que neuf joueurs à la table finale."
 LANGUAGE = "fr"
 SPEECH_IDS = 6561
-"""Ids below it have a sound."""
+"""Number of ids that are sounds; they come first."""
 
 
 def elapsed(device: str, function: Callable[[], object]) -> float:
-    """Run a function, to the end of what it put on the device. Returns seconds."""
+    """Run a function, and wait until the device has finished its work. Returns seconds."""
     _settle(device)
     began = time.perf_counter()
     function()
@@ -37,7 +37,7 @@ def load(directory: Path, device: str) -> Any:
     import chatterbox.models.t3.t3 as t3
     from chatterbox.mtl_tts import ChatterboxMultilingualTTS
 
-    # The bar and the analyzer's lines, one or two a token where weights are random, would be timed too.
+    # Otherwise the progress bar and the analyzer's log lines (one or two a token with random weights) would be timed.
     t3.tqdm = lambda steps, **_: steps
     logging.getLogger("chatterbox").setLevel(logging.ERROR)
     with (
@@ -45,8 +45,8 @@ def load(directory: Path, device: str) -> Any:
         contextlib.redirect_stdout(sys.stderr),
     ):
         tts = ChatterboxMultilingualTTS.from_local(directory, device)
-    # On random weights the analyzer soon forces the end of speech. As -1 that id is the last one, which the analyzer
-    # forces as before, and which the loop does not take for the end: the same work, for as many tokens as asked.
+    # On random weights the analyzer soon forces the end of speech. With the id -1 it forces the last id instead, in
+    # the same way, and the loop does not recognize that as the end: the same work, for as many tokens as requested.
     tts.t3.hp.stop_speech_token = -1
     return tts
 
@@ -58,7 +58,7 @@ def decode(tts: Any, tokens: int) -> float:
 
 
 def decode_fresh(tts: Any, tokens: int) -> float:
-    """Time T3 as `decode` does, on an upstream that has served no request yet."""
+    """Time T3 as `decode` does, in the state it has before its first request."""
     for module in tts.t3.modules():
         for key, hook in list(module._forward_hooks.items()):
             if hook.__module__.endswith("alignment_stream_analyzer"):
@@ -69,19 +69,19 @@ def decode_fresh(tts: Any, tokens: int) -> float:
 def vocode(tts: Any, tokens: int) -> float:
     """Time S3Gen on random ids, in the checkpoint's own voice. Returns seconds."""
     ids = torch.randint(SPEECH_IDS, (tokens,), generator=torch.Generator().manual_seed(0)).to(tts.device)
-    voice = dict(tts.conds.gen)  # upstream changes what it is given
+    voice = dict(tts.conds.gen)  # a copy: upstream changes its argument
     return elapsed(tts.device, lambda: tts.s3gen.inference(speech_tokens=ids, ref_dict=voice))
 
 
 def watermark(tts: Any, seconds_of_audio: float) -> float:
-    """Time the watermark, on the CPU, where upstream leaves it. Returns seconds."""
+    """Time the watermark, on the CPU, where upstream runs it. Returns seconds."""
     noise = np.random.default_rng(0).standard_normal(int(seconds_of_audio * tts.sr))
     samples = (0.1 * noise).astype(np.float32)
     return elapsed(tts.device, lambda: tts.watermarker.apply_watermark(samples, sample_rate=tts.sr))
 
 
 def age(tts: Any, requests: int) -> None:
-    """Do to T3 what requests do: each hooks a new analyzer to three layers, and none is taken off again."""
+    """Run requests through T3: each one hooks a new analyzer to three layers, and none is ever removed."""
     for _ in range(requests):
         _infer(tts, _text_tokens(tts), 2)
 
@@ -92,7 +92,7 @@ def _settle(device: str) -> None:
 
 
 def _text_tokens(tts: Any) -> torch.Tensor:
-    """The sentence as generate hands it to T3: twice, for guidance. Returns (2, N)."""
+    """Return the sentence as upstream's generate passes it to T3: twice, for guidance. (2, N)."""
     from chatterbox.mtl_tts import punc_norm
 
     tokens = tts.tokenizer.text_to_tokens(punc_norm(TEXT), language_id=LANGUAGE).to(tts.device)

@@ -29,8 +29,8 @@ class Resampler:
         impulses = np.zeros((self._orig, 4, self._orig), np.float32)  # the fourth block separates them
         impulses[:, 1] = np.eye(self._orig)
         responses = soxr.resample(impulses.reshape(-1), orig_sr, target_sr, quality="HQ")
-        # The responses in the next block, the same and the previous one. As the responding block sees it, the impulse is
-        # in the sound before it, its own sound and the sound after it.
+        # The responses in the next block, the same and the previous one. For the responding block, the impulse is in
+        # the sound before it, in its own sound and in the sound after it.
         matrix = responses.reshape(self._orig, 4, self._target)[:, [2, 1, 0]].transpose(1, 0, 2)
         self._matrix = torch.from_numpy(matrix.reshape(3 * self._orig, self._target)).to(device)
 

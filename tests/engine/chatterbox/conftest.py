@@ -1,4 +1,4 @@
-"""A small checkpoint, an engine on it, upstream on it, and a recording to clone."""
+"""A small checkpoint, Monica's engine and upstream's on it, and a recording to clone."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from monica.engine.espeak import EspeakEngine
 if TYPE_CHECKING:
     from monica.engine.chatterbox.conditionals import Conditionals
     from monica.engine.chatterbox.model import Model
-    from monica.engine.chatterbox.s3gen import Decoder
+    from monica.engine.chatterbox.s3gen import Token2Wav
     from monica.engine.chatterbox.t3 import T3
     from monica.engine.chatterbox.tokenizer import TextTokenizer
 
-    from .house import House
+    from .engine_harness import EngineHarness
 
     MakeT3 = Callable[..., T3]
 
@@ -34,14 +34,14 @@ HERE = Path(__file__).parent
 UPSTREAM_WARNINGS = (
     # perth 1.0.1 imports pkg_resources, which setuptools 81 still has.
     "ignore:pkg_resources is deprecated:UserWarning",
-    # diffusers of chatterbox-tts's S3Gen, which subclasses a layer that is going away.
+    # diffusers, which chatterbox-tts's S3Gen uses, subclasses a deprecated layer.
     "ignore:`LoRACompatibleLinear` is deprecated:FutureWarning",
-    # chatterbox-tts's Perceiver picks its attention kernel the old way, at every prefill.
+    # chatterbox-tts's Perceiver selects its attention kernel in a deprecated way, at every prefill.
     r"ignore:`?torch\.backends\.cuda\.sdp_kernel\(\)`? is deprecated:FutureWarning",
 )
 
 with warnings.catch_warnings():
-    # Collecting the tests imports upstream before an item's own filters are there.
+    # Collecting the tests imports upstream before the filters of any item apply.
     warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
     import chatterbox  # noqa: F401
 
@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    """Two gain little on takes this short, and lose much where the other core is busy."""
+    """Two threads gain little on takes this short, and lose much if the other core is busy."""
     import torch
 
     torch.set_num_threads(1)
@@ -70,7 +70,7 @@ def checkpoint_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     directory = tmp_path_factory.mktemp("checkpoint")
     write_checkpoint(directory, t3_layers=T3_LAYERS, prompt_s=0.4)
-    # The only name upstream's released package knows.
+    # The only name that upstream's released package knows.
     (directory / "t3_mtl23ls_v2.safetensors").symlink_to("t3_mtl23ls_v3.safetensors")
     return directory
 
@@ -96,7 +96,7 @@ def model(engine: ChatterboxEngine) -> Model:
 
 @pytest.fixture(scope="session")
 def make_t3(checkpoint_dir: Path) -> MakeT3:
-    """Make a T3 of the small checkpoint; the arguments are T3's, and the dtype of its exact parts."""
+    """Return a function that makes a T3 of the small checkpoint. It takes T3's arguments, and the weights' dtype."""
     from monica.engine.chatterbox.t3 import T3
     from monica.engine.chatterbox.weights import load_t3
 
@@ -116,7 +116,7 @@ def t3(make_t3: MakeT3) -> T3:
 
 
 def load_shallow(checkpoint_dir: Path) -> Any:
-    """Load S3Gen with two of the twelve blocks in the middle of its estimator."""
+    """Load S3Gen with only two of the twelve middle blocks of its estimator."""
     from monica.engine.chatterbox.weights import load_s3gen
 
     module = load_s3gen(checkpoint_dir / "s3gen.pt")
@@ -125,59 +125,59 @@ def load_shallow(checkpoint_dir: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
-def decoder(checkpoint_dir: Path) -> Decoder:
-    from monica.engine.chatterbox.s3gen import Decoder
+def token2wav(checkpoint_dir: Path) -> Token2Wav:
+    from monica.engine.chatterbox.s3gen import Token2Wav
 
-    return Decoder(load_shallow(checkpoint_dir))
+    return Token2Wav(load_shallow(checkpoint_dir))
 
 
 @pytest.fixture(scope="module")
-def bucketed(checkpoint_dir: Path) -> Decoder:
-    """Make a decoder whose takes share a state for each bucket, as where graphs are captured."""
-    from monica.engine.chatterbox.s3gen import Decoder
+def bucketed(checkpoint_dir: Path) -> Token2Wav:
+    """An S3Gen whose takes share one EulerStep for each bucket, as they do when graphs are captured."""
+    from monica.engine.chatterbox.s3gen import Token2Wav
 
     from .tape import FakeGraphs
 
     graphs: Any = FakeGraphs()
-    return Decoder(load_shallow(checkpoint_dir), graphs=graphs)
+    return Token2Wav(load_shallow(checkpoint_dir), graphs=graphs)
 
 
 @pytest.fixture
 def small_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That no take here fills: the checkpoint's voice has 20 frames, a token has two."""
+    """Buckets that no take here fills: the checkpoint's voice has 20 frames, a token has two."""
     monkeypatch.setattr("monica.engine.chatterbox.s3gen.BUCKETS", range(9, 37, 9))
 
 
 @pytest.fixture
 def two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of Euler's; ten are tried in test_s3gen.py."""
+    """Two Euler steps instead of ten, which test_s3gen.py covers."""
     monkeypatch.setattr("monica.engine.chatterbox.s3gen.EULER_STEPS", 2)
 
 
 @pytest.fixture(scope="module")
-def whole_house(engine: ChatterboxEngine, decoder: Decoder) -> Iterator[House]:
-    from .house import SLOTS, House
+def whole_harness(engine: ChatterboxEngine, token2wav: Token2Wav) -> Iterator[EngineHarness]:
+    from .engine_harness import SLOTS, EngineHarness
 
     model = engine._loaded().model
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model, "decoder", decoder)
+        patch.setattr(model, "token2wav", token2wav)
         patch.setattr(model.t3.slots, "count", SLOTS)
         patch.setattr("monica.engine.chatterbox.s3gen.EULER_STEPS", 2)
-        yield House(engine)
+        yield EngineHarness(engine)
 
 
 @pytest.fixture
-def house(whole_house: House) -> Iterator[House]:
-    """The house, which must be empty again in the end."""
-    yield whole_house
-    whole_house.assert_empty()
+def harness(whole_harness: EngineHarness) -> Iterator[EngineHarness]:
+    """The harness, which must be empty again at the end of the test."""
+    yield whole_harness
+    whole_harness.assert_empty()
 
 
 @pytest.fixture(scope="session")
 def voice(checkpoint_dir: Path) -> Conditionals:
-    from monica.engine.chatterbox.conditionals import read_builtin
+    from monica.engine.chatterbox.conditionals import read_builtin_voice
 
-    return read_builtin(checkpoint_dir / "conds.pt")
+    return read_builtin_voice(checkpoint_dir / "conds.pt")
 
 
 @pytest.fixture(scope="session")
@@ -189,7 +189,7 @@ def tokenizer(checkpoint_dir: Path) -> TextTokenizer:
 
 @pytest.fixture(scope="session")
 def upstream(checkpoint_dir: Path) -> Any:
-    """Upstream's own engine on the same checkpoint, its alignment analyzer off."""
+    """Upstream's own engine on the same checkpoint, with its alignment analyzer off."""
     from chatterbox.models.t3.llama_configs import LLAMA_CONFIGS
     from chatterbox.mtl_tts import ChatterboxMultilingualTTS
 
@@ -204,7 +204,7 @@ def upstream(checkpoint_dir: Path) -> Any:
 
 @pytest.fixture(scope="session")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve seconds and a bit of French, at espeak's 22 050 Hz."""
+    """12.4 seconds of French, at espeak's 22 050 Hz."""
     espeak = EspeakEngine(Settings())
     espeak.load()
     text = " ".join(["Bonsoir à tous, et bienvenue à la finale du tournoi. Les blindes montent à mille."] * 4)

@@ -1,4 +1,4 @@
-"""A small hub on 127.0.0.1: what hf_hub_download asks for, and a line that can be made to break."""
+"""A small hub on 127.0.0.1: it serves what hf_hub_download requests, and can break a connection on request."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ NEXT_COMMIT = "76543210fedcba9876543210fedcba9876543210"
 @dataclass
 class Hub:
     files: dict[str, bytes]
-    """What the repository holds, at every commit."""
+    """The files of the repository, the same at every commit."""
     main: str = COMMIT
     moves_after: str | None = None
-    """The file after whose download `main` is NEXT_COMMIT."""
+    """The file after whose download `main` moves to NEXT_COMMIT."""
     break_after: dict[str, int] = field(default_factory=dict)
-    """Bytes of a file after which its next download breaks off, once."""
+    """Number of bytes after which the next download of a file breaks off, once."""
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
-    """Method, file and Range of every request."""
+    """Method, file and Range header of every request."""
     url: str = ""
 
     def etag(self, name: str) -> str:
-        """The SHA-256 of a large file, git's SHA-1 of a small one."""
+        """Return the SHA-256 of a large file, or git's SHA-1 of a small one."""
         content = self.files[name]
         if name.endswith(".json"):
             return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

@@ -1,7 +1,7 @@
 """A CUDA graph for the CPU: it records the kernels of one run and runs the same ones on the same memory again.
 
-What a real graph would bake in is baked in here too: Python's numbers and decisions, the shapes, the addresses.
-What a real capture would refuse, waiting for the device, is refused.
+What a real graph would bake in is baked in here too: Python's numbers and branches, shapes, addresses. Waiting for the
+device, which a real capture would refuse, is refused.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for func, args, kwargs, out in self.calls:
             again = func(*args, **kwargs)
             for old, new in zip(tree_leaves(out), tree_leaves(again), strict=True):
-                # A view, or what was written in place, is the same memory as it was.
+                # A view, or a tensor written in place, is still the same memory.
                 if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
                     old.copy_(new)
 
 
 class FakeGraphs:
-    """Graphs that take what is captured for its replay: the tensors stay where they are, the rest is as ever."""
+    """Graphs whose replay is the captured function itself. The tensors stay in place; nothing else is special."""
 
     available = True
 
@@ -57,7 +57,7 @@ class FakeGraphs:
 
 
 class TapeGraphs(Graphs):
-    """Captures on the CPU."""
+    """Captures on the CPU, with a tape."""
 
     def __init__(self) -> None:
         super().__init__(torch.device("cuda"), 2**30)

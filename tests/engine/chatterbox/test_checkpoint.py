@@ -1,4 +1,4 @@
-"""The five files: found, downloaded once, and told apart from anything else."""
+"""The five files: found, downloaded once, and checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monica.config import Settings
 from monica.engine.chatterbox import ChatterboxEngine
 from monica.engine.chatterbox.checkpoint import Checkpoint, download, file_names, locate
 from monica.engine.chatterbox.model import Model
-from monica.engine.torch.digest import digest
+from monica.engine.torch.digest import digest_files
 from monica.errors import ConfigError, ModelUnavailable
 from tests.support.command import monica
 
@@ -41,7 +41,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    # The hub's library keeps what it has in pieces of 10 MiB.
+    # The hub's library saves a download in pieces of 10 MiB.
     files = {name: name.encode() * 1000 for name in NAMES} | {NAMES[1]: bytes(range(256)) * 4 * 24 * 1024}
     with serve(Hub(files)) as hub:
         yield hub
@@ -53,39 +53,39 @@ def folder(directory: Path, **contents: bytes) -> Settings:
     return dataclasses.replace(Settings(), model_dir=directory)
 
 
-def test_a_folder_is_taken_as_it_is(tmp_path: Path, no_network: None) -> None:
+def test_a_folder_is_used_without_the_network(tmp_path: Path, no_network: None) -> None:
     files = locate(folder(tmp_path))
     assert files == Checkpoint(*(tmp_path / name for name in NAMES))
 
 
-def test_a_folder_that_cannot_be_looked_into_is_told() -> None:
-    """As one that its user may not enter; who runs the tests may enter all, but there is no name this long."""
+def test_an_unreadable_folder_is_reported() -> None:
+    """As one without permission to enter would be. Root, who may run the tests, may enter any; no name is this long."""
     settings = dataclasses.replace(Settings(), model_dir=Path("x" * 300))
     with pytest.raises(ConfigError, match=r"MONICA_MODEL_DIR=.* cannot be read: File name too long"):
         locate(settings)
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     settings = dataclasses.replace(Settings(), model_dir=tmp_path / "nowhere")
     with pytest.raises(ConfigError, match=r"MONICA_MODEL_DIR=.*nowhere.* is not a folder"):
         locate(settings)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_that_is_not_there_is_told(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path, name: str) -> None:
     settings = folder(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(ConfigError, match=f"lacks {name}: put it there"):
         locate(settings)
 
 
-def test_the_other_t3_is_another_file(tmp_path: Path) -> None:
+def test_t3_v2_is_a_different_file(tmp_path: Path) -> None:
     settings = dataclasses.replace(folder(tmp_path), t3="v2")
     with pytest.raises(ConfigError, match=r"lacks t3_mtl23ls_v2\.safetensors"):
         locate(settings)
 
 
-def test_a_download_breaks_off_and_goes_on(hub: Hub, tmp_path: Path) -> None:
+def test_an_interrupted_download_continues(hub: Hub, tmp_path: Path) -> None:
     hub.break_after[NAMES[1]] = 13 * MIB
     files = download(Settings(), cache_dir=tmp_path, endpoint=hub.url)
     assert [path.read_bytes() for path in files.paths] == [hub.files[name] for name in NAMES]
@@ -112,23 +112,23 @@ def test_prefetch_on_the_command_line(hub: Hub, tmp_path: Path) -> None:
     assert away.stderr.decode().splitlines()[-1].startswith("monica: ve.pt cannot be downloaded from the hub")
 
 
-def test_a_branch_that_moves_meanwhile_mixes_nothing(hub: Hub, tmp_path: Path) -> None:
+def test_a_branch_that_moves_during_a_download_mixes_no_commits(hub: Hub, tmp_path: Path) -> None:
     hub.moves_after = NAMES[0]
     files = download(Settings(), cache_dir=tmp_path, endpoint=hub.url)
     assert {path.parent.name for path in files.paths} == {COMMIT}
     assert hub.main != COMMIT
 
 
-def test_what_was_downloaded_is_not_asked_for_again(hub: Hub, tmp_path: Path) -> None:
+def test_downloaded_files_are_not_requested_again(hub: Hub, tmp_path: Path) -> None:
     download(Settings(), cache_dir=tmp_path, endpoint=hub.url)
     hub.requests.clear()
     locate(Settings(), cache_dir=tmp_path, endpoint=hub.url)
     assert hub.requests == []
     download(Settings(), cache_dir=tmp_path, endpoint=hub.url)
-    assert {method for method, _, _ in hub.requests} == {"HEAD"}, "asked what is newest, fetched nothing"
+    assert {method for method, _, _ in hub.requests} == {"HEAD"}, "it checked for newer files and fetched nothing"
 
 
-def test_a_start_without_the_hub(hub: Hub, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_a_start_from_the_cache_works_without_the_hub(hub: Hub, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     fetched = download(Settings(), cache_dir=tmp_path, endpoint=hub.url)
     request.getfixturevalue("no_network")
     assert locate(Settings(), cache_dir=tmp_path, endpoint=hub.url) == fetched
@@ -136,7 +136,7 @@ def test_a_start_without_the_hub(hub: Hub, tmp_path: Path, request: pytest.Fixtu
     assert locate(pinned, cache_dir=tmp_path, endpoint=hub.url) == fetched
 
 
-def test_a_start_downloads_what_is_missing(hub: Hub, tmp_path: Path) -> None:
+def test_a_start_downloads_missing_files(hub: Hub, tmp_path: Path) -> None:
     del hub.files[NAMES[4]]
     with pytest.raises(ConfigError, match=r"has no conds\.pt at revision 'main'"):
         locate(Settings(), cache_dir=tmp_path, endpoint=hub.url)
@@ -147,13 +147,13 @@ def test_a_start_downloads_what_is_missing(hub: Hub, tmp_path: Path) -> None:
     assert [name for method, name, _ in hub.requests if method == "GET"] == ["conds.pt"]
 
 
-def test_a_revision_that_is_not_there_is_told(hub: Hub, tmp_path: Path) -> None:
+def test_an_unknown_revision_is_reported(hub: Hub, tmp_path: Path) -> None:
     settings = dataclasses.replace(Settings(), model_revision="v99")
     with pytest.raises(ConfigError, match="MONICA_MODEL_REVISION='v99'"):
         locate(settings, cache_dir=tmp_path, endpoint=hub.url)
 
 
-def test_a_hub_that_is_away_may_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hub_is_a_temporary_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ModelUnavailable, match=r"ve\.pt cannot be downloaded .* MONICA_MODEL_DIR") as raised:
         locate(Settings(), cache_dir=tmp_path)
@@ -161,14 +161,14 @@ def test_a_hub_that_is_away_may_come_back(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("what", ["folder", "disk"])
-def test_a_cache_that_cannot_be_written_is_no_network_that_is_away(
+def test_an_unwritable_cache_is_not_reported_as_a_network_error(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         number = errno.EROFS if what == "folder" else errno.ENOSPC
         raise OSError(number, os.strerror(number), str(tmp_path))
 
-    # Root, who runs these tests in a container, may write anywhere.
+    # Not by permissions: root, who may run these tests in a container, may write anywhere.
     monkeypatch.setattr("os.makedirs" if what == "folder" else "huggingface_hub.file_download.http_get", refuse)
     says = "Read-only file system" if what == "folder" else "No space left on device"
     with pytest.raises(
@@ -178,41 +178,43 @@ def test_a_cache_that_cannot_be_written_is_no_network_that_is_away(
     assert str(tmp_path) not in told.value.message
 
 
-def test_the_digest_is_of_every_byte(tmp_path: Path) -> None:
+def test_the_digest_covers_every_byte(tmp_path: Path) -> None:
     files = locate(folder(tmp_path))
     memory = tmp_path / "cache" / "sums.json"
-    before = digest(files, memory)
-    assert before == digest(files, memory)
+    before = digest_files(files.paths, memory)
+    assert before == digest_files(files.paths, memory)
     assert len(before) == 64
     for path in files.paths:
         content = path.read_bytes()
-        path.write_bytes(bytes(len(content)))  # as long as it was
-        assert digest(files, memory) != before
+        path.write_bytes(bytes(len(content)))  # of the same length
+        assert digest_files(files.paths, memory) != before
         path.write_bytes(content)
-    assert digest(files, memory) == before
+    assert digest_files(files.paths, memory) == before
 
 
-def test_a_file_that_is_as_it_was_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unchanged_file_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = locate(folder(tmp_path))
     memory = tmp_path / "cache" / "sums.json"
-    before = digest(files, memory)
+    before = digest_files(files.paths, memory)
     monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("read"))
-    assert digest(files, memory) == before
+    assert digest_files(files.paths, memory) == before
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"ve.pt": 5}', b"\xff"])
-def test_a_memory_of_sums_that_is_damaged_is_made_again(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_memory_of_sums_is_rewritten(tmp_path: Path, content: bytes) -> None:
     files = locate(folder(tmp_path))
     memory = tmp_path / "sums.json"
     memory.write_bytes(content)
-    assert digest(files, memory) == digest(files, tmp_path / "other.json")
+    assert digest_files(files.paths, memory) == digest_files(files.paths, tmp_path / "other.json")
     assert memory.read_bytes() == (tmp_path / "other.json").read_bytes()
 
 
-def test_sums_that_cannot_be_kept_are_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_sums_that_cannot_be_saved_are_computed_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     files = locate(folder(tmp_path))
-    assert digest(files, Path("/proc/monica/sums.json")) == digest(files, tmp_path / "sums.json")
-    assert "the next start makes them again" in caplog.text
+    assert digest_files(files.paths, Path("/proc/monica/sums.json")) == digest_files(
+        files.paths, tmp_path / "sums.json"
+    )
+    assert "the next start computes them again" in caplog.text
 
 
 def test_the_digest_is_the_same_from_the_hub_and_from_a_folder(hub: Hub, tmp_path: Path) -> None:
@@ -222,17 +224,17 @@ def test_the_digest_is_the_same_from_the_hub_and_from_a_folder(hub: Hub, tmp_pat
     for path in cached.paths:
         shutil.copyfile(path, copied / path.name)
     copy = locate(dataclasses.replace(Settings(), model_dir=copied))
-    assert digest(cached, tmp_path / "a.json") == digest(copy, tmp_path / "b.json")
-    # The hub's own sum of a large file is taken over: its blob is not read.
+    assert digest_files(cached.paths, tmp_path / "a.json") == digest_files(copy.paths, tmp_path / "b.json")
+    # The hub's own sum of a large file is used: its blob is not read.
     blob = cached.t3.resolve()
     blob.chmod(0o644)
     blob.write_bytes(b"")
-    assert digest(cached, tmp_path / "c.json") == digest(copy, tmp_path / "b.json")
+    assert digest_files(cached.paths, tmp_path / "c.json") == digest_files(copy.paths, tmp_path / "b.json")
 
 
 @pytest.mark.parametrize("damage", ["cut", "noise", "empty", "other"])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_damaged_file_is_told_by_its_name(
+def test_a_damaged_file_is_reported_by_name(
     checkpoint_dir: Path, settings: Settings, tmp_path: Path, name: str, damage: str
 ) -> None:
     for each in NAMES:
@@ -250,7 +252,7 @@ def test_a_damaged_file_is_told_by_its_name(
     assert str(tmp_path) not in raised.value.message
 
 
-def test_a_t3_of_another_shape_is_told(checkpoint_dir: Path, settings: Settings, tmp_path: Path) -> None:
+def test_a_t3_of_another_shape_is_reported(checkpoint_dir: Path, settings: Settings, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     for name in NAMES:

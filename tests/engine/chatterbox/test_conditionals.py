@@ -1,4 +1,4 @@
-"""Conditionals: upstream's for the same recording, kept as bytes, and nothing else taken for them."""
+"""Conditionals: the same as upstream's for the same recording, stored as bytes, and checked when read back."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def encoded(engine: ChatterboxEngine, reference: Reference) -> Conditionals:
     return Conditionals.from_bytes(engine.make_conditionals(reference))
 
 
-# librosa.load, which is upstream's way to read a file and not ours, looks for decoders in old modules.
+# librosa.load, which upstream reads files with and Monica does not, looks for decoders in deprecated modules.
 @pytest.mark.filterwarnings("ignore:'(aifc|audioop|sunau)' is deprecated:DeprecationWarning")
-def test_they_are_upstreams(upstream: Any, encoded: Conditionals, recording: Path) -> None:
+def test_conditionals_equal_upstreams(upstream: Any, encoded: Conditionals, recording: Path) -> None:
     builtin = upstream.conds
     try:
         upstream.prepare_conditionals(recording)
@@ -47,7 +47,7 @@ def test_they_are_upstreams(upstream: Any, encoded: Conditionals, recording: Pat
     assert len(set(encoded.s3gen_tokens[0].tolist())) > 5
 
 
-def test_the_builtin_voice_is_the_checkpoints(model: Model, upstream: Any) -> None:
+def test_the_builtin_voice_equals_the_checkpoints(model: Model, upstream: Any) -> None:
     t3, gen = upstream.conds.t3, upstream.conds.gen
     assert torch.equal(model.builtin.speaker_embedding, t3.speaker_emb)
     assert torch.equal(model.builtin.prompt_tokens, t3.cond_prompt_speech_tokens)
@@ -56,14 +56,14 @@ def test_the_builtin_voice_is_the_checkpoints(model: Model, upstream: Any) -> No
     assert torch.equal(model.builtin.x_vector, gen["embedding"])
 
 
-def test_bytes_are_exact_and_safetensors(encoded: Conditionals) -> None:
+def test_bytes_round_trip_exactly_as_safetensors(encoded: Conditionals) -> None:
     data = encoded.to_bytes()
     assert equal(Conditionals.from_bytes(data), encoded)
     assert Conditionals.from_bytes(data).to_bytes() == data
     assert safetensors.torch.load(data)["prompt_tokens"].dtype == torch.int64
 
 
-def test_they_cannot_be_written_to(encoded: Conditionals) -> None:
+def test_conditionals_are_immutable(encoded: Conditionals) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         encoded.x_vector = torch.zeros(1, 192)  # type: ignore[misc]
 
@@ -91,18 +91,20 @@ def altered(data: bytes, name: str, tensor: torch.Tensor | None) -> bytes:
         ("s3gen_tokens", torch.zeros(1, 250)),
     ],
 )
-def test_a_voice_of_other_tensors_is_refused(engine: ChatterboxEngine, name: str, tensor: torch.Tensor | None) -> None:
+def test_a_voice_with_wrong_tensors_is_refused(
+    engine: ChatterboxEngine, name: str, tensor: torch.Tensor | None
+) -> None:
     with pytest.raises(ValueError):
         engine.add_voice("other", altered(engine.make_conditionals(None), name, tensor))
 
 
 @pytest.mark.parametrize("data", [b"", b"RIFF....WAVE", b"\x80\x04\x95pickle", b"\xff" * 100])
-def test_a_voice_of_other_bytes_is_refused(engine: ChatterboxEngine, data: bytes) -> None:
+def test_bytes_that_are_not_a_voice_are_refused(engine: ChatterboxEngine, data: bytes) -> None:
     with pytest.raises(ValueError, match="not conditionals"):
         engine.add_voice("other", data)
 
 
-def test_a_short_recording_that_is_no_multiple_of_a_token(
+def test_a_short_recording_that_is_not_a_multiple_of_a_token(
     engine: ChatterboxEngine, reference: Reference, caplog: pytest.LogCaptureFixture
 ) -> None:
     short = dataclasses.replace(reference, samples=reference.samples[: int(1.234 * reference.sample_rate)])
@@ -115,7 +117,7 @@ def test_a_short_recording_that_is_no_multiple_of_a_token(
 @pytest.mark.parametrize(
     "samples", [np.zeros(0, np.float32), np.ones(2000, np.float32), np.full(48_000, np.nan, np.float32)]
 )
-def test_a_recording_nothing_can_be_cloned_from_is_told(
+def test_an_unusable_recording_is_reported(
     engine: ChatterboxEngine, samples: np.ndarray[Any, np.dtype[np.float32]]
 ) -> None:
     with pytest.raises(ConfigError, match="reference recording"):
@@ -123,7 +125,7 @@ def test_a_recording_nothing_can_be_cloned_from_is_told(
 
 
 @pytest.mark.parametrize("kept", [{}, [], {"t3": {}, "gen": {}}, {"t3": {"speaker_emb": 1}, "gen": None}])
-def test_a_builtin_voice_that_is_none_is_told(tmp_path: Path, kept: object) -> None:
+def test_an_invalid_builtin_voice_is_reported(tmp_path: Path, kept: object) -> None:
     torch.save(kept, tmp_path / "conds.pt")
     with pytest.raises(ModelUnavailable, match=r"conds\.pt"):
-        conditionals.read_builtin(tmp_path / "conds.pt")
+        conditionals.read_builtin_voice(tmp_path / "conds.pt")

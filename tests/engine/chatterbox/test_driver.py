@@ -1,4 +1,4 @@
-"""A driver that is not the right one: a libcuda.so.1 of ours, which the real PyTorch loads, and refuses."""
+"""An unusable driver: a fake libcuda.so.1, which the real PyTorch loads and refuses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(torch.version.cuda is None, reason="this PyTorch
 
 
 def install(folder: Path, started: int) -> dict[str, str]:
-    """Build a driver for CUDA 12.4. started: what it says when it is started. Returns the environment that has it."""
+    """Build a driver for CUDA 12.4. started: the result of its cuInit. Returns the environment to use it."""
     source = folder / "driver.c"
     source.write_text(DRIVER % {"started": started})
     command = [program("cc"), "-shared", "-fPIC", "-o", str(folder / "libcuda.so.1"), str(source)]
@@ -30,7 +30,7 @@ def install(folder: Path, started: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("engine", "device"), [("auto", "auto"), ("chatterbox", "auto"), ("chatterbox", "cuda")])
-def test_a_driver_that_is_too_old_is_told_and_no_other_voice_taken(tmp_path: Path, engine: str, device: str) -> None:
+def test_an_old_driver_is_reported_and_espeak_does_not_stand_in(tmp_path: Path, engine: str, device: str) -> None:
     settings = {"MONICA_ENGINE": engine, "MONICA_DEVICE": device, "REFERENCE_AUDIO": ""}
     done = monica("doctor", **settings, **install(tmp_path, started=0))
     assert done.returncode == 1
@@ -38,14 +38,14 @@ def test_a_driver_that_is_too_old_is_told_and_no_other_voice_taken(tmp_path: Pat
     assert "The NVIDIA driver on your system is too old (found version 12040). This PyTorch needs a driver for" in line
 
 
-def test_a_driver_that_does_not_start_is_told(tmp_path: Path) -> None:
+def test_a_driver_that_does_not_start_is_reported(tmp_path: Path) -> None:
     done = monica("doctor", REFERENCE_AUDIO="", **install(tmp_path, started=803))
     assert "an NVIDIA driver is here and does not start (cuInit: error 803)" in done.stderr.decode()
     assert b"espeak" in done.stdout
     assert done.returncode == 0
 
 
-def test_a_driver_without_a_gpu_is_nothing_to_tell(tmp_path: Path) -> None:
+def test_a_driver_without_a_gpu_is_not_reported(tmp_path: Path) -> None:
     done = monica("doctor", REFERENCE_AUDIO="", **install(tmp_path, started=100))
     assert "NVIDIA" not in done.stderr.decode()
     assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""The engine as the service sees it."""
+"""The engine, as the service uses it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def speak(engine: ChatterboxEngine, short: SynthesisParams) -> Speak:
     return speak
 
 
-def test_it_is_an_engine(engine: ChatterboxEngine, settings: Settings) -> None:
+def test_it_implements_the_engine_protocol(engine: ChatterboxEngine, settings: Settings) -> None:
     as_engine: Engine = engine
     assert (as_engine.name, as_engine.device, as_engine.clones) == ("chatterbox", "cpu", True)
     assert as_engine.model == f"chatterbox-multilingual t3 v3 fp32 {engine._digest[:12]}"
@@ -50,7 +50,7 @@ def test_it_is_an_engine(engine: ChatterboxEngine, settings: Settings) -> None:
         assert part in as_engine.fingerprint
 
 
-def test_importing_and_making_it_imports_no_torch() -> None:
+def test_constructing_it_does_not_import_torch() -> None:
     code = """
 import sys
 from monica.config import Settings
@@ -71,7 +71,7 @@ def test_a_take(speak: Speak) -> None:
     assert 0.01 < np.abs(take).max() <= 1
 
 
-def test_a_take_depends_on_its_own_seed_alone(speak: Speak) -> None:
+def test_a_take_depends_only_on_its_own_seed(speak: Speak) -> None:
     torch.manual_seed(123)
     state = torch.get_rng_state()
     first = speak(seed=5)
@@ -84,7 +84,7 @@ def test_a_take_depends_on_its_own_seed_alone(speak: Speak) -> None:
     assert speak(seed=2**32 - 1).shape == first.shape
 
 
-def test_another_voice_is_another_take(engine: ChatterboxEngine, speak: Speak, reference: Reference) -> None:
+def test_another_voice_gives_another_take(engine: ChatterboxEngine, speak: Speak, reference: Reference) -> None:
     short = replace(reference, samples=reference.samples[: 2 * reference.sample_rate])
     engine.add_voice("other", engine.make_conditionals(short))
     assert not np.array_equal(speak(voice="other"), speak())
@@ -96,23 +96,23 @@ def test_an_unknown_voice_is_an_error(speak: Speak) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "  \n "])
-def test_nothing_to_say_is_an_error(speak: Speak, text: str) -> None:
+def test_an_empty_text_is_an_error(speak: Speak, text: str) -> None:
     with pytest.raises(InvalidText):
         speak(text)
 
 
-def test_more_text_than_there_are_positions_is_an_error(speak: Speak) -> None:
+def test_a_text_longer_than_the_positions_is_an_error(speak: Speak) -> None:
     with pytest.raises(InvalidText, match="at most 2048") as raised:
         speak("ah, " * 800)
     assert raised.value.code == "text_too_long"
 
 
 @pytest.mark.parametrize("text", ["🃏🃏 Ça y est… œuvre n° 3 !", "Владимир", "漢字"])
-def test_any_text_is_a_take(speak: Speak, text: str) -> None:
+def test_any_other_text_gives_a_take(speak: Speak, text: str) -> None:
     assert np.isfinite(speak(text, params=SynthesisParams(max_tokens=2))).all()
 
 
-def test_a_deadline_ends_a_take_and_the_next_is_fine(speak: Speak) -> None:
+def test_a_deadline_ends_a_take_and_the_next_one_is_correct(speak: Speak) -> None:
     before = speak()
     for call in (1, 3, 7):
         calls = 0
@@ -137,7 +137,7 @@ def test_a_deadline_ends_a_take_and_the_next_is_fine(speak: Speak) -> None:
         "s3gen.mel2wav.conv_post.bias",
     ],
 )
-def test_weights_that_are_no_numbers_fail_the_take(model: Model, speak: Speak, name: str) -> None:
+def test_weights_that_are_not_finite_fail_the_take(model: Model, speak: Speak, name: str) -> None:
     before = speak()
     part, _, path = name.partition(".")
     module = getattr(model, part)
@@ -146,7 +146,7 @@ def test_weights_that_are_no_numbers_fail_the_take(model: Model, speak: Speak, n
     try:
         with torch.no_grad():
             weight.view(-1)[0] = torch.nan
-        with pytest.raises(SynthesisFailed, match="no numbers"):
+        with pytest.raises(SynthesisFailed, match="not finite"):
             speak()
     finally:
         with torch.no_grad():
@@ -154,7 +154,7 @@ def test_weights_that_are_no_numbers_fail_the_take(model: Model, speak: Speak, n
     np.testing.assert_array_equal(speak(), before)
 
 
-def test_a_restart_reads_the_conditionals_and_needs_no_network(
+def test_a_restart_reuses_the_conditionals_without_the_network(
     settings: Settings,
     engine: ChatterboxEngine,
     speak: Speak,
@@ -169,7 +169,7 @@ def test_a_restart_reads_the_conditionals_and_needs_no_network(
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr("monica.engine.chatterbox.conditionals.encode", refuse)
+    monkeypatch.setattr("monica.engine.chatterbox.conditionals.encode_reference", refuse)
     kept = engine.make_conditionals(None)
     again = ChatterboxEngine(settings)
     with caplog.at_level(logging.INFO):
@@ -183,7 +183,7 @@ def test_a_restart_reads_the_conditionals_and_needs_no_network(
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
-def test_a_precision_is_another_engine(
+def test_another_precision_is_another_engine(
     settings: Settings, engine: ChatterboxEngine, short: SynthesisParams, precision: str, caplog: Any
 ) -> None:
     other = ChatterboxEngine(replace(settings, precision=precision))
@@ -198,7 +198,7 @@ def test_a_precision_is_another_engine(
     assert "self-test: T3 agrees with float32 to" in caplog.text
 
 
-def test_a_machine_that_computes_wrong_numbers_does_not_go_on_air(
+def test_a_machine_that_computes_wrong_numbers_does_not_start(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from monica.engine.chatterbox.llama import Llama
@@ -210,30 +210,30 @@ def test_a_machine_that_computes_wrong_numbers_does_not_go_on_air(
 
 
 @pytest.mark.parametrize("language", ["zh", "ja", "he", "ru"])
-def test_a_language_that_cannot_be_prepared_is_told(settings: Settings, language: str) -> None:
+def test_an_unsupported_language_is_reported(settings: Settings, language: str) -> None:
     with pytest.raises(ConfigError, match=f"MONICA_LANGUAGE='{language}'"):
         ChatterboxEngine(replace(settings, language=language)).load()
 
 
-def test_no_watermark_no_engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_watermark_the_engine_does_not_start(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("perth.PerthImplicitWatermarker", None)
     with pytest.raises(ConfigError, match="watermark"):
         ChatterboxEngine(settings).load()
 
 
-def test_a_device_that_is_not_there_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_device_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="CUDA cannot be used"):
         ChatterboxEngine(replace(settings, device="cuda")).load()
 
 
-def test_a_missing_package_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "monica.engine.chatterbox.model", None)
     with pytest.raises(ConfigError, match="make install EXTRA=chatterbox"):
         ChatterboxEngine(settings).load()
 
 
-def test_before_loading_there_is_nothing_to_speak_with(settings: Settings) -> None:
+def test_it_cannot_be_used_before_loading(settings: Settings) -> None:
     with pytest.raises(RuntimeError, match="has not run"):
         ChatterboxEngine(settings).make_conditionals(None)
 

@@ -1,4 +1,4 @@
-"""The estimator: upstream's velocities, whatever pads a take, and nothing that a CUDA graph cannot hold."""
+"""The estimator: upstream's velocities, however a take is padded, and no operator that a CUDA graph cannot hold."""
 
 from __future__ import annotations
 
@@ -13,19 +13,28 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from monica.engine.chatterbox.estimator import Estimator
-from monica.engine.chatterbox.s3gen import State
+from monica.engine.chatterbox.s3gen import EulerStep
 from monica.engine.chatterbox.weights import load_s3gen
 
 FRAMES, BUCKET = 41, 64
-WAITING = ("_local_scalar_dense", "item", "is_nonzero", "nonzero", "index", "masked_select", "equal", "lift_fresh")
-"""Operators that wait for a device, shape by what a tensor holds, or bring data of the host's."""
+WAITING_OPERATORS = (
+    "_local_scalar_dense",
+    "item",
+    "is_nonzero",
+    "nonzero",
+    "index",
+    "masked_select",
+    "equal",
+    "lift_fresh",
+)
+"""Operators that wait for the device, have shapes that depend on the data, or copy data from the host."""
 
 MakeUpstream = Callable[[torch.dtype], Any]
 
 
 @pytest.fixture(scope="module")
 def make_upstream(checkpoint_dir: Path) -> MakeUpstream:
-    """Make upstream's estimator with two of its twelve blocks in the middle."""
+    """Return a function that makes upstream's estimator, with only two of its twelve middle blocks."""
 
     def make(dtype: torch.dtype) -> Any:
         estimator = load_s3gen(checkpoint_dir / "s3gen.pt").flow.decoder.estimator
@@ -36,32 +45,32 @@ def make_upstream(checkpoint_dir: Path) -> MakeUpstream:
 
 
 @pytest.fixture(scope="module")
-def drawn() -> dict[str, Tensor]:
+def inputs() -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(5)
     shapes = {"x": (1, FRAMES, 80), "mu": (1, FRAMES, 80), "speaker": (1, 80), "prompt": (1, FRAMES, 80)}
     return {name: torch.randn(shape, generator=generator, dtype=torch.float64) for name, shape in shapes.items()}
 
 
 @torch.inference_mode()
-def estimate(estimator: Estimator, drawn: dict[str, Tensor], step: int = 3) -> Tensor:
-    x, mu, speaker, prompt = (drawn[name].to(estimator.solver_dtype) for name in ("x", "mu", "speaker", "prompt"))
-    return estimator(x, estimator.given(mu, speaker, prompt), estimator.schedule(10).times[step], None)
+def estimate(estimator: Estimator, inputs: dict[str, Tensor], step: int = 3) -> Tensor:
+    x, mu, speaker, prompt = (inputs[name].to(estimator.solver_dtype) for name in ("x", "mu", "speaker", "prompt"))
+    return estimator(x, estimator.cond_features(mu, speaker, prompt), estimator.schedule(10).t_emb[step], None)
 
 
 @pytest.mark.parametrize(("dtype", "within"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
 @torch.inference_mode()
-def test_velocities_are_upstreams(
+def test_velocities_equal_upstreams(
     make_upstream: MakeUpstream,
-    drawn: dict[str, Tensor],
+    inputs: dict[str, Tensor],
     monkeypatch: pytest.MonkeyPatch,
     dtype: torch.dtype,
     within: float,
 ) -> None:
-    # Upstream's refuses float64.
+    # Upstream's own refuses float64.
     monkeypatch.setattr(upstream_decoder, "mask_to_bias", lambda mask, dtype: (1 - mask.to(dtype)) * -1e10)
     upstream = make_upstream(dtype)
     t = 1 - torch.cos(torch.linspace(0, 1, 11, dtype=dtype) * 0.5 * torch.pi)
-    rows = {name: tensor.to(dtype).expand(2, *tensor.shape[1:]).clone() for name, tensor in drawn.items()}
+    rows = {name: tensor.to(dtype).expand(2, *tensor.shape[1:]).clone() for name, tensor in inputs.items()}
     for name in ("mu", "speaker", "prompt"):
         rows[name][1] = 0
     expected = [
@@ -77,68 +86,68 @@ def test_velocities_are_upstreams(
     ]
     estimator = Estimator(upstream)
     for step, velocities in zip((0, 9), expected, strict=True):
-        ours = estimate(estimator, drawn, step)
+        ours = estimate(estimator, inputs, step)
         assert ours.dtype == dtype
         torch.testing.assert_close(ours, velocities, atol=within, rtol=0)
     assert (expected[0] - expected[1]).abs().max() > 0.01
-    torch.testing.assert_close(estimator.schedule(10).lengths, t.diff(), atol=0, rtol=0)
+    torch.testing.assert_close(estimator.schedule(10).dt, t.diff(), atol=0, rtol=0)
 
 
-@pytest.mark.parametrize(("precision", "alike"), [("bf16", 0.999), ("int8", 0.99)])
-def test_rounded_velocities_stay_close(
-    make_upstream: MakeUpstream, drawn: dict[str, Tensor], precision: str, alike: float
+@pytest.mark.parametrize(("precision", "cosine"), [("bf16", 0.999), ("int8", 0.99)])
+def test_velocities_in_lower_precision_stay_close(
+    make_upstream: MakeUpstream, inputs: dict[str, Tensor], precision: str, cosine: float
 ) -> None:
     upstream = make_upstream(torch.float32)
-    exact, rounded = (estimate(Estimator(upstream, precision=name), drawn) for name in ("fp32", precision))
+    exact, rounded = (estimate(Estimator(upstream, precision=name), inputs) for name in ("fp32", precision))
     assert rounded.dtype == torch.float32
     assert not torch.equal(rounded, exact)
-    assert torch.cosine_similarity(rounded.flatten(), exact.flatten(), dim=0) > alike
+    assert torch.cosine_similarity(rounded.flatten(), exact.flatten(), dim=0) > cosine
 
 
-class NoWaiting(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class RefuseWaiting(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        assert func._opname not in WAITING, func
+        assert func._opname not in WAITING_OPERATORS, func
         return func(*args, **(kwargs or {}))
 
 
-def no_waiting() -> Any:
-    return NoWaiting()  # type: ignore[no-untyped-call]
+def refuse_waiting() -> Any:
+    return RefuseWaiting()  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize(("dtype", "within"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
 @torch.inference_mode()
-def test_frames_beyond_the_take_change_nothing(
-    make_upstream: MakeUpstream, drawn: dict[str, Tensor], dtype: torch.dtype, within: float
+def test_padding_frames_change_nothing(
+    make_upstream: MakeUpstream, inputs: dict[str, Tensor], dtype: torch.dtype, within: float
 ) -> None:
     estimator = Estimator(make_upstream(dtype))
-    exact = State(estimator, 0.7, FRAMES, 10, padded=False)
-    padded = State(estimator, 0.7, BUCKET, 10, padded=True)
-    # A longer take before it leaves its frames there.
-    padded.load(torch.full((1, BUCKET, 80), 3.0), torch.full((2, 2, BUCKET, 256), 3.0), 0)
-    padded.advance()
-    x, mu, speaker, prompt = (drawn[name].to(dtype) for name in ("x", "mu", "speaker", "prompt"))
-    found = []
+    exact = EulerStep(estimator, 0.7, FRAMES, 10, padded=False)
+    padded = EulerStep(estimator, 0.7, BUCKET, 10, padded=True)
+    # A longer take before it has left its frames in the buffers.
+    padded.set_inputs(torch.full((1, BUCKET, 80), 3.0), torch.full((2, 2, BUCKET, 256), 3.0), 0)
+    padded.run()
+    mu, speaker, prompt = (inputs[name].to(dtype) for name in ("mu", "speaker", "prompt"))
+    results = []
     for state in (exact, padded):
-        moving = x
+        x = inputs["x"].to(dtype)
         for step in range(3):
-            state.load(moving, estimator.given(mu, speaker, prompt), step)
-            state.advance()
-            moving = state.x[:, :FRAMES].clone()
-        found.append(moving)
-    torch.testing.assert_close(found[1], found[0], atol=within, rtol=0)
-    assert (found[0] - x).abs().max() > 0.01
+            state.set_inputs(x, estimator.cond_features(mu, speaker, prompt), step)
+            state.run()
+            x = state.x[:, :FRAMES].clone()
+        results.append(x)
+    torch.testing.assert_close(results[1], results[0], atol=within, rtol=0)
+    assert (results[0] - inputs["x"]).abs().max() > 0.01
 
 
-@torch.no_grad()  # in inference mode an operator would hide those that it is made of
-def test_a_step_waits_for_nothing_and_its_tensors_stay_where_they_are(make_upstream: MakeUpstream) -> None:
-    state = State(Estimator(make_upstream(torch.float32)), 0.7, BUCKET, 10, padded=True)
-    state.load(torch.randn(1, FRAMES, 80), torch.randn(2, 2, FRAMES, 256), 0)
+@torch.no_grad()  # in inference mode, a composite operator would hide its parts
+def test_a_step_never_waits_and_its_tensors_stay_in_place(make_upstream: MakeUpstream) -> None:
+    state = EulerStep(Estimator(make_upstream(torch.float32)), 0.7, BUCKET, 10, padded=True)
+    state.set_inputs(torch.randn(1, FRAMES, 80), torch.randn(2, 2, FRAMES, 256), 0)
     place, before = state.x.data_ptr(), state.x.clone()
-    with no_waiting():
-        state.advance()
+    with refuse_waiting():
+        state.run()
     assert state.x.data_ptr() == place
     assert not torch.equal(state.x, before)
-    with pytest.raises(AssertionError), no_waiting():
+    with pytest.raises(AssertionError), refuse_waiting():
         state.x.sum().item()
-    with pytest.raises(AssertionError), no_waiting():
+    with pytest.raises(AssertionError), refuse_waiting():
         torch.tensor([1.0])

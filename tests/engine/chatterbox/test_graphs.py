@@ -1,4 +1,4 @@
-"""CUDA graphs, on a tape: the same tokens, from tensors that stay where they are, waiting for nothing."""
+"""CUDA graphs, emulated by a tape: the same tokens, from tensors that stay in place, without waiting."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.single_take import generate_tokens
 from monica.engine import SynthesisParams
 from monica.engine.chatterbox import t3 as t3_module
 from monica.engine.chatterbox.conditionals import Conditionals
@@ -15,7 +16,7 @@ from monica.engine.chatterbox.tokenizer import TextTokenizer
 from monica.engine.torch.graphs import Graphs
 
 from .tape import TapeGraphs
-from .test_slots import PARAMS, RunningBatch
+from .test_slots import PARAMS, T3Harness
 
 WINDOWS = (64, 128, 256)
 
@@ -27,70 +28,72 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> TapeGraphs:
 
 
 @pytest.fixture
-def stage(make_t3: Any, graphs: TapeGraphs, tokenizer: TextTokenizer, voice: Conditionals) -> RunningBatch:
+def t3_harness(make_t3: Any, graphs: TapeGraphs, tokenizer: TextTokenizer, voice: Conditionals) -> T3Harness:
     t3 = make_t3(graphs=graphs, slots=2)
-    t3.llama.reserve(4, WINDOWS[-1])  # as on CUDA, where it then stays
+    t3.llama.reserve_cache(4, WINDOWS[-1])  # as on CUDA, where it never moves
     t3.warm_up()
-    return RunningBatch(t3, tokenizer, voice)
+    return T3Harness(t3, tokenizer, voice)
 
 
-def test_a_graph_for_each_number_of_slots_and_each_window(stage: RunningBatch, graphs: TapeGraphs) -> None:
+def test_a_graph_is_captured_for_each_number_of_slots_and_each_window(
+    t3_harness: T3Harness, graphs: TapeGraphs
+) -> None:
     assert graphs.names == [f"T3, {slots} takes, {window} positions" for window in (256, 128, 64) for slots in (2, 1)]
     assert graphs.captured == len(graphs.names)
 
 
-def test_replayed_steps_are_eager_steps(
-    stage: RunningBatch, graphs: TapeGraphs, make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals
+def test_replayed_steps_equal_eager_steps(
+    t3_harness: T3Harness, graphs: TapeGraphs, make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals
 ) -> None:
-    """Two takes, other parameters, joining and leaving: what was captured once serves them all."""
-    eager = RunningBatch(make_t3(), tokenizer, voice)
+    """Two takes with different parameters, which join and leave: one capture serves them all."""
+    eager = T3Harness(make_t3(), tokenizer, voice)
     expected = [eager.alone(number) for number in range(4)]
-    assert stage.alone(0) == expected[0]
+    assert t3_harness.alone(0) == expected[0]
     assert graphs.replays == len(expected[0])
     for pair in ((1, 2), (3, 0), (2, 3)):
-        takes = [stage.admit(number) for number in pair]
+        takes = [t3_harness.add(number) for number in pair]
         while not all(take.done for take in takes):
-            stage.t3.step()
+            t3_harness.t3.step()
         for take in takes:
-            stage.t3.retire(take)
+            t3_harness.t3.free_sequence(take)
         assert [take.tokens for take in takes] == [expected[number] for number in pair]
     assert len({tuple(tokens) for tokens in expected}) == len(expected) == len(PARAMS)
 
 
-def test_a_captured_step_goes_on_with_a_paused_take(
-    stage: RunningBatch, make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals
+def test_a_captured_step_continues_a_paused_take(
+    t3_harness: T3Harness, make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals
 ) -> None:
-    """From the other slot, after others in its own; the cache, whose address was captured, stays where it is."""
-    eager = RunningBatch(make_t3(), tokenizer, voice)
-    place = stage.t3.llama.keys.data_ptr()
-    take = stage.admit(3)
+    """In another slot, after other takes have used its own. The cache, whose address was captured, does not move."""
+    eager = T3Harness(make_t3(), tokenizer, voice)
+    place = t3_harness.t3.llama.keys.data_ptr()
+    take = t3_harness.add(3)
     for _ in range(11):
-        stage.t3.step()
-    stage.t3.pause(take)
-    assert stage.alone(2) == eager.alone(2)
-    other = stage.admit(1)
-    stage.t3.step()
-    stage.t3.resume(take)
+        t3_harness.t3.step()
+    saved = t3_harness.t3.pause_sequence(take)
+    assert t3_harness.alone(2) == eager.alone(2)
+    other = t3_harness.add(1)
+    t3_harness.t3.step()
+    t3_harness.t3.resume_sequence(take, saved)
     while not (take.done and other.done):
-        stage.t3.step()
+        t3_harness.t3.step()
     assert (take.slot, take.tokens, other.tokens) == (1, eager.alone(3), eager.alone(1))
-    assert stage.t3.llama.keys.data_ptr() == place
+    assert t3_harness.t3.llama.keys.data_ptr() == place
 
 
-def test_warm_up_leaves_no_trace(stage: RunningBatch) -> None:
-    assert stage.t3.llama.keys.abs().max() == 0
-    assert [int(stage.t3.slots.position.max()), int(stage.t3.slots.said.max())] == [0, 0]
+def test_warm_up_leaves_no_trace(t3_harness: T3Harness) -> None:
+    assert t3_harness.t3.llama.keys.abs().max() == 0
+    assert [int(t3_harness.t3.slots.position.max()), int(t3_harness.t3.slots.num_generated.max())] == [0, 0]
 
 
-def test_waiting_for_the_device_cannot_be_captured(stage: RunningBatch, graphs: TapeGraphs) -> None:
-    """What the tape refuses is what a capture would: this one must fail."""
+def test_a_function_that_waits_for_the_device_cannot_be_captured(t3_harness: T3Harness, graphs: TapeGraphs) -> None:
+    """The tape refuses what a real capture would refuse, so this one must fail."""
     step = torch.zeros(1)
 
-    def waits() -> None:
+    def waits_for_device() -> None:
         if float(step) == 0:
             step.add_(1)
 
-    assert graphs.capture("a mistake", waits) is waits
+    assert graphs.capture("a mistake", waits_for_device) is waits_for_device
     assert not graphs.available
 
 
@@ -108,7 +111,7 @@ class Broken(Graphs):
         return lambda: None
 
 
-def test_where_capture_fails_kernels_are_launched_one_by_one(caplog: pytest.LogCaptureFixture) -> None:
+def test_if_a_capture_fails_kernels_are_launched_one_by_one(caplog: pytest.LogCaptureFixture) -> None:
     def function() -> None:
         pass
 
@@ -121,21 +124,21 @@ def test_where_capture_fails_kernels_are_launched_one_by_one(caplog: pytest.LogC
     assert graphs.captured == 1
 
 
-def test_a_take_is_made_where_capture_fails(
+def test_a_take_is_made_even_if_captures_fail(
     make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals, t3: T3, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = make_t3(graphs=Broken(after=0))
     broken.warm_up()
     params = SynthesisParams(max_tokens=5)
     tokens = [
-        each.decode(tokenizer.tokenize("Bonsoir."), voice, params, torch.Generator().manual_seed(1))
+        generate_tokens(each, tokenizer.tokenize("Bonsoir."), voice, params, torch.Generator().manual_seed(1))
         for each in (broken, t3)
     ]
     assert torch.equal(*tokens)
     assert "launched one by one" in caplog.text
 
 
-def test_the_memory_set_aside_is_all_that_is_used(
+def test_captures_stop_when_the_memory_budget_is_used_up(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     reserved = iter(range(0, 100_000, 600))
@@ -149,7 +152,7 @@ def test_the_memory_set_aside_is_all_that_is_used(
     assert "used up after b" in caplog.text
 
 
-def test_off_cuda_a_function_is_what_it_was() -> None:
+def test_off_cuda_a_function_is_returned_unchanged() -> None:
     def function() -> None:
         pass
 

@@ -1,4 +1,4 @@
-"""The vocoder: upstream's pitch, source and samples, from the take's own generator."""
+"""The vocoder: the same pitch, source and samples as upstream, from the take's own generator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FRAMES = 12
 
 @pytest.fixture(params=[torch.float64, torch.float32], ids=["float64", "float32"])
 def dtype(request: pytest.FixtureRequest) -> Iterator[torch.dtype]:
-    """Of the module, and the default: upstream makes some tensors without asking for a type."""
+    """The dtype of the module, and the default one: upstream makes some tensors without specifying it."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(request.param)
     yield request.param
@@ -42,29 +42,29 @@ def seeded() -> torch.Generator:
 
 
 @torch.inference_mode()
-def test_source_and_samples_are_upstreams(upstream_hift: Any, mel: Tensor, dtype: torch.dtype) -> None:
+def test_source_and_samples_equal_upstreams(upstream_hift: Any, mel: Tensor, dtype: torch.dtype) -> None:
     with torch.random.fork_rng([]):
         torch.manual_seed(7)
         expected, source = upstream_hift.inference(speech_feat=mel)
     f0 = upstream_hift.f0_predictor(mel)
-    # Pitch and none, so that harmonics and noise are both heard.
-    bent = torch.where(torch.arange(FRAMES) < 8, f0, torch.zeros_like(f0))
-    assert bent.max() > upstream_hift.m_source.l_sin_gen.voiced_threshold
-    pitch = upstream_hift.f0_upsamp(bent[:, None])
+    # Voiced and unvoiced frames, so that harmonics and noise both matter.
+    mixed_f0 = torch.where(torch.arange(FRAMES) < 8, f0, torch.zeros_like(f0))
+    assert mixed_f0.max() > upstream_hift.m_source.l_sin_gen.voiced_threshold
+    pitch = upstream_hift.f0_upsamp(mixed_f0[:, None])
     with torch.random.fork_rng([]):
         torch.manual_seed(7)
-        bent_source, *_ = upstream_hift.m_source(pitch.transpose(1, 2))
+        mixed_source, *_ = upstream_hift.m_source(pitch.transpose(1, 2))
 
     ours = HiFT(upstream_hift)
     within = 1e-9 if dtype == torch.float64 else 1e-5
     samples = ours(mel, seeded())
     assert samples.shape == (1, 480 * FRAMES)
     assert samples.dtype == dtype
-    torch.testing.assert_close(ours.pitch(mel), f0, atol=within * 100, rtol=0)
+    torch.testing.assert_close(ours.predict_f0(mel), f0, atol=within * 100, rtol=0)
     generator = seeded()
-    bent_ours = ours.source(bent, ours.start(generator), generator)
-    torch.testing.assert_close(bent_ours, bent_source[:, :, 0], atol=within, rtol=0)
-    torch.testing.assert_close(ours.decode(mel, source[:, 0]), expected, atol=within, rtol=0)
+    our_mixed_source = ours.make_source(mixed_f0, ours.draw_phase(generator), generator)
+    torch.testing.assert_close(our_mixed_source, mixed_source[:, :, 0], atol=within, rtol=0)
+    torch.testing.assert_close(ours.vocode(mel, source[:, 0]), expected, atol=within, rtol=0)
     torch.testing.assert_close(samples, expected, atol=within, rtol=0)
     assert samples.abs().max() > 0.01
 
@@ -81,7 +81,7 @@ def test_weight_norms_are_folded(upstream_hift: Any, mel: Tensor) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32], indirect=True)
 @torch.inference_mode()
-def test_noise_is_the_generators(upstream_hift: Any, mel: Tensor) -> None:
+def test_noise_comes_from_the_generator(upstream_hift: Any, mel: Tensor) -> None:
     ours = HiFT(upstream_hift)
     torch.manual_seed(123)
     state = torch.get_rng_state()

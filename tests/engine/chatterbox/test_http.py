@@ -1,4 +1,4 @@
-"""Chatterbox through the whole service: a real gunicorn, a small synthetic checkpoint, a recording, HTTP."""
+"""Chatterbox in the whole service: a real gunicorn, a small synthetic checkpoint, a recording, HTTP."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def environment(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> di
         "MONICA_CACHE_DIR": str(folder / "cache"),
         "MONICA_DEADLINE_S": "240",
         "REFERENCE_AUDIO": str(recording),
-        "REFERENCE_DURATION_S": "2",  # each frame of the prompt is computed with every take
+        "REFERENCE_DURATION_S": "2",  # short, because the frames of the prompt are computed with every take
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
     }
 
 
-def test_from_the_recording_to_a_marked_wav_and_a_restart(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_from_the_recording_to_a_watermarked_wav_and_a_restart(tmp_path: Path, environment: dict[str, str]) -> None:
     with Server(tmp_path, environment) as server:
         loading = _first_answer(server)
         assert loading.status_code == 503
@@ -45,7 +45,7 @@ def test_from_the_recording_to_a_marked_wav_and_a_restart(tmp_path: Path, enviro
             assert int(refused.headers["Retry-After"]) > 0
 
         server.wait_ready(240)
-        story = [
+        expected = [
             "listens on",
             "engine: chatterbox (MONICA_ENGINE=chatterbox)",
             "reference audio: reference.wav, cropped from 12.4 s to 2.0 s",
@@ -56,8 +56,8 @@ def test_from_the_recording_to_a_marked_wav_and_a_restart(tmp_path: Path, enviro
             "warm-up: ",
             "ready in ",
         ]
-        told = iter(server.log().splitlines())
-        assert [part for part in story if not any(part in line for line in told)] == []
+        lines = iter(server.log().splitlines())
+        assert [part for part in expected if not any(part in line for line in lines)] == []
 
         made = _say(server, PABLO, seed=3)
         assert (made.status_code, made.headers["X-Monica-Cache"]) == (200, "miss"), made.text[:500]
@@ -65,7 +65,7 @@ def test_from_the_recording_to_a_marked_wav_and_a_restart(tmp_path: Path, enviro
         samples, rate = soundfile.read(io.BytesIO(made.content), dtype="float32")
         assert (rate, samples.ndim) == (24_000, 1)
         assert np.abs(samples).max() > 0.01
-        assert Watermark().read(samples, rate) == 1.0
+        assert Watermark().detect(samples, rate) == 1.0
         again = _say(server, PABLO, seed=3)
         assert (again.headers["X-Monica-Cache"], again.content) == ("hit", made.content)
 
@@ -88,7 +88,7 @@ def test_from_the_recording_to_a_marked_wav_and_a_restart(tmp_path: Path, enviro
 
 
 def _say(server: Server, text: str, seed: int) -> requests.Response:
-    """With a seed the take is the same each time; random weights make good ones and others."""
+    """Post a text with a seed, so that the take is always the same: with random weights, not all takes are usable."""
     return requests.post(f"{server.url}/blabla", json={"text": text, "seed": seed}, timeout=240)
 
 
@@ -100,7 +100,7 @@ def _first_answer(server: Server) -> requests.Response:
             assert server.process.poll() is None, server.log()
 
 
-def test_sigterm_while_a_take_is_under_way(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_sigterm_during_a_take(tmp_path: Path, environment: dict[str, str]) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     with Server(tmp_path, environment) as server, ThreadPoolExecutor() as pool:
@@ -109,7 +109,7 @@ def test_sigterm_while_a_take_is_under_way(tmp_path: Path, environment: dict[str
         while 'queue_wait_seconds_count{lane="live"} 1.0' not in requests.get(f"{server.url}/metrics", timeout=10).text:
             assert not take.done()
         server.terminate()
-        assert take.result().status_code in (200, 500)  # random weights may end a sentence before it begins
+        assert take.result().status_code in (200, 500)  # with random weights a sentence may end before it begins
         assert server.wait_exit(120) == 0
 
 
@@ -121,7 +121,7 @@ def test_a_model_dir_without_the_files_stops_the_start(tmp_path: Path, environme
         assert "Traceback" not in server.log()
 
 
-def test_a_model_that_cannot_be_downloaded_leaves_the_server_up(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_a_failed_download_leaves_the_server_running(tmp_path: Path, environment: dict[str, str]) -> None:
     settings = {k: v for k, v in environment.items() if k != "MONICA_MODEL_DIR"}
     settings |= {"HF_HOME": str(tmp_path / "hub"), "HF_ENDPOINT": "http://127.0.0.1:9"}
     del settings["HF_HUB_OFFLINE"]

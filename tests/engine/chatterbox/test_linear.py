@@ -1,4 +1,4 @@
-"""The matrices of the engine: the product, in each precision and layout."""
+"""The engine's matrices: the right product, in each precision and layout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def weight() -> Tensor:
 @pytest.mark.parametrize("shape", [(2, 64), (1, 64), (2, 7, 64)])
 @pytest.mark.parametrize("with_bias", [False, True])
 @pytest.mark.parametrize("with_residual", [False, True])
-def test_it_is_the_product(
+def test_it_equals_the_matrix_product(
     weight: Tensor,
     monkeypatch: pytest.MonkeyPatch,
     precision: str,
@@ -57,7 +57,7 @@ def test_a_row_of_zeros_is_rounded_to_zeros(weight: Tensor) -> None:
     assert (found[:, 5] == 0).all()
 
 
-def test_the_probe_of_layouts_answers() -> None:
+def test_the_layout_probe_returns_an_answer() -> None:
     linear_module.transposed_is_faster.cache_clear()
     assert linear_module.transposed_is_faster() in (True, False)
     assert linear_module.quantized_engine() in torch.backends.quantized.supported_engines

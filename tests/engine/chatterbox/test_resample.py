@@ -1,4 +1,4 @@
-"""The resampler: librosa's, at every length."""
+"""The resampler: equal to librosa's, at every length."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RESAMPLERS = {rates: Resampler(*rates) for rates in RATES}
 
 
 def check(samples: NDArray[np.float32], rates: tuple[int, int], atol: float) -> None:
-    """Hold our resampling against librosa's, but for the last sample where soxr makes one less."""
+    """Compare our resampling with librosa's, without the last sample if soxr makes one less."""
     orig_sr, target_sr = rates
     theirs = librosa.resample(samples, orig_sr=orig_sr, target_sr=target_sr)
     ours = RESAMPLERS[rates](torch.from_numpy(samples)).numpy()
@@ -32,13 +32,13 @@ def check(samples: NDArray[np.float32], rates: tuple[int, int], atol: float) -> 
 @given(length=st.integers(1, 5000), seed=st.integers(0, 99))
 @settings(max_examples=50, deadline=None)
 def test_noise_of_any_length(rates: tuple[int, int], length: int, seed: int) -> None:
-    # To either edge at full strength: what soxr takes to be outside the sound counts here.
+    # Full strength up to the edges: here it matters what soxr assumes outside the sound.
     check((0.1 * np.random.default_rng(seed).standard_normal(length)).astype(np.float32), rates, atol=1e-6)
 
 
 @pytest.mark.parametrize("rates", RATES)
 def test_the_loudest_sound(rates: tuple[int, int]) -> None:
-    # Up to 2.3 between the samples; soxr and we both round in float32.
+    # It reaches 2.3 between the samples; soxr and we both round to float32.
     check(np.sign(np.random.default_rng(0).standard_normal(48_000)).astype(np.float32), rates, atol=5e-6)
 
 
@@ -49,8 +49,8 @@ def test_speech(rates: tuple[int, int], request: pytest.FixtureRequest) -> None:
 
 
 @pytest.mark.parametrize("rates", RATES)
-def test_it_is_no_lesser_filter(rates: tuple[int, int]) -> None:
-    """What a check within 1e-6 is worth: another good resampler is a thousand times further off."""
+def test_the_tolerance_tells_other_filters_apart(rates: tuple[int, int]) -> None:
+    """Show what a tolerance of 1e-6 is worth: another good resampler is a thousand times farther off."""
     import torchaudio
 
     orig_sr, target_sr = rates

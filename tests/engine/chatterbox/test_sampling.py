@@ -1,4 +1,4 @@
-"""The sampler: upstream's processors, and what upstream leaves out."""
+"""The sampler: equal to upstream's processors, and what upstream leaves out."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from monica.engine.chatterbox.sampling import (
     EOS,
     FAILED,
     SPEECH_TOKENS,
-    Knobs,
-    draw,
+    SamplingTensors,
     guide,
+    sample_token,
 )
 from monica.engine.chatterbox.sampling import probabilities as all_probabilities
 
@@ -40,52 +40,52 @@ def logits(seed: int, *, invalid: float = -10_000.0) -> Tensor:
     return values
 
 
-def seen(*ids: int) -> Tensor:
+def generated_mask(*ids: int) -> Tensor:
     mask = torch.zeros(V, dtype=torch.bool)
     mask[[BOS, *ids]] = True
     return mask
 
 
-def knobs(*params: SynthesisParams) -> Knobs:
-    knobs = Knobs.of(len(params), torch.device("cpu"))
+def tensors(*params: SynthesisParams) -> SamplingTensors:
+    tensors = SamplingTensors.allocate(len(params), torch.device("cpu"))
     for slot, each in enumerate(params):
-        knobs.set(slot, each)
-    return knobs
+        tensors.set_slot(slot, each)
+    return tensors
 
 
-def probabilities(values: Tensor, said: Tensor, params: SynthesisParams) -> Tensor:
-    return all_probabilities(values[None], said[None], knobs(params))[0]
+def probabilities(values: Tensor, mask: Tensor, params: SynthesisParams) -> Tensor:
+    return all_probabilities(values[None], mask[None], tensors(params))[0]
 
 
-def race(generator: torch.Generator) -> Tensor:
+def exponential_noise(generator: torch.Generator) -> Tensor:
     return torch.empty(1, V).exponential_(1, generator=generator)
 
 
 def upstream_probabilities(values: Tensor, ids: list[int], params: SynthesisParams) -> Tensor:
-    said = torch.tensor([[BOS, *ids]])
-    scores = RepetitionPenaltyLogitsProcessor(params.repetition_penalty)(said, values[None])
+    generated = torch.tensor([[BOS, *ids]])
+    scores = RepetitionPenaltyLogitsProcessor(params.repetition_penalty)(generated, values[None])
     scores = scores / params.temperature
-    scores = MinPLogitsWarper(params.min_p)(said, scores)
-    scores = TopPLogitsWarper(params.top_p)(said, scores)
+    scores = MinPLogitsWarper(params.min_p)(generated, scores)
+    scores = TopPLogitsWarper(params.top_p)(generated, scores)
     return torch.softmax(scores, dim=-1)[0]
 
 
 @pytest.mark.parametrize("params", SETTINGS)
 @pytest.mark.parametrize("seed", range(5))
-def test_probabilities_are_upstreams(params: SynthesisParams, seed: int) -> None:
+def test_probabilities_equal_upstreams(params: SynthesisParams, seed: int) -> None:
     values = logits(seed)
     best = int(values.argmax())
     expected = upstream_probabilities(values, [best, best, 17], params)
-    ours = probabilities(values, seen(best, 17), params)
+    ours = probabilities(values, generated_mask(best, 17), params)
     assert torch.equal(ours > 0, expected > 0)
     torch.testing.assert_close(ours, expected, atol=1e-7, rtol=1e-5)
 
 
 @pytest.mark.parametrize("params", SETTINGS)
-def test_ids_without_a_sound_do_not_change_which_sounds_are_kept(params: SynthesisParams) -> None:
+def test_ids_without_a_sound_do_not_affect_which_speech_tokens_are_kept(params: SynthesisParams) -> None:
     values = logits(1, invalid=0.0)
     expected = upstream_probabilities(values, [], params)
-    ours = probabilities(values, seen(), params)
+    ours = probabilities(values, generated_mask(), params)
     sounds = torch.arange(V) < SPEECH_TOKENS
     assert torch.equal(ours[sounds] > 0, expected[sounds] > 0)
     assert ours[SPEECH_TOKENS].item() == 0
@@ -97,53 +97,57 @@ def test_ids_without_a_sound_do_not_change_which_sounds_are_kept(params: Synthes
 def test_an_id_without_a_sound_is_never_drawn(params: SynthesisParams, injected: int) -> None:
     values = logits(2)
     values[injected] = 1000.0
-    probs = probabilities(values, seen(), params)
+    probs = probabilities(values, generated_mask(), params)
     assert probs[injected] == 0
     assert probs.sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_slots_do_not_mix() -> None:
-    """Each slot with parameters and a past of its own: as it would be alone."""
+    """Each slot, with its own parameters and its own earlier tokens, gets what it would get alone."""
     values = torch.stack([logits(seed) for seed in range(len(SETTINGS))])
-    said = torch.stack([seen(seed, 2 * seed) for seed in range(len(SETTINGS))])
-    together = all_probabilities(values, said, knobs(*SETTINGS))
+    masks = torch.stack([generated_mask(seed, 2 * seed) for seed in range(len(SETTINGS))])
+    together = all_probabilities(values, masks, tensors(*SETTINGS))
     for slot, params in enumerate(SETTINGS):
-        torch.testing.assert_close(together[slot], probabilities(values[slot], said[slot], params))
+        torch.testing.assert_close(together[slot], probabilities(values[slot], masks[slot], params))
 
 
-def test_one_draw_is_torch_multinomials() -> None:
+def test_a_draw_equals_torch_multinomial() -> None:
     probs = torch.softmax(logits(3), dim=-1)
     ours, theirs = torch.Generator().manual_seed(5), torch.Generator().manual_seed(5)
     for _ in range(200):
-        assert draw(probs[None], race(ours)) == torch.multinomial(probs, 1, generator=theirs)
+        assert sample_token(probs[None], exponential_noise(ours)) == torch.multinomial(probs, 1, generator=theirs)
 
 
 def test_draws_follow_the_probabilities() -> None:
     probs = torch.zeros(1, V)
     probs[0, :3] = torch.tensor([0.5, 0.3, 0.2])
     generator = torch.Generator().manual_seed(0)
-    counts = torch.bincount(torch.cat([draw(probs, race(generator)) for _ in range(4000)]), minlength=3)
+    counts = torch.bincount(
+        torch.cat([sample_token(probs, exponential_noise(generator)) for _ in range(4000)]), minlength=3
+    )
     assert (counts / 4000).tolist() == pytest.approx([0.5, 0.3, 0.2], abs=0.03)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_what_is_no_number_is_told_and_is_its_slots_alone(value: float) -> None:
+def test_values_not_finite_fail_only_their_slot(value: float) -> None:
     values = torch.stack([logits(4), logits(4)])
     values[0, 100] = value
-    probs = all_probabilities(values, torch.stack([seen(), seen()]), knobs(SynthesisParams(), SynthesisParams()))
-    drawn = draw(probs, torch.ones(2, V))
-    assert drawn[0] == FAILED
-    assert drawn[1] == int(logits(4).argmax())
+    probs = all_probabilities(
+        values, torch.stack([generated_mask(), generated_mask()]), tensors(SynthesisParams(), SynthesisParams())
+    )
+    tokens = sample_token(probs, torch.ones(2, V))
+    assert tokens[0] == FAILED
+    assert tokens[1] == int(logits(4).argmax())
 
 
 def test_guidance() -> None:
     rows = torch.stack([logits(5), logits(6)])
-    weights = knobs(SynthesisParams(cfg_weight=0.5), SynthesisParams(cfg_weight=0.0)).cfg_weight
+    weights = tensors(SynthesisParams(cfg_weight=0.5), SynthesisParams(cfg_weight=0.0)).cfg_weight
     guided = guide(torch.stack([rows, rows]), weights)
     assert torch.equal(guided[0], rows[0] + 0.5 * (rows[0] - rows[1]))
     assert torch.equal(guided[1], rows[0])
 
 
-def test_without_guidance_the_other_row_is_not_looked_at() -> None:
+def test_without_guidance_the_unconditional_row_is_ignored() -> None:
     rows = torch.stack([logits(5), torch.full((V,), torch.nan)])
     assert torch.equal(guide(rows[None], torch.zeros(1, 1))[0], rows[0])

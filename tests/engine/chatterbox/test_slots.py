@@ -1,10 +1,10 @@
-"""T3 with several takes side by side: each says what it would say alone, whoever joins or leaves."""
+"""T3 with several takes side by side: each gets the same tokens as alone, whichever others join or leave."""
 
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from monica.engine import SynthesisParams
 from monica.engine.chatterbox import t3 as t3_module
 from monica.engine.chatterbox.conditionals import Conditionals
-from monica.engine.chatterbox.decoding import Decoding
 from monica.engine.chatterbox.llama import POSITIONS
-from monica.engine.chatterbox.slots import SLOTS
+from monica.engine.chatterbox.slots import SLOTS, SavedSequence
 from monica.engine.chatterbox.t3 import T3, affordable_slots
+from monica.engine.chatterbox.token_sequence import TokenSequence
 from monica.engine.chatterbox.tokenizer import TextTokenizer
 
 TEXTS = ("Bonsoir.", "Rusmir relance à 4 000.", "Il reste douze joueurs, et la pause est à 21 heures 30.", "Tapis !")
@@ -30,248 +30,262 @@ PARAMS = (
 )
 EVENTS = [
     (event, which)
-    for event in ("admit", "step", "step", "step", "pause", "resume", "resume", "retire")
+    for event in ("add", "step", "step", "step", "pause", "resume", "resume", "free")
     for which in (0, 1, -1)
 ]
 
 
-class RunningBatch:
-    """A T3, and takes by their number."""
+class T3Harness:
+    """Makes takes on a T3, by number."""
 
     def __init__(self, t3: T3, tokenizer: TextTokenizer, voice: Conditionals) -> None:
         self.t3, self._tokenizer, self._voice = t3, tokenizer, voice
 
-    def admit(self, number: int) -> Decoding:
+    def add(self, number: int) -> TokenSequence:
         text = self._tokenizer.tokenize(TEXTS[number % len(TEXTS)])
         params = PARAMS[number % len(PARAMS)]
-        return self.t3.admit(text, self._voice, params, torch.Generator().manual_seed(number))
+        return self.t3.add_sequence(text, self._voice, params, torch.Generator().manual_seed(number))
 
     def alone(self, number: int) -> list[int]:
-        take = self.admit(number)
+        take = self.add(number)
         while not take.done:
             self.t3.step()
-        self.t3.retire(take)
+        self.t3.free_sequence(take)
         return take.tokens
 
 
 @pytest.fixture(scope="module")
-def stage(make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals) -> RunningBatch:
-    return RunningBatch(make_t3(), tokenizer, voice)
+def t3_harness(make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals) -> T3Harness:
+    return T3Harness(make_t3(), tokenizer, voice)
 
 
 @pytest.fixture
-def late(stage: RunningBatch, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have tokens read late, as on CUDA, where the host reads what was drawn two steps ago."""
-    monkeypatch.setattr(stage.t3, "_lag", 2)
+def late(t3_harness: T3Harness, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Read tokens late, as on CUDA, where the host reads the tokens of two steps ago."""
+    monkeypatch.setattr(t3_harness.t3, "_lag", 2)
     yield
-    stage.t3._under_way.clear()
+    t3_harness.t3._in_flight.clear()
 
 
 @pytest.fixture(scope="module")
-def alone(stage: RunningBatch) -> list[list[int]]:
-    return [stage.alone(number) for number in range(9)]
+def alone(t3_harness: T3Harness) -> list[list[int]]:
+    return [t3_harness.alone(number) for number in range(9)]
 
 
-def test_alone_as_with_three_others(stage: RunningBatch, alone: list[list[int]]) -> None:
-    takes = [stage.admit(number) for number in range(4)]
+def test_four_takes_together_equal_each_one_alone(t3_harness: T3Harness, alone: list[list[int]]) -> None:
+    takes = [t3_harness.add(number) for number in range(4)]
     while not all(take.done for take in takes):
-        stage.t3.step()
+        t3_harness.t3.step()
     assert [take.tokens for take in takes] == alone[:4]
     for take in takes:
-        stage.t3.retire(take)
-    assert stage.t3.decoding == []
+        t3_harness.t3.free_sequence(take)
+    assert t3_harness.t3.running == []
 
 
-def test_a_full_house_refuses(stage: RunningBatch) -> None:
-    takes = [stage.admit(number) for number in range(SLOTS[-1])]
+def test_no_take_can_be_added_if_all_slots_are_in_use(t3_harness: T3Harness) -> None:
+    takes = [t3_harness.add(number) for number in range(SLOTS[-1])]
     with pytest.raises(RuntimeError, match="all 8 slots"):
-        stage.admit(8)
+        t3_harness.add(8)
     for take in takes:
-        stage.t3.retire(take)
-        stage.t3.retire(take)  # twice does no harm
+        t3_harness.t3.free_sequence(take)
+        t3_harness.t3.free_sequence(take)  # twice does no harm
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(EVENTS), max_size=30))
-def test_whoever_joins_and_leaves(stage: RunningBatch, alone: list[list[int]], events: list[tuple[str, int]]) -> None:
-    takes: dict[int, Decoding] = {}
-    paused: dict[int, Decoding] = {}
+def test_any_sequence_of_events_leaves_the_tokens_unchanged(
+    t3_harness: T3Harness, alone: list[list[int]], events: list[tuple[str, int]]
+) -> None:
+    takes: dict[int, TokenSequence] = {}
+    paused: dict[int, tuple[TokenSequence, SavedSequence]] = {}
     numbers = iter(range(9))
     for event, which in events:
-        if event == "admit" and len(takes) < SLOTS[-1]:
+        if event == "add" and len(takes) < SLOTS[-1]:
             number = next(numbers, None)
             if number is not None:
-                takes[number] = stage.admit(number)
+                takes[number] = t3_harness.add(number)
         elif event == "resume" and paused and len(takes) < SLOTS[-1]:
             number = sorted(paused)[which % len(paused)]
-            stage.t3.resume(paused[number])
-            takes[number] = paused.pop(number)
+            takes[number], saved = paused.pop(number)
+            t3_harness.t3.resume_sequence(takes[number], saved)
         elif event == "step":
-            stage.t3.step()
-        elif event in ("pause", "retire") and takes:
+            t3_harness.t3.step()
+        elif event in ("pause", "free") and takes:
             number = sorted(takes)[which % len(takes)]
             if event == "pause":
-                stage.t3.pause(takes[number])
-                paused[number] = takes[number]
+                paused[number] = takes[number], t3_harness.t3.pause_sequence(takes[number])
             else:
-                stage.t3.retire(takes[number])
+                t3_harness.t3.free_sequence(takes[number])
             del takes[number]
-        assert [take.slot for take in stage.t3.decoding] == list(range(len(takes)))
-    stage.t3.step()
+        assert [take.slot for take in t3_harness.t3.running] == list(range(len(takes)))
+    t3_harness.t3.step()
+    everyone = takes | {number: take for number, (take, _) in paused.items()}
     try:
-        for number, take in (takes | paused).items():
+        for number, take in everyone.items():
             assert take.tokens == alone[number][: len(take.tokens)]
     finally:
-        for take in (takes | paused).values():
-            stage.t3.retire(take)
+        for take in everyone.values():
+            t3_harness.t3.free_sequence(take)
 
 
-def test_tokens_read_late_are_the_same_tokens(stage: RunningBatch, alone: list[list[int]], late: None) -> None:
-    first, second = stage.admit(0), stage.admit(1)
+def test_tokens_read_late_are_the_same_tokens(t3_harness: T3Harness, alone: list[list[int]], late: None) -> None:
+    first, second = t3_harness.add(0), t3_harness.add(1)
     for _ in range(6):
-        stage.t3.step()
+        t3_harness.t3.step()
     assert (len(first.tokens), len(second.tokens)) == (4, 4)
-    stage.t3.retire(first)  # with two of its steps under way
-    third = stage.admit(2)
+    t3_harness.t3.free_sequence(first)  # with two of its steps in flight
+    third = t3_harness.add(2)
     while not (second.done and third.done):
-        stage.t3.step()
+        t3_harness.t3.step()
     assert first.tokens == alone[0][: len(first.tokens)]
     assert (second.tokens, third.tokens) == (alone[1], alone[2])
-    stage.t3.retire(second)
-    stage.t3.retire(third)
+    t3_harness.t3.free_sequence(second)
+    t3_harness.t3.free_sequence(third)
 
 
 @pytest.mark.parametrize("steps", [0, 13])
-def test_a_paused_take_goes_on_as_if_nothing_had_happened(
-    stage: RunningBatch, alone: list[list[int]], late: None, steps: int
+def test_a_resumed_take_continues_unchanged(
+    t3_harness: T3Harness, alone: list[list[int]], late: None, steps: int
 ) -> None:
-    """From another slot than its own, which others have used: parameters, penalties and generator are its own still."""
-    take = stage.admit(3)
+    """In another slot, after other takes have used its own. Parameters, penalties and generator are still its own."""
+    take = t3_harness.add(3)
     for _ in range(steps):
-        stage.t3.step()
-    stage.t3.pause(take)
-    assert stage.alone(1) == alone[1]
-    assert take.tokens == alone[3][:steps]  # those that were under way too
-    other = stage.admit(2)
-    stage.t3.step()
-    stage.t3.resume(take)
+        t3_harness.t3.step()
+    saved = t3_harness.t3.pause_sequence(take)
+    assert t3_harness.alone(1) == alone[1]
+    assert take.tokens == alone[3][:steps]  # including those that were in flight
+    other = t3_harness.add(2)
+    t3_harness.t3.step()
+    t3_harness.t3.resume_sequence(take, saved)
     assert take.slot == 1
     while not (take.done and other.done):
-        stage.t3.step()
+        t3_harness.t3.step()
     assert (take.tokens, other.tokens) == (alone[3], alone[2])
-    stage.t3.retire(take)
-    stage.t3.retire(other)
+    t3_harness.t3.free_sequence(take)
+    t3_harness.t3.free_sequence(other)
 
 
-def test_a_take_may_be_paused_again_and_again(stage: RunningBatch, alone: list[list[int]]) -> None:
-    take = stage.admit(2)
+def test_a_take_may_be_paused_at_every_step(t3_harness: T3Harness, alone: list[list[int]]) -> None:
+    take = t3_harness.add(2)
     while not take.done:
-        stage.t3.step()
-        stage.t3.pause(take)
-        assert stage.t3.decoding == []
-        stage.t3.resume(take)
+        t3_harness.t3.step()
+        saved = t3_harness.t3.pause_sequence(take)
+        assert t3_harness.t3.running == []
+        t3_harness.t3.resume_sequence(take, saved)
     assert take.tokens == alone[2]
-    stage.t3.retire(take)
+    t3_harness.t3.free_sequence(take)
 
 
-def test_a_take_goes_on_in_a_slot_that_nobody_has_had(
+def test_a_take_can_resume_in_a_slot_never_used_before(
     t3: T3, tokenizer: TextTokenizer, voice: Conditionals, alone: list[list[int]]
 ) -> None:
-    stage = RunningBatch(t3, tokenizer, voice)
-    take = stage.admit(0)
-    t3.pause(take)
-    other = stage.admit(1)
-    t3.resume(take)
+    t3_harness = T3Harness(t3, tokenizer, voice)
+    take = t3_harness.add(0)
+    saved = t3.pause_sequence(take)
+    other = t3_harness.add(1)
+    t3.resume_sequence(take, saved)
     for _ in range(3):
         t3.step()
     assert (take.tokens, other.tokens) == (alone[0][:3], alone[1][:3])
 
 
-def test_a_paused_take_keeps_what_it_filled_and_nothing_once_it_is_retired(stage: RunningBatch) -> None:
-    take, other = stage.admit(0), stage.admit(1)
-    stage.t3.step()
-    stage.t3.pause(take)
-    assert take.saved is not None
-    assert [kept.size(3) for kept in take.saved.cache] == [take.position] * 2
-    assert stage.t3.decoding == [other]
-    stage.t3.retire(take)
-    assert take.saved is None
-    assert stage.t3.decoding == [other]
-    stage.t3.retire(other)
+def test_a_pause_saves_the_filled_positions_and_t3_keeps_nothing(t3_harness: T3Harness) -> None:
+    take, other = t3_harness.add(0), t3_harness.add(1)
+    t3_harness.t3.step()
+    saved = t3_harness.t3.pause_sequence(take)
+    assert [kept.size(3) for kept in saved.cache] == [take.position] * 2
+    assert t3_harness.t3.running == [other]
+    kept_alive = [weakref.ref(tensor) for tensor in (*saved.state, *saved.cache)]
+    del saved
+    assert [reference() for reference in kept_alive] == [None] * len(kept_alive)
+    t3_harness.t3.free_sequence(take)
+    assert t3_harness.t3.running == [other]
+    saved = t3_harness.t3.pause_sequence(other)
+    t3_harness.t3.resume_sequence(other, saved)
     with pytest.raises(RuntimeError, match="not paused"):
-        stage.t3.resume(take)
+        t3_harness.t3.resume_sequence(other, saved)
+    t3_harness.t3.free_sequence(other)
 
 
-def test_what_is_no_number_stays_in_no_slot(stage: RunningBatch, alone: list[list[int]], late: None) -> None:
-    """Nor that of a take that has left its slot before it is known to have failed."""
-    paused, retired = stage.admit(0), stage.admit(1)
-    norm = stage.t3.llama.layers[0].attention_norm
+def test_values_not_finite_stay_in_no_slot(t3_harness: T3Harness, alone: list[list[int]], late: None) -> None:
+    """Not even those of a take that has left its slot before its failure is known."""
+    paused, freed = t3_harness.add(0), t3_harness.add(1)
+    norm = t3_harness.t3.llama.layers[0].attention_norm
     kept = norm.clone()
     with torch.inference_mode():
         norm.fill_(torch.nan)
-        stage.t3.step()
+        t3_harness.t3.step()
         norm.copy_(kept)
-    stage.t3.pause(paused)
-    stage.t3.retire(retired)
-    other = stage.admit(2)
+    t3_harness.t3.pause_sequence(paused)
+    t3_harness.t3.free_sequence(freed)
+    other = t3_harness.add(2)
     while not other.done:
-        stage.t3.step()
-    stage.t3.retire(other)
+        t3_harness.t3.step()
+    t3_harness.t3.free_sequence(other)
     assert paused.failed
-    stage.t3.retire(paused)
-    takes = [stage.admit(number) for number in (1, 0)]  # a shorter prompt than was there
+    t3_harness.t3.free_sequence(paused)
+    takes = [t3_harness.add(number) for number in (1, 0)]  # a shorter prompt than before
     while not all(take.done for take in takes):
-        stage.t3.step()
+        t3_harness.t3.step()
     for take in takes:
-        stage.t3.retire(take)
+        t3_harness.t3.free_sequence(take)
     assert [take.tokens for take in takes] == [alone[1], alone[0]]
 
 
-def test_other_windows_other_cache_the_same_logits(make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals) -> None:
+def test_window_and_cache_size_do_not_change_the_logits(
+    make_t3: Any, tokenizer: TextTokenizer, voice: Conditionals
+) -> None:
     from monica.engine.chatterbox.prompt import embed_prompt
 
     tokens = torch.tensor([6561, *range(100, 130)])
-    found = []
+    results = []
     for dtype, tolerance in ((torch.float32, 1e-4), (torch.float64, 1e-9)):
         t3 = make_t3(dtype)
         with torch.inference_mode():
             prompt = embed_prompt(t3.front, tokenizer.tokenize(TEXTS[2]), voice, SynthesisParams())
-        exact = t3.follow(prompt, tokens)  # crosses from a window of 64 to 128
-        t3._replay = lambda count, longest, t3=t3: partial(t3._advance, count, 256)
-        torch.testing.assert_close(t3.follow(prompt, tokens), exact, atol=tolerance, rtol=0)
-        t3.llama.reserve(8, 1024)
-        torch.testing.assert_close(t3.follow(prompt, tokens), exact, atol=tolerance, rtol=0)
-        found.append(exact)
-    torch.testing.assert_close(found[0].double(), found[1], atol=1e-4, rtol=0)
+        exact = t3.teacher_forced_logits(prompt, tokens)  # crosses from a window of 64 to 128
+        t3._run_step = lambda count, longest, t3=t3: t3._forward(count, 256)
+        torch.testing.assert_close(t3.teacher_forced_logits(prompt, tokens), exact, atol=tolerance, rtol=0)
+        t3.llama.reserve_cache(8, 1024)
+        torch.testing.assert_close(t3.teacher_forced_logits(prompt, tokens), exact, atol=tolerance, rtol=0)
+        results.append(exact)
+    torch.testing.assert_close(results[0].double(), results[1], atol=1e-4, rtol=0)
 
 
-def test_many_takes_leave_nothing_behind(stage: RunningBatch) -> None:
-    """Forty here; a thousand in `python -m benchmarks.steadiness`."""
+def test_many_takes_leave_nothing_behind(t3_harness: T3Harness) -> None:
+    """Forty takes here; a thousand in `python -m benchmarks.steadiness`."""
 
     def state() -> tuple[Any, ...]:
-        modules = list(stage.t3.front.modules())
+        modules = list(t3_harness.t3.front.modules())
         hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in modules)
-        cache = (stage.t3.llama.keys.shape, stage.t3.llama.keys.data_ptr())
-        return hooks, len(modules), cache, len(stage.t3._under_way), len(stage.t3._replays), len(vars(stage.t3))
+        cache = (t3_harness.t3.llama.keys.shape, t3_harness.t3.llama.keys.data_ptr())
+        return (
+            hooks,
+            len(modules),
+            cache,
+            len(t3_harness.t3._in_flight),
+            len(t3_harness.t3._replays),
+            len(vars(t3_harness.t3)),
+        )
 
     short = dataclasses.replace(PARAMS[0], max_tokens=3)
-    first = stage.alone(0)
+    first = t3_harness.alone(0)
     before = state()
     for number in range(40):
         generator = torch.Generator().manual_seed(number)
-        take = stage.t3.admit(torch.tensor([255, 20, 30, 0]), stage._voice, short, generator)
+        take = t3_harness.t3.add_sequence(torch.tensor([255, 20, 30, 0]), t3_harness._voice, short, generator)
         while not take.done:
-            stage.t3.step()
-        stage.t3.retire(take)
+            t3_harness.t3.step()
+        t3_harness.t3.free_sequence(take)
     assert state() == before
-    assert stage.alone(0) == first
+    assert t3_harness.alone(0) == first
 
 
 def test_slots_fit_the_memory(t3: T3) -> None:
     config = t3.front.cfg
     layers = len(t3.llama.layers)
     each = 2 * 2 * POSITIONS * layers * 1024 * 4
-    t3.llama.reserve(2, POSITIONS)
+    t3.llama.reserve_cache(2, POSITIONS)
     assert t3.llama.keys.nbytes + t3.llama.values.nbytes == each
     assert [affordable_slots(config, layers, "fp32", n * each) for n in (0, 1, 2, 3, 7, 8, 100)] == [
         1,
@@ -285,6 +299,6 @@ def test_slots_fit_the_memory(t3: T3) -> None:
     assert affordable_slots(config, layers, "bf16", 4 * each) == 8
 
 
-def test_lag_is_cudas(t3: T3) -> None:
+def test_tokens_are_read_late_only_on_cuda(t3: T3) -> None:
     assert t3._lag == 0
     assert t3_module.LAG > 0

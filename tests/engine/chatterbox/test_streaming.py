@@ -1,4 +1,4 @@
-"""Streams: heard in pieces that fit, made of the tokens that would have been said anyway, marked, and forgotten."""
+"""Streams: chunks without seams, the same tokens as the whole take, a watermark, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -14,41 +14,42 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from benchmarks.single_take import run_passes, synthesize_tokens
 from monica.engine import SynthesisParams, Utterance
 from monica.engine.chatterbox import utterances
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.estimator import Estimator
 from monica.engine.chatterbox.hift import HiFT
-from monica.engine.chatterbox.s3gen import Decoder
+from monica.engine.chatterbox.s3gen import Token2Wav
 from monica.engine.chatterbox.streaming import (
     FIRST_HOP,
     FRAME,
     LOOK_AHEAD,
-    MARK_REACH,
+    MAX_PROMPTS,
     PITCH_REACH,
-    PROMPTS,
     VOCODER_REACH,
-    Sliding,
-    Stream,
-    Streamer,
+    WATERMARK_REACH,
+    SlidingWindow,
+    StreamingToken2Wav,
+    StreamState,
 )
 from monica.engine.chatterbox.watermark import Watermark
 from monica.errors import SynthesisFailed
 
 from .conftest import load_shallow
-from .house import House
+from .engine_harness import EngineHarness
 from .test_hift import seeded
 
-SAID = [(7 * i) % 6561 for i in range(1, 70)]
+TOKENS = [(7 * i) % 6561 for i in range(1, 70)]
 FRAMES = 60
 CUTS = st.lists(st.integers(30, FRAMES - 5), max_size=2, unique=True).map(lambda cuts: [*sorted(cuts), FRAMES])
 
 
 @pytest.fixture(scope="module")
-def streamer(decoder: Decoder) -> Iterator[Streamer]:
+def streamer(token2wav: Token2Wav) -> Iterator[StreamingToken2Wav]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("monica.engine.chatterbox.s3gen.EULER_STEPS", 2)
-        yield Streamer(decoder, Watermark())
+        yield StreamingToken2Wav(token2wav, Watermark())
 
 
 @pytest.fixture(scope="module")
@@ -56,237 +57,236 @@ def hift(checkpoint_dir: Path) -> HiFT:
     return HiFT(load_shallow(checkpoint_dir).mel2wav.double())
 
 
-def hop(stream: Stream, tokens: Sequence[int], *, last: bool = False) -> Any:
-    """Go through one hop. Returns its samples."""
-    stages = stream.sound(tokens, last=last)
-    while True:
-        try:
-            next(stages)
-        except StopIteration as sounded:
-            return sounded.value
+def hop(stream: StreamState, tokens: Sequence[int], *, last: bool = False) -> Any:
+    """Synthesize one hop. Returns its samples."""
+    return run_passes(stream.synthesize_hop(tokens, last=last))
 
 
-def whole(stream: Stream, ends: Sequence[int]) -> list[Any]:
-    return [hop(stream, SAID[:end], last=end == ends[-1]) for end in ends]
+def whole(stream: StreamState, ends: Sequence[int]) -> list[Any]:
+    return [hop(stream, TOKENS[:end], last=end == ends[-1]) for end in ends]
 
 
-def slid(sliding: Sliding, cuts: Sequence[int], unit: int = 1) -> Tensor:
-    return torch.cat([sliding(cut * unit, cut == cuts[-1]) for cut in cuts], dim=-1)
+def in_parts(window: SlidingWindow, cuts: Sequence[int], unit: int = 1) -> Tensor:
+    return torch.cat([window(cut * unit, cut == cuts[-1]) for cut in cuts], dim=-1)
 
 
 @hypothesis_settings(max_examples=6, deadline=None)
 @given(CUTS)
 @torch.inference_mode()
-def test_the_vocoder_makes_of_parts_what_it_makes_of_the_whole(hift: HiFT, cuts: list[int]) -> None:
+def test_vocoding_in_parts_equals_vocoding_the_whole(hift: HiFT, cuts: list[int]) -> None:
     mel = torch.randn(1, 80, FRAMES, generator=seeded(), dtype=torch.float64)
-    pitch = slid(Sliding(PITCH_REACH, lambda part: hift.pitch(mel[..., part])), cuts)
-    torch.testing.assert_close(pitch, hift.pitch(mel), atol=1e-9, rtol=0)
+    pitch = in_parts(SlidingWindow(PITCH_REACH, lambda part: hift.predict_f0(mel[..., part])), cuts)
+    torch.testing.assert_close(pitch, hift.predict_f0(mel), atol=1e-9, rtol=0)
 
     source = torch.randn(1, FRAME * FRAMES, generator=seeded(), dtype=torch.float64)
-    parts = Sliding(
+    parts = SlidingWindow(
         VOCODER_REACH * FRAME,
-        lambda part: hift.decode(mel[..., part.start // FRAME : part.stop // FRAME], source[:, part])[0],
+        lambda part: hift.vocode(mel[..., part.start // FRAME : part.stop // FRAME], source[:, part])[0],
     )
-    made, expected = slid(parts, cuts, FRAME), hift.decode(mel, source)[0]
+    made, expected = in_parts(parts, cuts, FRAME), hift.vocode(mel, source)[0]
     assert expected.abs().max() > 0.01
     torch.testing.assert_close(made, expected, atol=1e-9, rtol=0)
 
 
 @torch.inference_mode()
-def test_harmonics_go_on_from_part_to_part(hift: HiFT) -> None:
-    """Without the noise, which is drawn anew for every part."""
+def test_harmonics_continue_from_part_to_part(hift: HiFT) -> None:
+    """Without the noise, which differs from part to part."""
     f0 = torch.linspace(120, 180, FRAMES, dtype=torch.float64)[None]
     silent = torch.Generator()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "randn", lambda shape, **_: torch.zeros(shape))
-        phase = hift.start(seeded())
-        parts = torch.cat([hift.source(f0[:, part], phase, silent) for part in (slice(23), slice(23, 60))], dim=1)
-        expected = hift.source(f0, hift.start(seeded()), silent)
+        phase = hift.draw_phase(seeded())
+        parts = torch.cat([hift.make_source(f0[:, part], phase, silent) for part in (slice(23), slice(23, 60))], dim=1)
+        expected = hift.make_source(f0, hift.draw_phase(seeded()), silent)
     assert expected.abs().max() > 0.01
     torch.testing.assert_close(parts, expected, atol=1e-9, rtol=0)
 
 
 @torch.inference_mode()
-def test_the_watermark_of_parts_is_that_of_the_whole(reference: Any) -> None:
+def test_watermarking_in_parts_equals_watermarking_the_whole(reference: Any) -> None:
     watermark = Watermark()
     sound = torch.from_numpy(reference.samples[: FRAMES * FRAME])
     cuts = [31, 44, FRAMES]
-    parts = Sliding(MARK_REACH * FRAME, lambda part: watermark.apply(sound[part]))
-    made, expected = slid(parts, cuts, FRAME), watermark.apply(sound)
+    parts = SlidingWindow(WATERMARK_REACH * FRAME, lambda part: watermark.apply(sound[part]))
+    made, expected = in_parts(parts, cuts, FRAME), watermark.apply(sound)
     assert (expected - sound).abs().max() > 1e-3
     torch.testing.assert_close(made, expected, atol=1e-5, rtol=0)
 
 
-def test_the_first_piece_comes_early_and_all_of_them_are_the_take(streamer: Streamer, voice: Conditionals) -> None:
-    pieces = whole(streamer.stream(voice, seeded()), [FIRST_HOP, 60, 69])
-    certain = 2 * (FIRST_HOP - LOOK_AHEAD) - PITCH_REACH - VOCODER_REACH - MARK_REACH
-    assert len(pieces[0]) == certain * FRAME >= 0.5 * 24_000
-    assert sum(map(len, pieces)) == 69 * 2 * FRAME
-    sound = np.concatenate(pieces)
+def test_the_first_chunk_comes_early_and_all_chunks_make_up_the_take(
+    streamer: StreamingToken2Wav, voice: Conditionals
+) -> None:
+    chunks = whole(streamer.start_stream(voice, seeded()), [FIRST_HOP, 60, 69])
+    certain = 2 * (FIRST_HOP - LOOK_AHEAD) - PITCH_REACH - VOCODER_REACH - WATERMARK_REACH
+    assert len(chunks[0]) == certain * FRAME >= 0.5 * 24_000
+    assert sum(map(len, chunks)) == 69 * 2 * FRAME
+    sound = np.concatenate(chunks)
     assert np.abs(sound).max() > 0.01
-    assert streamer.watermark.read(sound, 24_000) == 1.0
+    assert streamer.watermark.detect(sound, 24_000) == 1.0
 
 
-def test_where_pieces_meet_nothing_is_heard(streamer: Streamer, voice: Conditionals) -> None:
-    """The bend of the sound at a seam is no sharper than what is usual around it."""
-    pieces = whole(streamer.stream(voice, seeded()), [FIRST_HOP, 44, 69])
-    bend = np.abs(np.diff(np.concatenate(pieces), 2))
-    for seam in np.cumsum([len(piece) for piece in pieces])[:-1]:
+def test_chunks_join_without_an_audible_seam(streamer: StreamingToken2Wav, voice: Conditionals) -> None:
+    """The second difference of the sound at a seam is no larger than is usual around it."""
+    chunks = whole(streamer.start_stream(voice, seeded()), [FIRST_HOP, 44, 69])
+    bend = np.abs(np.diff(np.concatenate(chunks), 2))
+    for seam in np.cumsum([len(chunk) for chunk in chunks])[:-1]:
         at, around = bend[seam - 3 : seam + 2].max(), bend[seam - 480 : seam + 480]
         assert at <= np.quantile(around, 0.999)
 
 
-def test_what_was_heard_of_a_stream_does_not_depend_on_what_comes(streamer: Streamer, voice: Conditionals) -> None:
-    first, other = (streamer.stream(voice, seeded()) for _ in range(2))
-    np.testing.assert_array_equal(hop(first, SAID[:FIRST_HOP]), hop(other, SAID[:FIRST_HOP]))
-    others = [*SAID[:FIRST_HOP], *reversed(SAID[FIRST_HOP:60])]
-    one, another = hop(first, SAID[:60], last=True), hop(other, others, last=True)
+def test_a_chunk_does_not_depend_on_later_tokens(streamer: StreamingToken2Wav, voice: Conditionals) -> None:
+    first, other = (streamer.start_stream(voice, seeded()) for _ in range(2))
+    np.testing.assert_array_equal(hop(first, TOKENS[:FIRST_HOP]), hop(other, TOKENS[:FIRST_HOP]))
+    others = [*TOKENS[:FIRST_HOP], *reversed(TOKENS[FIRST_HOP:60])]
+    one, another = hop(first, TOKENS[:60], last=True), hop(other, others, last=True)
     assert np.abs(one - another).max() > 0.01
 
 
-def test_a_stream_is_nearly_the_take_made_whole(streamer: Streamer, voice: Conditionals) -> None:
-    """Random weights: only that it is of the same length and level. How near it is `make bench-stream` prints."""
-    streamed = np.concatenate(whole(streamer.stream(voice, seeded()), [FIRST_HOP, 69]))
-    made = streamer.decoder.decode(torch.tensor(SAID), voice, generator=seeded()).numpy()
+def test_a_stream_is_close_to_the_whole_take(streamer: StreamingToken2Wav, voice: Conditionals) -> None:
+    """With random weights, only length and level can be compared. `make bench-stream` prints how close it is."""
+    streamed = np.concatenate(whole(streamer.start_stream(voice, seeded()), [FIRST_HOP, 69]))
+    made = synthesize_tokens(streamer.token2wav, torch.tensor(TOKENS), voice, generator=seeded()).numpy()
     assert streamed.shape == made.shape
     assert 0.5 < np.sqrt(np.mean(streamed**2) / np.mean(made**2)) < 2
 
 
-def test_a_voices_prompt_is_heard_once(
-    decoder: Decoder, voice: Conditionals, two_steps: None, monkeypatch: pytest.MonkeyPatch
+def test_a_voices_prompt_is_computed_once(
+    token2wav: Token2Wav, voice: Conditionals, two_steps: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames: list[int] = []
     call = Estimator.__call__
 
-    def called(self: Estimator, x: Tensor, *others: Any, **named: Any) -> Tensor:
+    def counted_call(self: Estimator, x: Tensor, *others: Any, **named: Any) -> Tensor:
         frames.append(x.size(1))
         return call(self, x, *others, **named)
 
-    monkeypatch.setattr(Estimator, "__call__", called)
-    streamer = Streamer(decoder, Watermark())
+    monkeypatch.setattr(Estimator, "__call__", counted_call)
+    streamer = StreamingToken2Wav(token2wav, Watermark())
     prompt, certain = voice.s3gen_mel.size(1), 2 * (FIRST_HOP - LOOK_AHEAD)
-    hop(streamer.stream(voice, seeded()), SAID[:FIRST_HOP])
+    hop(streamer.start_stream(voice, seeded()), TOKENS[:FIRST_HOP])
     assert frames == [prompt] * 2 + [certain] * 2
-    hop(streamer.stream(voice, seeded()), SAID[:FIRST_HOP])
+    hop(streamer.start_stream(voice, seeded()), TOKENS[:FIRST_HOP])
     assert frames[4:] == [certain] * 2
-    for _ in range(PROMPTS):
-        hop(streamer.stream(voice.to("cpu"), seeded()), SAID[:FIRST_HOP])
-    assert len(streamer._prompts) == PROMPTS
+    for _ in range(MAX_PROMPTS):
+        hop(streamer.start_stream(voice.to("cpu"), seeded()), TOKENS[:FIRST_HOP])
+    assert len(streamer._prompts) == MAX_PROMPTS
     assert all(prompt.voice is not voice for prompt in streamer._prompts)
 
 
-def test_no_numbers_end_a_stream(streamer: Streamer, voice: Conditionals, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = streamer.stream(voice, seeded())
-    hop(stream, SAID[:FIRST_HOP])
-    decode = HiFT.decode
-    monkeypatch.setattr(HiFT, "decode", lambda *arguments: decode(*arguments).fill_(torch.nan))
-    with pytest.raises(SynthesisFailed, match="S3Gen gave no numbers"):
-        hop(stream, SAID, last=True)
+def test_values_not_finite_end_a_stream(
+    streamer: StreamingToken2Wav, voice: Conditionals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = streamer.start_stream(voice, seeded())
+    hop(stream, TOKENS[:FIRST_HOP])
+    vocode = HiFT.vocode
+    monkeypatch.setattr(HiFT, "vocode", lambda *arguments: vocode(*arguments).fill_(torch.nan))
+    with pytest.raises(SynthesisFailed, match="S3Gen produced values that are not finite"):
+        hop(stream, TOKENS, last=True)
 
 
 @pytest.fixture
-def studio(house: House, decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> House:
-    """The house, where streams are sounded in two Euler steps too."""
-    monkeypatch.setattr(house.utterances.model.streamer, "decoder", decoder)
-    house.utterances.model.streamer._prompts.clear()
-    return house
+def harness(harness: EngineHarness, token2wav: Token2Wav, monkeypatch: pytest.MonkeyPatch) -> EngineHarness:
+    """The harness, in which streams take two Euler steps, too."""
+    monkeypatch.setattr(harness.utterances.model.streaming, "token2wav", token2wav)
+    harness.utterances.model.streaming._prompts.clear()
+    return harness
 
 
-def begin(house: House, tokens: int, seed: int = 3, *, stream: bool = True) -> Utterance:
-    return house.begin(0, params=SynthesisParams(max_tokens=tokens), seed=seed, stream=stream)
+def begin(harness: EngineHarness, tokens: int, seed: int = 3, *, stream: bool = True) -> Utterance:
+    return harness.begin(0, params=SynthesisParams(max_tokens=tokens), seed=seed, stream=stream)
 
 
-def test_a_stream_says_the_same_tokens(studio: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[Sequence[int]] = []
-    model = studio.utterances.model
-    sound, hops = model.sound, Stream.sound
+def test_a_stream_has_the_same_tokens(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    synthesized: list[Sequence[int]] = []
+    model = harness.utterances.model
+    synthesize, synthesize_hop = model.synthesize, StreamState.synthesize_hop
 
-    def sounded(tokens: Sequence[int], voice: Conditionals, seed: int) -> Any:
-        heard.append(tokens)
-        return sound(tokens, voice, seed)
+    def recorded_synthesize(tokens: Sequence[int], voice: Conditionals, seed: int) -> Any:
+        synthesized.append(tokens)
+        return synthesize(tokens, voice, seed)
 
-    def hopped(self: Stream, tokens: Sequence[int], *, last: bool) -> Any:
-        heard.append(tokens)
-        return hops(self, tokens, last=last)
+    def recorded_hop(self: StreamState, tokens: Sequence[int], *, last: bool) -> Any:
+        synthesized.append(tokens)
+        return synthesize_hop(self, tokens, last=last)
 
-    monkeypatch.setattr(model, "sound", sounded)
-    monkeypatch.setattr(Stream, "sound", hopped)
-    studio.finish(begin(studio, 40, stream=False))
-    streamed = begin(studio, 40)
-    samples = studio.finish(streamed)
-    entire, first, last = heard
+    monkeypatch.setattr(model, "synthesize", recorded_synthesize)
+    monkeypatch.setattr(StreamState, "synthesize_hop", recorded_hop)
+    harness.finish(begin(harness, 40, stream=False))
+    streamed = begin(harness, 40)
+    samples = harness.finish(streamed)
+    entire, first, last = synthesized
     assert list(entire) == list(last)
     assert list(first) == list(entire)[:FIRST_HOP]
     assert len(samples) == 40 * 2 * FRAME
-    np.testing.assert_array_equal(samples, np.concatenate(streamed.pieces))
-    assert len(streamed.pieces) == 2
+    np.testing.assert_array_equal(samples, np.concatenate(streamed.chunks))
+    assert len(streamed.chunks) == 2
 
 
-def test_a_piece_is_there_while_t3_still_says_the_rest(studio: House) -> None:
-    utterance = begin(studio, 60)
-    studio.step(FIRST_HOP + 10)
+def test_a_chunk_is_ready_while_t3_generates_the_rest(harness: EngineHarness) -> None:
+    utterance = begin(harness, 60)
+    harness.step(FIRST_HOP + 10)
     assert not utterance.done
-    assert len(utterance.pieces) == 1
-    studio.finish(utterance)
+    assert len(utterance.chunks) == 1
+    harness.finish(utterance)
 
 
-def test_the_first_sound_of_a_stream_goes_before_what_was_said_earlier(studio: House) -> None:
-    streamed, whole = begin(studio, 60), begin(studio, FIRST_HOP - 1, stream=False)
-    studio.step(FIRST_HOP - 1)
-    assert not whole.done  # said a step before the first hop is
-    studio.step(2)
-    assert len(streamed.pieces) == 1
-    studio.step_until_done(streamed, whole)
+def test_the_first_hop_of_a_stream_precedes_earlier_takes(harness: EngineHarness) -> None:
+    streamed, whole = begin(harness, 60), begin(harness, FIRST_HOP - 1, stream=False)
+    harness.step(FIRST_HOP - 1)
+    assert not whole.done  # generated one step before the first hop
+    harness.step(2)
+    assert len(streamed.chunks) == 1
+    harness.step_until_done(streamed, whole)
 
 
-def test_what_is_over_before_its_first_hop_is_made_whole(studio: House) -> None:
-    streamed = begin(studio, FIRST_HOP)
-    np.testing.assert_array_equal(studio.finish(streamed), studio.finish(begin(studio, FIRST_HOP, stream=False)))
-    assert streamed.pieces == []
+def test_a_stream_that_ends_before_its_first_hop_is_made_whole(harness: EngineHarness) -> None:
+    streamed = begin(harness, FIRST_HOP)
+    np.testing.assert_array_equal(harness.finish(streamed), harness.finish(begin(harness, FIRST_HOP, stream=False)))
+    assert streamed.chunks == []
 
 
-def test_more_streams_than_there_is_room_for_are_made_whole(studio: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(utterances, "STREAMS", 1)
-    first, second = begin(studio, 41), begin(studio, 41)
-    studio.step_until_done(first, second)
-    assert len(first.pieces) == 2
-    assert second.pieces == []
-    studio.finish(third := begin(studio, 41))
-    assert len(third.pieces) == 2
+def test_streams_beyond_the_limit_are_made_whole(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(utterances, "MAX_STREAMS", 1)
+    first, second = begin(harness, 41), begin(harness, 41)
+    harness.step_until_done(first, second)
+    assert len(first.chunks) == 2
+    assert second.chunks == []
+    harness.finish(third := begin(harness, 41))
+    assert len(third.chunks) == 2
 
 
 @pytest.mark.parametrize("steps", [0, 5, FIRST_HOP, FIRST_HOP + 2, FIRST_HOP + 8, 46])
-def test_a_stream_is_set_aside_or_dropped_at_any_step(studio: House, steps: int) -> None:
-    expected = studio.finish(begin(studio, 43))
-    utterance = begin(studio, 43)
-    studio.step(steps)
-    studio.engine.pause(utterance)
-    studio.assert_alone(studio.begin(1), 1)
-    studio.engine.resume(utterance)
-    np.testing.assert_array_equal(studio.finish(utterance), expected)
-    dropped = begin(studio, 43)
-    studio.step(steps)
-    studio.engine.drop(dropped)
-    assert studio.t3.decoding == []
-    studio.assert_alone(studio.begin(2), 2)
+def test_a_stream_can_be_paused_or_dropped_at_any_step(harness: EngineHarness, steps: int) -> None:
+    expected = harness.finish(begin(harness, 43))
+    utterance = begin(harness, 43)
+    harness.step(steps)
+    harness.engine.pause(utterance)
+    harness.assert_alone(harness.begin(1), 1)
+    harness.engine.resume(utterance)
+    np.testing.assert_array_equal(harness.finish(utterance), expected)
+    dropped = begin(harness, 43)
+    harness.step(steps)
+    harness.engine.drop(dropped)
+    assert harness.t3.running == []
+    harness.assert_alone(harness.begin(2), 2)
 
 
-def test_streams_beside_each_other_are_what_each_is_alone(studio: House) -> None:
-    alone = [studio.finish(begin(studio, tokens, seed=tokens)) for tokens in (44, 57)]
-    first, second = begin(studio, 44, seed=44), begin(studio, 57, seed=57)
-    studio.step_until_done(first, second)
+def test_two_streams_together_equal_each_one_alone(harness: EngineHarness) -> None:
+    alone = [harness.finish(begin(harness, tokens, seed=tokens)) for tokens in (44, 57)]
+    first, second = begin(harness, 44, seed=44), begin(harness, 57, seed=57)
+    harness.step_until_done(first, second)
     for utterance, expected in zip((first, second), alone, strict=True):
-        np.testing.assert_allclose(studio.finish(utterance), expected, atol=1e-4)
+        np.testing.assert_allclose(harness.finish(utterance), expected, atol=1e-4)
 
 
-def test_out_of_memory_in_a_hop_ends_the_stream_alone(studio: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    other, utterance = studio.begin(1), begin(studio, 40)
+def test_out_of_memory_in_a_hop_ends_only_that_stream(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    other, utterance = harness.begin(1), begin(harness, 40)
     with monkeypatch.context() as patch:
-        patch.setattr(Stream, "_solve", _no_memory)
-        studio.step_until_done(utterance)
+        patch.setattr(StreamState, "_predict_mel", _no_memory)
+        harness.step_until_done(utterance)
     assert isinstance(utterance.error, SynthesisFailed)
     assert "not enough memory" in str(utterance.error)
-    studio.assert_alone(other, 1)
+    harness.assert_alone(other, 1)
 
 
 def _no_memory(*_: object) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The tool that writes checkpoints of random weights: seeded, complete, in upstream's formats."""
+"""The tool that writes checkpoints of random weights: reproducible, complete, in upstream's formats."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monica.config import LANGUAGES
 from monica.engine.chatterbox.model import Model
 
 
-def test_a_seed_gives_its_weights() -> None:
+def test_a_seed_determines_the_weights() -> None:
     def state(seed: int) -> dict[str, torch.Tensor]:
         return synthetic_checkpoint.t3_state(1, torch.Generator().manual_seed(seed))
 
@@ -30,7 +30,7 @@ def test_every_tensor_is_float32(checkpoint_dir: Path) -> None:
         assert tensor.dtype == (torch.int64 if name.endswith("num_batches_tracked") else torch.float32), name
 
 
-def test_its_tokenizer_reads_every_language_and_french_letters(model: Model) -> None:
+def test_its_tokenizer_knows_every_language_and_french_letters(model: Model) -> None:
     tokenizer = model.tokenizer.tokenizer
     assert [tokenizer.token_to_id(word) for word in ("[START]", "[STOP]", "[UNK]", "[SPACE]")] == [255, 0, 1, 2]
     assert all(tokenizer.token_to_id(f"[{language}]") is not None for language in LANGUAGES)
@@ -42,7 +42,7 @@ def test_its_tokenizer_reads_every_language_and_french_letters(model: Model) -> 
     assert max(ids) < 2454
 
 
-def test_tokens_are_upstreams(model: Model, upstream: Any) -> None:
+def test_tokens_equal_upstreams(model: Model, upstream: Any) -> None:
     from chatterbox.mtl_tts import punc_norm
 
     text = "il reste 12 joueurs… — « À vous ! »"
@@ -50,7 +50,7 @@ def test_tokens_are_upstreams(model: Model, upstream: Any) -> None:
     assert model.tokenizer.tokenize(text).tolist() == [255, *expected, 0]
 
 
-def test_f0_is_a_voices(model: Model) -> None:
+def test_f0_is_in_the_range_of_a_voice(model: Model) -> None:
     mel = torch.randn(1, 80, 50, generator=torch.Generator().manual_seed(0)) - 5
     with torch.inference_mode():
         f0 = model.s3gen.mel2wav.f0_predictor(mel)

@@ -1,4 +1,4 @@
-"""T3 as one take sees it: upstream's tokens, and an end of speech wherever it comes."""
+"""T3 with a single take: the same tokens as upstream, and an end of speech at any step."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.single_take import generate_tokens
 from monica.engine import SynthesisParams
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.prompt import embed_prompt
@@ -42,7 +43,7 @@ Write = Callable[[int, Tensor], None]
 @pytest.fixture
 def run(t3: T3, tokenizer: TextTokenizer, voice: Conditionals) -> Run:
     def run(params: SynthesisParams, *, text: str = TEXT, seed: int = 0) -> Tensor:
-        return t3.decode(tokenizer.tokenize(text), voice, params, torch.Generator().manual_seed(seed))
+        return generate_tokens(t3, tokenizer.tokenize(text), voice, params, torch.Generator().manual_seed(seed))
 
     return run
 
@@ -75,26 +76,26 @@ def run_upstream(upstream: Any, params: SynthesisParams, *, text: str, seed: int
 
 @pytest.fixture
 def logits_at(t3: T3, monkeypatch: pytest.MonkeyPatch) -> Callable[[Write], None]:
-    """Let a function write into the logits (2 S, V) of each step."""
+    """Return a function that installs a hook, which can write into the logits (2 S, V) of each step."""
     forward = t3.front.speech_head.forward
 
     def install(write: Write) -> None:
         step = iter(range(10_000))
 
-        def written(hidden: Tensor) -> Tensor:
+        def overwritten(hidden: Tensor) -> Tensor:
             logits: Tensor = forward(hidden)
             write(next(step), logits)
             return logits
 
-        monkeypatch.setattr(t3.front.speech_head, "forward", written)
+        monkeypatch.setattr(t3.front.speech_head, "forward", overwritten)
 
     return install
 
 
 @pytest.mark.parametrize("params", PARAMS)
 @pytest.mark.parametrize("text", TEXTS)
-def test_tokens_are_upstreams(run: Run, upstream: Any, params: SynthesisParams, text: str) -> None:
-    """Twenty-four seeded texts and parameters, twenty tokens each: the same ids."""
+def test_tokens_equal_upstreams(run: Run, upstream: Any, params: SynthesisParams, text: str) -> None:
+    """The same ids for twenty-four combinations of text, parameters and seed, twenty tokens each."""
     params = dataclasses.replace(params, max_tokens=20)
     seed = TEXTS.index(text) * 1000 + PARAMS.index(dataclasses.replace(params, max_tokens=1000))
     expected = run_upstream(upstream, params, text=text, seed=seed)
@@ -110,13 +111,13 @@ def test_tokens_are_upstreams(run: Run, upstream: Any, params: SynthesisParams, 
         SynthesisParams(top_p=0.01, min_p=0.0),
     ],
 )
-def test_parameters_at_the_ends_of_their_ranges(run: Run, upstream: Any, params: SynthesisParams) -> None:
+def test_parameters_at_the_limits_of_their_ranges(run: Run, upstream: Any, params: SynthesisParams) -> None:
     params = dataclasses.replace(params, max_tokens=8)
     expected = run_upstream(upstream, params, text=TEXT, seed=3)
     assert run(params, seed=3).tolist() == expected.tolist()
 
 
-def test_the_end_of_speech_comes_where_upstreams_does(run: Run, t3: T3, upstream: Any) -> None:
+def test_speech_ends_where_upstreams_does(run: Run, t3: T3, upstream: Any) -> None:
     params = SynthesisParams(max_tokens=60)
     heads = (t3.front.speech_head.weight, upstream.t3.speech_head.weight)
     kept = [head[EOS].clone() for head in heads]
@@ -129,16 +130,16 @@ def test_the_end_of_speech_comes_where_upstreams_does(run: Run, t3: T3, upstream
             expected = run_upstream(upstream, params, text=TEXT, seed=seed).tolist()
             if expected[-1] == EOS and len(expected) > 2:
                 lengths.append(len(expected))
-                # Without end of speech and the 40 ms of noise before it.
+                # Ours lack end of speech and the 40 ms of noise before it.
                 assert run(params, seed=seed).tolist() == expected[:-2]
     finally:
         with torch.no_grad():
             for head, row in zip(heads, kept, strict=True):
                 head[EOS] = row
-    assert lengths, "no take of upstream's ended by itself: nothing was compared"
+    assert lengths, "none of upstream's takes ended by itself, so nothing was compared"
 
 
-def test_no_end_of_speech_stops_at_the_cap(run: Run, logits_at: Any) -> None:
+def test_without_end_of_speech_a_take_stops_at_max_tokens(run: Run, logits_at: Any) -> None:
     def never(step: int, logits: Tensor) -> None:
         logits[:, EOS] = -torch.inf
 
@@ -146,10 +147,10 @@ def test_no_end_of_speech_stops_at_the_cap(run: Run, logits_at: Any) -> None:
     assert len(run(SynthesisParams(max_tokens=5, cfg_weight=0.0))) == 5
 
 
-@pytest.mark.parametrize("said", [0, 1])
-def test_a_take_that_ends_at_once_says_nothing(run: Run, logits_at: Any, said: int) -> None:
+@pytest.mark.parametrize("end_step", [0, 1])
+def test_a_take_that_ends_at_once_has_no_tokens(run: Run, logits_at: Any, end_step: int) -> None:
     def end(step: int, logits: Tensor) -> None:
-        logits[:, EOS] = 1000.0 if step == said else -1000.0
+        logits[:, EOS] = 1000.0 if step == end_step else -1000.0
 
     logits_at(end)
     tokens = run(SynthesisParams(max_tokens=5))
@@ -167,7 +168,7 @@ def test_the_token_before_the_end_of_speech_is_cut(run: Run, logits_at: Any) -> 
 
 
 @pytest.mark.parametrize("cfg_weight", [0.0, 0.5])
-def test_ids_without_a_sound_never_come_out(run: Run, logits_at: Any, cfg_weight: float) -> None:
+def test_ids_without_a_sound_are_never_generated(run: Run, logits_at: Any, cfg_weight: float) -> None:
     def inject(step: int, logits: Tensor) -> None:
         logits[:, SPEECH_TOKENS] = 500.0
         logits[:, EOS + 1 :] = 500.0
@@ -178,20 +179,20 @@ def test_ids_without_a_sound_never_come_out(run: Run, logits_at: Any, cfg_weight
     assert int(tokens.max()) < SPEECH_TOKENS
 
 
-def test_what_is_no_number_fails_the_take_and_not_the_next(run: Run, t3: T3) -> None:
+def test_values_not_finite_fail_the_take_but_not_the_next(run: Run, t3: T3) -> None:
     params = SynthesisParams(max_tokens=4)
     before = run(params)
     weight = t3.front.tfmr.norm.weight
     layer = t3.llama.layers[0]
     with torch.inference_mode():
         layer.attention_norm.mul_(torch.nan)
-        with pytest.raises(SynthesisFailed, match="no numbers"):
+        with pytest.raises(SynthesisFailed, match="not finite"):
             run(params)
         layer.attention_norm.copy_(torch.ones_like(weight))
     expected = run(params)
     assert len(expected) == 4
     assert before.tolist() != []
-    # Nothing that is no number stays in the cache, masked or not.
+    # No NaN stays in the cache, masked or not.
     assert t3.llama.keys.isfinite().all()
 
 
@@ -201,28 +202,28 @@ def test_a_take_may_be_dropped_between_any_two_steps(
 ) -> None:
     params = SynthesisParams(max_tokens=6)
     before = run(params)
-    take = t3.admit(tokenizer.tokenize(TEXTS[1]), voice, params, torch.Generator().manual_seed(1))
+    take = t3.add_sequence(tokenizer.tokenize(TEXTS[1]), voice, params, torch.Generator().manual_seed(1))
     for _ in range(steps):
         t3.step()
-    t3.retire(take)
-    assert t3.decoding == []
+    t3.free_sequence(take)
+    assert t3.running == []
     assert (len(take.tokens), take.done) == (steps, False)
     assert torch.equal(run(params), before)
 
 
-def test_more_text_than_the_cache_holds_is_an_error(run: Run, t3: T3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_longer_than_the_cache_is_an_error(run: Run, t3: T3, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monica.engine.chatterbox.t3.POSITIONS", 60)
     with pytest.raises(InvalidText) as raised:
         run(SynthesisParams(max_tokens=4))
     assert raised.value.code == "text_too_long"
-    assert t3.decoding == []
+    assert t3.running == []
 
 
-def test_the_longest_text_there_is_leaves_room_to_speak(run: Run) -> None:
+def test_the_longest_possible_text_leaves_room_for_speech(run: Run) -> None:
     assert len(run(SynthesisParams(max_tokens=2), text="ah, " * 500)) == 2
 
 
-def test_takes_leave_the_conditionals_alone(run: Run, voice: Conditionals) -> None:
+def test_takes_do_not_modify_the_conditionals(run: Run, voice: Conditionals) -> None:
     kept = {name: getattr(voice, name).clone() for name in voice.__slots__}
     for exaggeration in (0.5, 1.5, 0.5):
         run(SynthesisParams(max_tokens=3, exaggeration=exaggeration))
@@ -230,14 +231,14 @@ def test_takes_leave_the_conditionals_alone(run: Run, voice: Conditionals) -> No
 
 
 @pytest.mark.parametrize("other", [{"cfg_weight": 0.9}, {"temperature": 2.0}, {"min_p": 0.9}])
-def test_a_parameter_changes_the_take_and_not_the_next(run: Run, other: dict[str, float]) -> None:
+def test_a_parameter_changes_its_take_but_not_the_next(run: Run, other: dict[str, float]) -> None:
     params = SynthesisParams(max_tokens=12)
     before = run(params)
     assert run(dataclasses.replace(params, **other)).tolist() != before.tolist()  # type: ignore[arg-type]
     assert torch.equal(run(params), before)
 
 
-def test_exaggeration_is_one_position_of_the_prompt(t3: T3, tokenizer: TextTokenizer, voice: Conditionals) -> None:
+def test_exaggeration_affects_one_position_of_the_prompt(t3: T3, tokenizer: TextTokenizer, voice: Conditionals) -> None:
     def prompt(exaggeration: float) -> Tensor:
         return embed_prompt(t3.front, tokenizer.tokenize(TEXT), voice, SynthesisParams(exaggeration=exaggeration))
 
@@ -247,7 +248,7 @@ def test_exaggeration_is_one_position_of_the_prompt(t3: T3, tokenizer: TextToken
     torch.testing.assert_close(wild[:, 33], 3 * calm[:, 33])
 
 
-def test_without_guidance_one_row_is_read(run: Run, t3: T3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_guidance_one_row_is_prefilled(run: Run, t3: T3, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = set()
     prefill = t3.llama.prefill
 
@@ -260,6 +261,6 @@ def test_without_guidance_one_row_is_read(run: Run, t3: T3, monkeypatch: pytest.
     assert rows == {1}
 
 
-def test_other_text_other_tokens(run: Run) -> None:
+def test_another_text_gives_other_tokens(run: Run) -> None:
     params = SynthesisParams(max_tokens=12)
     assert run(params, text=TEXTS[1]).tolist() != run(params, text=TEXTS[2]).tolist()

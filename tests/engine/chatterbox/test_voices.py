@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def visited(engine: ChatterboxEngine, monkeypatch: pytest.MonkeyPatch) -> ChatterboxEngine:
-    """The engine, with no voice at hand; it has its own again in the end."""
+    """The engine without any voices. Its own ones are restored at the end."""
     monkeypatch.setattr(engine, "_voices", {})
     monkeypatch.setattr(engine, "bring_voice", engine.bring_voice)
     return engine
@@ -49,34 +49,34 @@ def test_voices_of_a_folder(
     wanted = replace(settings, reference_audio=None, voices_dir=folder, reference_duration_s=1.5)
     gallery = VoiceRegistry(wanted, store)
 
-    def hear(name: str) -> NDArray[np.float32]:
+    def speak_as(name: str) -> NDArray[np.float32]:
         return speak(visited, TEXT, voice=gallery.digests[name], params=short, seed=0)
 
     gallery.look(visited)
     gallery.open(visited, lambda: None)
     assert sorted(gallery.digests) == ["anna", "monica", "zoe"]
     assert list(visited._voices) == [gallery.digests["monica"]]
-    said = {name: hear(name) for name in gallery.digests}
+    takes = {name: speak_as(name) for name in gallery.digests}
     for one, other in (("anna", "zoe"), ("zoe", "monica"), ("monica", "anna")):
-        assert not np.array_equal(said[one], said[other])
+        assert not np.array_equal(takes[one], takes[other])
 
-    # A bounded number is at hand; who comes back says what he said.
+    # Only a limited number is in memory. A voice that is loaded again gives the same take.
     monkeypatch.setattr("monica.engine.chatterbox.engine.VOICES_AT_HAND", 2)
     visited._voices.clear()
     caplog.clear()
     for name in ("monica", "anna", "zoe", "monica", "anna"):
-        np.testing.assert_array_equal(hear(name), said[name])
+        np.testing.assert_array_equal(speak_as(name), takes[name])
         assert list(visited._voices)[-1] == gallery.digests[name]
     assert len(visited._voices) == 2
     assert "conditionals: made" not in caplog.text
 
-    # What is kept and is none is made again.
+    # Invalid stored conditionals are made again.
     visited._voices.clear()
     store.put(gallery.digests["anna"], b"junk")
-    np.testing.assert_array_equal(hear("anna"), said["anna"])
+    np.testing.assert_array_equal(speak_as("anna"), takes["anna"])
     assert "the kept ones cannot be used" in caplog.text
 
-    # One that comes while another one speaks, cloned by who speaks.
+    # A voice that is added while another one speaks, cloned by the engine in use.
     (tmp_path / "luc.wav").write_bytes(recording(1.45))
     reference = read_recording(tmp_path / "luc.wav", 1.5, "voice luc")
     luc = gallery.voice("luc", tmp_path / "luc.wav", reference.digest)
@@ -87,8 +87,8 @@ def test_voices_of_a_folder(
     while not utterance.done:
         visited.step()
     visited.drop(utterance)
-    np.testing.assert_array_equal(utterance.samples, said["zoe"])
-    assert not np.array_equal(hear("luc"), said["monica"])
+    np.testing.assert_array_equal(utterance.samples, takes["zoe"])
+    assert not np.array_equal(speak_as("luc"), takes["monica"])
 
     gallery.dismiss(luc)
     visited._voices.clear()
@@ -96,7 +96,7 @@ def test_voices_of_a_folder(
         visited.begin(TEXT, voice=luc.digest, params=short, seed=0)
 
 
-def test_a_recording_the_model_finds_nothing_in(
+def test_a_recording_the_model_cannot_use_is_refused(
     tmp_path: Path, settings: Settings, store: Store, visited: ChatterboxEngine
 ) -> None:
     gallery = VoiceRegistry(replace(settings, reference_audio=None), store)
@@ -106,6 +106,6 @@ def test_a_recording_the_model_finds_nothing_in(
     reference = read_recording(tmp_path / "luc.wav", 1.5, "voice luc")
     broken = replace(reference, samples=np.full_like(reference.samples, np.nan), digest="other")
     voice = gallery.voice("luc", None, broken.digest)
-    with pytest.raises(BadRecording, match="no numbers"):
+    with pytest.raises(BadRecording, match="not finite"):
         gallery.prepare(voice, broken, lambda work: work())
     assert store.get(voice.digest) is None

@@ -1,4 +1,4 @@
-"""The watermark: Perth's own, there after 16 bits too, and never quietly missing."""
+"""The watermark: equal to Perth's, detectable after rounding to 16 bits, and never silently missing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def perths() -> Any:
 
 @pytest.fixture(scope="module")
 def speech(recording: Path) -> Samples:
-    """Four seconds with a pause of digital silence in them, at the model's rate."""
+    """Four seconds of speech that contain a pause of digital silence, at the model's rate."""
     samples, sample_rate = soundfile.read(recording, dtype="float32")
     resampled: Samples = librosa.resample(samples, orig_sr=sample_rate, target_sr=SAMPLE_RATE)[: 100 * 960]
     return resampled
@@ -59,7 +59,7 @@ def in_16_bits(samples: Samples) -> Samples:
     return rounded
 
 
-def test_a_take_is_marked_after_16_bits_too(engine: ChatterboxEngine) -> None:
+def test_a_take_is_still_watermarked_after_rounding_to_16_bits(engine: ChatterboxEngine) -> None:
     take = speak(engine, TEXT, voice="monica", params=SynthesisParams(max_tokens=25), seed=3)
     file = io.BytesIO()
     soundfile.write(file, take, engine.sample_rate, format="WAV", subtype="PCM_16")
@@ -67,18 +67,20 @@ def test_a_take_is_marked_after_16_bits_too(engine: ChatterboxEngine) -> None:
     samples, sample_rate = soundfile.read(file, dtype="float32")
     reader = perth.PerthImplicitWatermarker()
     assert reader.get_watermark(samples, sample_rate=sample_rate) == 1.0
-    assert Watermark().read(samples, sample_rate) == 1.0
+    assert Watermark().detect(samples, sample_rate) == 1.0
 
 
-def test_marked_speech_reads_as_such_after_16_bits_too(watermark: Watermark, perths: Any, speech: Samples) -> None:
+def test_the_watermark_of_speech_is_detected_after_rounding_to_16_bits(
+    watermark: Watermark, perths: Any, speech: Samples
+) -> None:
     marked = in_16_bits(mark(watermark, speech))
     assert perths.get_watermark(marked, sample_rate=SAMPLE_RATE) == 1.0
-    assert watermark.read(marked, SAMPLE_RATE) == 1.0
+    assert watermark.detect(marked, SAMPLE_RATE) == 1.0
 
 
-def test_unmarked_sound_reads_as_such(watermark: Watermark, recording: Path) -> None:
+def test_no_watermark_is_detected_in_unmarked_sound(watermark: Watermark, recording: Path) -> None:
     samples, sample_rate = soundfile.read(recording, dtype="float32")
-    assert watermark.read(samples, sample_rate) == 0.0
+    assert watermark.detect(samples, sample_rate) == 0.0
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 7])
@@ -93,23 +95,23 @@ def test_it_keeps_length_and_range(watermark: Watermark, tokens: int) -> None:
 
 @pytest.mark.parametrize("tokens", [1, 2, 7, 50])
 @pytest.mark.parametrize("level", [1e-3, 0.1, 0.3])
-def test_it_is_perths_on_noise(watermark: Watermark, perths: Any, tokens: int, level: float) -> None:
+def test_it_equals_perths_on_noise(watermark: Watermark, perths: Any, tokens: int, level: float) -> None:
     samples = np.clip(noise(960 * tokens, level), -1, 1)
     theirs = perths.apply_watermark(samples, sample_rate=SAMPLE_RATE)
     assert np.abs(theirs - samples).max() > 0.1 * level
     np.testing.assert_allclose(mark(watermark, samples), np.clip(theirs, -1, 1), rtol=0, atol=1e-5 * level)
 
 
-def test_it_is_perths_on_speech(watermark: Watermark, perths: Any, speech: Samples) -> None:
-    # The floor of any recording, and of the model's sound: a third of a step of 16 bits.
+def test_it_equals_perths_on_speech(watermark: Watermark, perths: Any, speech: Samples) -> None:
+    # The noise floor of any recording, and of the model's sound: a third of a step of 16 bits.
     samples = speech + noise(len(speech), 1e-5)
     theirs = perths.apply_watermark(samples, sample_rate=SAMPLE_RATE)
     assert np.abs(theirs - samples).max() > 0.01
     np.testing.assert_allclose(mark(watermark, samples), np.clip(theirs, -1, 1), rtol=0, atol=2e-6)
 
 
-def test_it_is_perths_next_to_digital_silence(watermark: Watermark, perths: Any, speech: Samples) -> None:
-    """Perth's network sees the logarithm of soxr's rounding there, and marks by it: so it is no nearer to itself."""
+def test_it_is_close_to_perths_next_to_digital_silence(watermark: Watermark, perths: Any, speech: Samples) -> None:
+    """There Perth's network sees the logarithm of soxr's rounding errors, so Perth itself is no more reproducible."""
     theirs = perths.apply_watermark(speech, sample_rate=SAMPLE_RATE)
     hissing = perths.apply_watermark(speech + noise(len(speech), 1e-8), sample_rate=SAMPLE_RATE)
     assert np.abs(mark(watermark, speech) - theirs).max() < np.abs(hissing - theirs).max()
@@ -123,7 +125,7 @@ def test_it_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_network_runs_in_full_precision(watermark: Watermark) -> None:
-    """On CUDA too: a thousandth of the mark would be lost. The setting is the process's, so it is put back."""
+    """Also on CUDA, or a thousandth of the mark would be lost. The setting is global, so it must be restored."""
     before = torch.backends.cudnn.allow_tf32
     seen: list[bool] = []
     encoder = watermark._perth.perth_net.encoder
@@ -134,13 +136,13 @@ def test_the_network_runs_in_full_precision(watermark: Watermark) -> None:
     assert torch.backends.cudnn.allow_tf32 == before
 
 
-def test_no_perth_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_perth_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(perth, "PerthImplicitWatermarker", None)
     with pytest.raises(ConfigError, match="setuptools"):
         Watermark()
 
 
-def test_no_weights_of_perth_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_weights_of_perth_are_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("perth.perth_net.PREPACKAGED_MODELS_DIR", str(tmp_path))
     with pytest.raises(ConfigError, match="reinstall resemble-perth"):
         Watermark()

@@ -1,4 +1,4 @@
-"""Loading on the meta device gives what upstream's slow way gives."""
+"""Loading on the meta device gives the same modules as upstream's slow loading."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from monica.engine.chatterbox.weights import load_s3gen, load_t3, load_voice_encoder, unfilled
+from monica.engine.chatterbox.weights import load_s3gen, load_t3, load_voice_encoder, unfilled_tensors
 from monica.errors import ModelUnavailable
 
 from .conftest import T3_LAYERS
 
 
 def tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Every tensor: parameters, buffers kept or not, and plain attributes."""
+    """Return all tensors of a module: parameters, buffers, persistent or not, and plain attributes."""
     found = {}
     for prefix, part in module.named_modules():
         for name, value in {**vars(part), **part._parameters, **part._buffers}.items():
@@ -29,7 +29,7 @@ def tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("part", ["t3", "s3gen", "voice_encoder"])
-def test_every_tensor_is_upstreams(upstream: Any, checkpoint_dir: Path, part: str) -> None:
+def test_every_tensor_equals_upstreams(upstream: Any, checkpoint_dir: Path, part: str) -> None:
     parts: dict[str, tuple[Callable[[Path], Any], str, Any]] = {
         "t3": (lambda path: load_t3(path)[0], "t3_mtl23ls_v3.safetensors", upstream.t3),
         "s3gen": (load_s3gen, "s3gen.pt", upstream.s3gen),
@@ -38,7 +38,7 @@ def test_every_tensor_is_upstreams(upstream: Any, checkpoint_dir: Path, part: st
     load, file, theirs = parts[part]
     ours = load(checkpoint_dir / file)
     expected, found = tensors(theirs), tensors(ours)
-    # Upstream's T3 leaves itself there a second time after a take. Its layers are compared below.
+    # After a take, upstream's T3 holds itself as an attribute, too. Its layers are compared below.
     expected = {
         name: value for name, value in expected.items() if not name.startswith(("patched_model", "tfmr.layers"))
     }
@@ -50,7 +50,7 @@ def test_every_tensor_is_upstreams(upstream: Any, checkpoint_dir: Path, part: st
     assert not ours.training
 
 
-def test_t3s_layers_are_upstreams(upstream: Any, checkpoint_dir: Path) -> None:
+def test_t3s_layers_equal_upstreams(upstream: Any, checkpoint_dir: Path) -> None:
     _, layers = load_t3(checkpoint_dir / "t3_mtl23ls_v3.safetensors")
     assert len(layers) == T3_LAYERS
     for ours, theirs in zip(layers, upstream.t3.tfmr.layers, strict=True):
@@ -68,16 +68,16 @@ def test_t3s_layers_are_upstreams(upstream: Any, checkpoint_dir: Path) -> None:
         (r"tfmr\.norm", "norm"),
     ],
 )
-def test_a_t3_with_parts_missing_is_told(checkpoint_dir: Path, tmp_path: Path, drop: str, message: str) -> None:
+def test_a_t3_with_missing_parts_is_reported(checkpoint_dir: Path, tmp_path: Path, drop: str, message: str) -> None:
     state = load_file(checkpoint_dir / "t3_mtl23ls_v3.safetensors")
     save_file({name: tensor for name, tensor in state.items() if not re.match(drop, name)}, tmp_path / "t3.safetensors")
     with pytest.raises(ModelUnavailable, match=rf"t3\.safetensors does not fit the model: .*{message}"):
         load_t3(tmp_path / "t3.safetensors")
 
 
-def test_a_tensor_nobody_filled_is_found(checkpoint_dir: Path) -> None:
+def test_a_tensor_left_without_data_is_found(checkpoint_dir: Path) -> None:
     s3gen = load_s3gen(checkpoint_dir / "s3gen.pt")
-    assert not list(unfilled(s3gen))
+    assert not list(unfilled_tensors(s3gen))
     s3gen.mel2wav.surprise = torch.empty(1, device="meta")
     s3gen.flow.register_buffer("another", torch.empty(1, device="meta"))
-    assert set(unfilled(s3gen)) == {"mel2wav.surprise", "flow.another"}
+    assert set(unfilled_tensors(s3gen)) == {"mel2wav.surprise", "flow.another"}

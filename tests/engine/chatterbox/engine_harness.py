@@ -1,4 +1,4 @@
-"""The engine, small enough to try much on it: two slots, few tokens, two Euler steps."""
+"""An engine small enough for many tests: two slots, few tokens, two Euler steps."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from monica.engine.chatterbox import ChatterboxEngine
 SLOTS = 2
 TOKENS = 4
 STEPS = TOKENS + 4
-"""Of an utterance: with its last token the encoder, then two Euler steps, the vocoder, the watermark."""
+"""Steps of an utterance: its last token and the encoder share one; then two Euler steps, the vocoder, the watermark."""
 TEXTS = ("Bonsoir.", "Rusmir relance à 4 000.", "Tapis !")
 
 
-class House:
-    """Utterances by their number; odd ones are a token shorter. alone: the samples of each, made alone."""
+class EngineHarness:
+    """Makes utterances by number; odd ones are a token shorter."""
 
     def __init__(self, engine: ChatterboxEngine) -> None:
         self.engine = engine
         self.utterances = engine._loaded()
         self.t3 = self.utterances.model.t3
         self.alone = [self.finish(self.begin(number)) for number in range(6)]
+        """The samples of each utterance, made alone."""
 
     def begin(self, number: int, **other: Any) -> Utterance:
         params = SynthesisParams(max_tokens=TOKENS - number % 2, cfg_weight=0.5 * (number % 3 > 0))
@@ -42,7 +43,7 @@ class House:
             if all(each.done for each in utterances):
                 return
             self.engine.step()
-        pytest.fail("an utterance came to no end")
+        pytest.fail("an utterance did not end")
 
     def finish(self, utterance: Utterance) -> NDArray[np.float32]:
         self.step_until_done(utterance)
@@ -51,9 +52,10 @@ class House:
         return utterance.samples
 
     def assert_alone(self, utterance: Utterance, number: int) -> None:
-        """Finish an utterance: it is what it is alone."""
+        """Finish an utterance, and compare it with the same one made alone."""
         np.testing.assert_array_equal(self.finish(utterance), self.alone[number])
 
     def assert_empty(self) -> None:
-        assert self.t3.decoding == []
+        assert self.t3.running == []
         assert self.utterances._progress == {}
+        assert self.utterances._paused == {}
