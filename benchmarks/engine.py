@@ -186,7 +186,7 @@ def profile_take(checkpoint: Path, device: str, tokens: int, trace: Path) -> Non
     activities = [ProfilerActivity.CPU]
     if device == "cuda":
         activities.append(ProfilerActivity.CUDA)
-    with profile(activities=activities) as profiler:
+    with profile(activities=activities, acc_events=True) as profiler:  # True: without it torch warns, once a process
         make_take(tokens)
         if device == "cuda":
             torch.cuda.synchronize()

@@ -24,7 +24,7 @@ class TokenSequence:
 
     @property
     def done(self) -> bool:
-        """Whether it gets no more tokens."""
+        """Whether no further token will be added."""
         return self._last_token in (EOS, FAILED) or len(self.tokens) >= self.max_tokens
 
     @property

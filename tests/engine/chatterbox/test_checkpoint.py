@@ -170,12 +170,12 @@ def test_an_unwritable_cache_is_not_reported_as_a_network_error(
 
     # Not by permissions: root, who may run these tests in a container, may write anywhere.
     monkeypatch.setattr("os.makedirs" if what == "folder" else "huggingface_hub.file_download.http_get", refuse)
-    says = "Read-only file system" if what == "folder" else "No space left on device"
+    reason = "Read-only file system" if what == "folder" else "No space left on device"
     with pytest.raises(
-        ModelUnavailable, match=rf"ve\.pt cannot be put into the hub's cache: {says}\..* HF_HOME"
-    ) as told:
+        ModelUnavailable, match=rf"ve\.pt cannot be put into the hub's cache: {reason}\..* HF_HOME"
+    ) as raised:
         locate(Settings(), cache_dir=tmp_path / "hub", endpoint=hub.url)
-    assert str(tmp_path) not in told.value.message
+    assert str(tmp_path) not in raised.value.message
 
 
 def test_the_digest_covers_every_byte(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_the_self_test_accepts_a_correct_model(make_t3: Any, checkpoint_dir: Any
     assert t3.running == []
 
 
-@pytest.mark.parametrize("mistake", ["other_numbers", "no_numbers", "one_layer_lost"])
+@pytest.mark.parametrize("mistake", ["wrong_values", "nan", "missing_layer"])
 def test_the_self_test_refuses_a_wrong_model(make_t3: Any, checkpoint_dir: Any, mistake: str) -> None:
     from monica.engine.chatterbox.weights import load_t3
 
@@ -150,9 +150,9 @@ def test_the_self_test_refuses_a_wrong_model(make_t3: Any, checkpoint_dir: Any, 
     expected = selftest.expected_logits(front, layers)
     t3 = T3(front, layers)
     first: Layer = t3.llama.layers[0]
-    if mistake == "one_layer_lost":
+    if mistake == "missing_layer":
         t3.llama.layers.pop()
     else:
-        first.attention_norm.fill_(torch.nan if mistake == "no_numbers" else -3.0)  # only in this T3
+        first.attention_norm.fill_(torch.nan if mistake == "nan" else -3.0)  # only in this T3
     with pytest.raises(ConfigError, match=r"wrong numbers on cpu in fp32.*MONICA_PRECISION"):
         selftest.check_agreement(t3, expected)

@@ -111,7 +111,7 @@ def test_it_equals_perths_on_speech(watermark: Watermark, perths: Any, speech: S
 
 
 def test_it_is_close_to_perths_next_to_digital_silence(watermark: Watermark, perths: Any, speech: Samples) -> None:
-    """There Perth's network sees the logarithm of soxr's rounding errors, so Perth itself is no more reproducible."""
+    """There Perth's network sees the logarithm of soxr's rounding errors, so Perth is not more reproducible either."""
     theirs = perths.apply_watermark(speech, sample_rate=SAMPLE_RATE)
     hissing = perths.apply_watermark(speech + noise(len(speech), 1e-8), sample_rate=SAMPLE_RATE)
     assert np.abs(mark(watermark, speech) - theirs).max() < np.abs(hissing - theirs).max()
@@ -127,12 +127,12 @@ def test_it_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_network_runs_in_full_precision(watermark: Watermark) -> None:
     """Also on CUDA, or a thousandth of the mark would be lost. The setting is global, so it must be restored."""
     before = torch.backends.cudnn.allow_tf32
-    seen: list[bool] = []
+    tf32_allowed: list[bool] = []
     encoder = watermark._perth.perth_net.encoder
-    handle = encoder.register_forward_pre_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    handle = encoder.register_forward_pre_hook(lambda *_: tf32_allowed.append(torch.backends.cudnn.allow_tf32))
     mark(watermark, noise(960, 0.1))
     handle.remove()
-    assert seen == [False]
+    assert tf32_allowed == [False]
     assert torch.backends.cudnn.allow_tf32 == before
 
 
