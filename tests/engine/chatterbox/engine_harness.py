@@ -58,4 +58,3 @@ class EngineHarness:
     def assert_empty(self) -> None:
         assert self.t3.running == []
         assert self.utterances._progress == {}
-        assert self.utterances._paused == {}
