@@ -42,7 +42,7 @@ class FaultyEspeak(espeak.EspeakEngine):
         return utterance
 
     def step(self) -> None:
-        utterance = next(iter(self._under_way))
+        utterance = next(iter(self._running))
         fault = self._faults[utterance]
         self._steps[utterance] += 1
         if fault == "slow" and self._steps[utterance] < SLOW_STEPS:
@@ -62,7 +62,7 @@ class FaultyEspeak(espeak.EspeakEngine):
         """Say half of it, and the other half a step later, if that one comes."""
         samples = self._streams[utterance]
         if samples is None:
-            samples = self._streams[utterance] = self._say(self._under_way[utterance])
+            samples = self._streams[utterance] = self._say(self._running[utterance])
             utterance.chunks.append(samples[: len(samples) // 2])
         elif torn:
             utterance.error = SynthesisFailed("A fault that was asked for.")
@@ -70,7 +70,7 @@ class FaultyEspeak(espeak.EspeakEngine):
             utterance.chunks.append(samples[len(samples) // 2 :])
             utterance.samples = samples
         if utterance.done:
-            del self._under_way[utterance]
+            del self._running[utterance]
 
     def drop(self, utterance: Utterance) -> None:
         super().drop(utterance)

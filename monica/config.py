@@ -1,4 +1,4 @@
-"""The settings: read from the environment once, every value checked, every variable known."""
+"""The settings: read from the environment once. Every value is checked, and an unknown variable is an error."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from environs import Env, EnvError, ValidationError, validate
 from platformdirs import user_cache_path
 
+from monica.engine.registry import EMBEDDED, engine_names
 from monica.errors import ConfigError
 
 DEFAULT_REFERENCE = "26-monica--interview.wav"
@@ -20,27 +21,59 @@ LANGUAGES = (
     "ar", "da", "de", "el", "en", "es", "fi", "fr", "he", "hi", "it", "ja",
     "ko", "ms", "nl", "no", "pl", "pt", "ru", "sv", "sw", "tr", "zh",
 )  # fmt: skip
+MAX_TEXT_LENGTH = 500
+"""The default of the setting of that name, in characters."""
 PREFIX = "MONICA_"
 
-_KEY = re.compile(r"[!-~]+")  # what fits into a header, and is not folded or cut there
+_KEY = re.compile(r"[!-~]+")  # characters that fit into a header and are neither folded nor cut there
+
+T = TypeVar("T")
+D = TypeVar("D")  # of a default, apart from T: mypy would take a float's reader for wrong if it may also return None
+Reader = Callable[[str], T]
+"""Reads the environment variable of that name. Raises EnvError if its value is wrong."""
 
 
 def _setting(
-    name: str,
-    default: Any,
-    kind: str,
-    check: Callable[[Any], object] | None = None,
-    *,
-    may_be_empty: bool = False,
-    secret: bool = False,
-) -> Any:
-    """Declare a field that the variable `name` sets; `kind` is the environs reader of its type."""
-    metadata = {"name": name, "kind": kind, "check": check, "may_be_empty": may_be_empty}
+    name: str, default: D, read: Reader[T], help: str, *, may_be_empty: bool = False, secret: bool = False
+) -> T | D:
+    """Declare a field that the environment variable `name` sets.
+
+    help: what the setting is for, as docs/settings.md says it.
+    may_be_empty: whether an empty value means None; otherwise it means the default.
+    secret: whether to leave the value out of the repr.
+    """
+    metadata = {"name": name, "read": read, "may_be_empty": may_be_empty, "help": help}
     return field(default=default, metadata=metadata, repr=not secret)
 
 
-def _level(unit: str, lowest: float, highest: float) -> Callable[[str], None]:
-    """Make the check of a level in decibels that may be `off`."""
+def _text(name: str) -> str:
+    return Env().str(name)
+
+
+def _path(name: str) -> Path:
+    return Env().path(name)
+
+
+def _integer(lowest: int, highest: int) -> Reader[int]:
+    return lambda name: Env().int(name, validate=validate.Range(lowest, highest))
+
+
+def _number(lowest: float, highest: float) -> Reader[float]:
+    return lambda name: Env().float(name, validate=validate.Range(lowest, highest))
+
+
+def _one_of(*words: str) -> Reader[str]:
+    return lambda name: Env().str(name, validate=validate.OneOf(words))
+
+
+def _switch(*words: str) -> Reader[bool]:
+    """Make the reader of a switch. words: `on` and `off`, in the order the error message lists them."""
+    read = _one_of(*words)
+    return lambda name: read(name) == "on"
+
+
+def _level(unit: str, lowest: float, highest: float) -> Reader[float | None]:
+    """Make the reader of a level in decibels; `off` is None."""
 
     def check(value: str) -> None:
         try:
@@ -50,45 +83,141 @@ def _level(unit: str, lowest: float, highest: float) -> Callable[[str], None]:
         if not fits:
             raise ValidationError(f"Must be {lowest:g} to {highest:g} ({unit}), or off.")
 
-    return check
+    def read(name: str) -> float | None:
+        value = Env().str(name, validate=check)
+        return None if value == "off" else float(value)
+
+    return read
+
+
+def _engine(name: str) -> str:
+    # The names are asked for here and not at import: the registry may have been added to since.
+    return _one_of("auto", *engine_names())(name)
+
+
+def _stand_in(name: str) -> str | None:
+    value = _one_of("off", EMBEDDED)(name)
+    return None if value == "off" else value
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of one process. Durations are in seconds. What each is for: the README's table."""
+    """The settings of one process. Durations are in seconds. The `help` of each field says what it is for."""
 
-    port: int = _setting("PORT", 8080, "int", validate.Range(1, 65535))
-    host: str = _setting("HOST", "0.0.0.0", "str")
-    log_level: str = _setting("LOG_LEVEL", "info", "str", validate.OneOf(["debug", "info", "warning", "error"]))
-    reference_audio: Path | None = _setting("REFERENCE_AUDIO", Path(DEFAULT_REFERENCE), "path", may_be_empty=True)
-    reference_duration_s: float = _setting("REFERENCE_DURATION_S", 120.0, "float", validate.Range(1, 3600))
-    max_text_length: int = _setting("MAX_TEXT_LENGTH", 500, "int", validate.Range(1, 5000))
-    engine: str = _setting("MONICA_ENGINE", "auto", "str", validate.OneOf(["auto", "chatterbox", "espeak"]))
-    device: str = _setting("MONICA_DEVICE", "auto", "str", validate.OneOf(["auto", "cuda", "mps", "cpu"]))
-    precision: str = _setting("MONICA_PRECISION", "auto", "str", validate.OneOf(["auto", "fp32", "bf16", "int8"]))
-    model_dir: Path | None = _setting("MONICA_MODEL_DIR", None, "path")
-    model_revision: str = _setting("MONICA_MODEL_REVISION", "main", "str")
-    t3: str = _setting("MONICA_T3", "v3", "str", validate.OneOf(["v2", "v3"]))
-    language: str = _setting("MONICA_LANGUAGE", "fr", "str", validate.OneOf(LANGUAGES))
-    lexicon: Path | None = _setting("MONICA_LEXICON", None, "path")
-    cache_dir: Path = _setting("MONICA_CACHE_DIR", user_cache_path("monica"), "path")
-    cache_mb: int = _setting("MONICA_CACHE_MB", 2048, "int", validate.Range(1, 1_000_000))
-    voices_dir: Path | None = _setting("MONICA_VOICES_DIR", None, "path")
-    voice_uploads: str = _setting("MONICA_VOICE_UPLOADS", "off", "str", validate.OneOf(["off", "on"]))
-    loudness: str = _setting("MONICA_LOUDNESS", "-16", "str", _level("LUFS", -40, -6))
-    peak: str = _setting("MONICA_PEAK", "-1", "str", _level("dBTP", -20, 0))
-    trim: str = _setting("MONICA_TRIM", "on", "str", validate.OneOf(["on", "off"]))
-    queue_size: int = _setting("MONICA_QUEUE_SIZE", 64, "int", validate.Range(1, 10_000))
-    deadline_s: float = _setting("MONICA_DEADLINE_S", 30.0, "float", validate.Range(0.1, 3600))
-    fallback: str = _setting("MONICA_FALLBACK", "off", "str", validate.OneOf(["off", "espeak"]))
-    threads: int = _setting("MONICA_THREADS", 32, "int", validate.Range(2, 512))
-    api_key: str | None = _setting("MONICA_API_KEY", None, "str", secret=True)
-    api_key_file: Path | None = _setting("MONICA_API_KEY_FILE", None, "path")
-    api_key_scope: str = _setting("MONICA_API_KEY_SCOPE", "posts", "str", validate.OneOf(["posts", "all"]))
+    port: int = _setting("PORT", 8080, _integer(1, 65535), "The TCP port to listen on.")
+    host: str = _setting("HOST", "0.0.0.0", _text, "The address to listen on; the default is every interface.")
+    log_level: str = _setting(
+        "LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error"), "`debug`, `info`, `warning` or `error`."
+    )
+    reference_audio: Path | None = _setting(
+        "REFERENCE_AUDIO",
+        Path(DEFAULT_REFERENCE),
+        _path,
+        "The recording whose voice is cloned. If empty, the model's built-in voice speaks.",
+        may_be_empty=True,
+    )
+    reference_duration_s: float = _setting(
+        "REFERENCE_DURATION_S", 120.0, _number(1, 3600), "Seconds of a recording that are used, from its start."
+    )
+    max_text_length: int = _setting(
+        "MAX_TEXT_LENGTH", MAX_TEXT_LENGTH, _integer(1, 5000), "The longest text that is accepted, in characters."
+    )
+    engine: str = _setting(
+        "MONICA_ENGINE",
+        "auto",
+        _engine,
+        "The engine that speaks. `auto`: the one for CUDA or MPS if this machine has either, else the embedded voice.",
+    )
+    device: str = _setting(
+        "MONICA_DEVICE",
+        "auto",
+        _one_of("auto", "cuda", "mps", "cpu"),
+        "`cuda`, `mps` or `cpu`; `auto` tries them in that order. "
+        "A GPU whose driver is too old for this PyTorch is an error: the CPU does not take over.",
+    )
+    precision: str = _setting(
+        "MONICA_PRECISION",
+        "auto",
+        _one_of("auto", "fp32", "bf16", "int8"),
+        "What T3 computes in: `fp32`, `bf16` or `int8` (CPU only). `auto`: bf16 on CUDA, else fp32.",
+    )
+    model_dir: Path | None = _setting(
+        "MONICA_MODEL_DIR", None, _path, "A folder that holds the checkpoint. If set, nothing is downloaded."
+    )
+    model_revision: str = _setting("MONICA_MODEL_REVISION", "main", _text, "The revision of the checkpoint on the hub.")
+    t3: str = _setting("MONICA_T3", "v3", _one_of("v2", "v3"), "The version of T3: `v2` or `v3`.")
+    language: str = _setting("MONICA_LANGUAGE", "fr", _one_of(*LANGUAGES), "The language spoken: a two-letter code.")
+    lexicon: Path | None = _setting(
+        "MONICA_LEXICON", None, _path, "A TOML file that says how the venue's names and words are pronounced."
+    )
+    cache_dir: Path = _setting(
+        "MONICA_CACHE_DIR", user_cache_path("monica"), _path, "The folder that takes and voices are kept in."
+    )
+    cache_mb: int = _setting(
+        "MONICA_CACHE_MB",
+        2048,
+        _integer(1, 1_000_000),
+        "Megabytes of takes to keep; the least recently used are removed first.",
+    )
+    voices_dir: Path | None = _setting(
+        "MONICA_VOICES_DIR",
+        None,
+        _path,
+        "A folder of recordings. Each is a voice, called by its file's name in lower case.",
+    )
+    voice_uploads: bool = _setting(
+        "MONICA_VOICE_UPLOADS",
+        False,
+        _switch("off", "on"),
+        "`on`: clients that send MONICA_API_KEY can add and remove voices over HTTP.",
+    )
+    loudness: float | None = _setting(
+        "MONICA_LOUDNESS",
+        -16.0,
+        _level("LUFS", -40, -6),
+        "The loudness of every take, in LUFS (ITU-R BS.1770). `off` leaves it as the engine made it.",
+    )
+    peak: float | None = _setting(
+        "MONICA_PEAK", -1.0, _level("dBTP", -20, 0), "The true peak that no take exceeds, in dBTP, or `off`."
+    )
+    trim: bool = _setting(
+        "MONICA_TRIM", True, _switch("on", "off"), "Whether silence is cut off both ends of a take: `on` or `off`."
+    )
+    queue_size: int = _setting(
+        "MONICA_QUEUE_SIZE",
+        64,
+        _integer(1, 10_000),
+        "Takes that may wait for the engine. Beyond it, requests get 503 `overloaded`, background ones first.",
+    )
+    deadline_s: float = _setting(
+        "MONICA_DEADLINE_S", 30.0, _number(0.1, 3600), "Seconds a request may take. Beyond it, the answer is 504."
+    )
+    fallback: str | None = _setting(
+        "MONICA_FALLBACK",
+        None,
+        _stand_in,
+        f"`{EMBEDDED}`: the embedded voice answers a live request if the engine fails on it or would answer too late.",
+    )
+    threads: int = _setting(
+        "MONICA_THREADS",
+        32,
+        _integer(2, 512),
+        "HTTP threads, in addition to MONICA_QUEUE_SIZE threads for requests that wait.",
+    )
+    api_key: str | None = _setting(
+        "MONICA_API_KEY", None, _text, "The key that every `POST`, `PUT` and `DELETE` needs.", secret=True
+    )
+    api_key_file: Path | None = _setting("MONICA_API_KEY_FILE", None, _path, "A file that holds the key instead.")
+    api_key_scope: str = _setting(
+        "MONICA_API_KEY_SCOPE",
+        "posts",
+        _one_of("posts", "all"),
+        "`all`: every path needs the key, except `/health/live` and, from this machine, `/health`.",
+    )
 
     @classmethod
     def from_env(cls) -> Settings:
-        """Read the environment. Raises ConfigError, one line that names the variable and its value."""
+        """Read the environment. Raises ConfigError with one line that names the variable and its value."""
         variables = {f.metadata["name"]: f for f in fields(cls)}
         for name in os.environ:
             if name.startswith(PREFIX) and name not in variables:
@@ -102,22 +231,23 @@ class Settings:
 
 
 def _read(setting: Field[Any]) -> Any:
-    name, kind = setting.metadata["name"], setting.metadata["kind"]
+    """Return the value of a setting. Raises ConfigError."""
+    name: str = setting.metadata["name"]
     value = os.environ.get(name)
     if value is None:
         return setting.default
     if not value.strip():
-        # A compose file passes variables it was not given as empty ones.
+        # A compose file passes on unset variables as empty ones.
         return None if setting.metadata["may_be_empty"] else setting.default
     try:
-        return getattr(Env(), kind)(name, validate=setting.metadata["check"])
+        return setting.metadata["read"](name)
     except EnvError as error:
         reason = str(error).partition("invalid: ")[2].strip("[]'\" ") or str(error)
         raise ConfigError(f"{name}={value!r}: {reason}") from error
 
 
 def _read_key(key: str | None, file: Path | None) -> str | None:
-    """Return the API key, wherever it is kept. Raises ConfigError, which does not show it."""
+    """Return the API key from the variable or the file. Raises ConfigError; its message does not contain the key."""
     if key is not None and file is not None:
         raise ConfigError("MONICA_API_KEY and MONICA_API_KEY_FILE are both set: one of them has to go.")
     name = "MONICA_API_KEY"

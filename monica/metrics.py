@@ -80,7 +80,7 @@ model_load_seconds = Gauge(
 
 # Those from here on are set when they are asked for, by monica.api.metrics.
 status = Gauge("monica_status", "1 for the status that /health has (loading, ok, degraded, ...), else 0.", ["status"])
-engine = Gauge("monica_engine", "1 for the engine that speaks here (chatterbox, espeak), else 0.", ["engine"])
+engine = Gauge("monica_engine", "1 for the engine that speaks here, else 0.", ["engine"])
 failures_in_a_row = Gauge("monica_failures_in_a_row", "Takes that failed since one has ended well.")
 last_success = Gauge(
     "monica_last_success_timestamp_seconds",

@@ -24,8 +24,10 @@ LAYERS = (
     ("monica.voices",),
     ("monica.store",),
     ("monica.audio", "monica.text"),
-    ("monica.engine",),
-    ("monica.config", "monica.errors", "monica.metrics", "monica.logs"),
+    ("monica.engine.chatterbox", "monica.engine.espeak", "monica.engine.selection", "monica.engine.torch"),
+    ("monica.config",),
+    ("monica.engine",),  # the protocol and the registry, which the settings take the engines' names from
+    ("monica.errors", "monica.metrics", "monica.logs"),
 )
 HOMES = {
     "flask": ("monica.api",),

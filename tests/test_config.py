@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from monica.audio.finish import Finisher
 from monica.config import Settings
 from monica.errors import ConfigError
+from tests.support.settings import written
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +41,52 @@ def test_values_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.model_dir == Path("/models")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "field", "read"),
+    [
+        ("MONICA_VOICE_UPLOADS", "on", "voice_uploads", True),
+        ("MONICA_VOICE_UPLOADS", "off", "voice_uploads", False),
+        ("MONICA_TRIM", "on", "trim", True),
+        ("MONICA_TRIM", "off", "trim", False),
+        ("MONICA_LOUDNESS", "-23", "loudness", -23.0),
+        ("MONICA_LOUDNESS", "off", "loudness", None),
+        ("MONICA_PEAK", "-0.5", "peak", -0.5),
+        ("MONICA_PEAK", "off", "peak", None),
+        ("MONICA_FALLBACK", "espeak", "fallback", "espeak"),
+        ("MONICA_FALLBACK", "off", "fallback", None),
+    ],
+)
+def test_switches_and_levels_have_their_types(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: str, read: bool | float | str | None
+) -> None:
+    monkeypatch.setenv(name, value)
+    settings = Settings.from_env()
+    assert (getattr(settings, field), type(getattr(settings, field))) == (read, type(read))
+
+
+@pytest.mark.parametrize(
+    ("environment", "version"),
+    [
+        ({}, "(2, -16.0, -1.0, True)"),
+        ({"MONICA_LOUDNESS": "-16", "MONICA_PEAK": "-1", "MONICA_TRIM": "on"}, "(2, -16.0, -1.0, True)"),
+        ({"MONICA_LOUDNESS": "-18.5", "MONICA_PEAK": "off", "MONICA_TRIM": "off"}, "(2, -18.5, None, False)"),
+        ({"MONICA_LOUDNESS": "off"}, "(2, None, -1.0, True)"),
+    ],
+)
+def test_the_part_of_the_cache_key_that_settings_make_stays(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], version: str
+) -> None:
+    """Whatever changes it orphans every kept take."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Finisher.from_settings(Settings.from_env()).version == version
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    for f in fields(Settings):
+        assert re.fullmatch(r"[A-Z`].{10,200}\.", f.metadata["help"]), f.name
+
+
 def test_empty_means_unset_but_for_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PORT", "MONICA_ENGINE", "MONICA_CACHE_DIR", "MONICA_MODEL_DIR", "REFERENCE_AUDIO"):
         monkeypatch.setenv(name, "")
@@ -58,6 +106,9 @@ def test_empty_means_unset_but_for_the_reference(monkeypatch: pytest.MonkeyPatch
         ("MONICA_ENGINE", "piper", "Must be one of: auto, chatterbox, espeak."),
         ("MONICA_DEVICE", "tpu", "Must be one of: auto, cuda, mps, cpu."),
         ("MONICA_T3", "v1", "Must be one of: v2, v3."),
+        ("MONICA_FALLBACK", "chatterbox", "Must be one of: off, espeak."),
+        ("MONICA_VOICE_UPLOADS", "true", "Must be one of: off, on."),
+        ("MONICA_TRIM", "1", "Must be one of: on, off."),
         ("MONICA_LANGUAGE", "xx", "Must be one of: ar, da"),
         ("MONICA_DEADLINE_S", "nan", "not permitted"),
         ("MONICA_CACHE_MB", "-1", "Must be greater than"),
@@ -97,8 +148,5 @@ def test_readme_and_settings_agree() -> None:
     assert set(rows) == {f.metadata["name"] for f in fields(Settings)} | {"HF_HOME"}
     words = {"MONICA_CACHE_DIR": "the platform's cache folder"}
     for f in fields(Settings):
-        name = f.metadata["name"]
-        default = f.default
-        written = "none" if default is None else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
-        expected = words.get(name, written)
-        assert rows[name] == expected, name
+        name, default = f.metadata["name"], written(f)
+        assert rows[name] == words.get(name, "none" if default is None else f"`{default}`"), name

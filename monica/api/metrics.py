@@ -12,6 +12,7 @@ from prometheus_client.registry import REGISTRY
 
 from monica import metrics as collectors
 from monica.api.current import service
+from monica.engine.registry import engine_names
 from monica.service import Service
 from monica.synthesis.loader import Status
 from monica.synthesis.running import Outcome
@@ -19,7 +20,6 @@ from monica.synthesis.take import Lane
 
 metrics = flask_smorest.Blueprint("metrics", __name__, description="Metrics")
 
-ENGINES = ("chatterbox", "espeak")
 SOURCES = ("hit", "miss", "joined")
 SPARED = ("model_loading", "model_failed", "overloaded", "deadline_exceeded", "synthesis_failed")
 """Errors that the embedded voice may spare a caller."""
@@ -69,7 +69,7 @@ def look(service: Service) -> None:
     settings, health = service.settings, service.health.report()
     for status in Status:
         collectors.status.labels(status).set(health["status"] == status)
-    for engine in ENGINES:
+    for engine in engine_names():
         collectors.engine.labels(engine).set(health["engine"] == engine)
     ago = health["last_success_s"]
     collectors.last_success.set(0 if ago is None else time.time() - ago)

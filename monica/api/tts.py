@@ -24,6 +24,7 @@ from monica.api.schemas import (
     read_body,
 )
 from monica.audio.formats import Format
+from monica.engine.registry import engine_names
 from monica.errors import NotReady
 from monica.speech import SpeechRequest
 
@@ -38,7 +39,7 @@ _HEADERS = {
         "schema": {"type": "string", "enum": ["hit", "miss", "joined"]},
         "description": "joined: another request was already making it.",
     },
-    "X-Monica-Engine": {"schema": {"type": "string", "enum": ["chatterbox", "espeak"]}},
+    "X-Monica-Engine": {"schema": {"type": "string", "enum": list(engine_names())}},
     "ETag": _TEXT
     | {
         "description": "The take's key, with the suffix of a format but WAV; sent back as If-None-Match it gives 304. "

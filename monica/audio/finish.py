@@ -47,7 +47,7 @@ class Finisher:
     @classmethod
     def from_settings(cls, settings: Settings) -> Finisher:
         """Return the finisher that the settings ask for."""
-        return cls(_decibels(settings.loudness), _decibels(settings.peak), settings.trim == "on")
+        return cls(settings.loudness, settings.peak, settings.trim)
 
     @property
     def version(self) -> str:
@@ -157,7 +157,3 @@ class StreamFinisher:
         past = min(end, margin)
         self._unlimited, self._already_out = self._unlimited[end - past :], past
         return limited
-
-
-def _decibels(setting: str) -> float | None:
-    return None if setting == "off" else float(setting)

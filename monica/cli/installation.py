@@ -8,12 +8,12 @@ import click
 
 from monica.cli.doctor import examine
 from monica.config import Settings
-from monica.errors import ConfigError
+from monica.engine.registry import engine_specs
 
 
 @click.command()
 def doctor() -> None:
-    """Examine this installation: every check green, or red with what to do."""
+    """Check this installation. Each check is green, or red with what to do about it."""
     healthy = True
     for finding in examine(Settings.from_env()):
         mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
@@ -28,11 +28,9 @@ def doctor() -> None:
 def prefetch() -> None:
     """Download the checkpoint, so that a later start needs no network."""
     settings = Settings.from_env()
-    if settings.model_dir is not None:
-        raise ConfigError("MONICA_MODEL_DIR is set: the checkpoint is there and nothing is downloaded.")
-    from monica.engine.selection import require_chatterbox
-
-    require_chatterbox("prefetch")
-    from monica.engine.chatterbox.checkpoint import download
-
-    click.echo(f"The checkpoint is in {download(settings).t3.parent}")
+    downloads = {spec.name: spec.prefetch for spec in engine_specs() if spec.prefetch is not None}
+    # If the engine that speaks here downloads nothing, the others are prefetched: an image for machines with a GPU is
+    # built on one without.
+    chosen = [downloads[settings.engine]] if settings.engine in downloads else downloads.values()
+    for download in chosen:
+        click.echo(download(settings))

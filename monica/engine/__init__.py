@@ -1,67 +1,69 @@
-"""What the service asks of an engine. Imports no torch: an engine's weight is paid only by who chose it."""
+"""What the service asks of an engine. Imports no torch: a process pays for torch only if its engine needs it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from monica.errors import MonicaError, SynthesisFailed
 
+if TYPE_CHECKING:  # not at run time: the settings import this package, and some commands need no numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
 MAX_SEED = 2**32 - 1
-VOICES_AT_HAND = 16
-"""In an engine's memory, at most."""
+"""The largest seed a take may be sampled with."""
+MAX_LOADED_VOICES = 16
+"""Upper bound on the voices an engine keeps in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class SynthesisParams:
     """How a sentence is sampled; the same parameters and seed give the same take.
 
-    The defaults are those of Chatterbox-Multilingual at its newest (repetition_penalty 1.2, not 2.0).
+    The defaults are those of the newest Chatterbox-Multilingual (repetition_penalty 1.2, not 2.0).
+    An engine's spec says which of them it honours.
     """
 
     exaggeration: float = 0.5
+    """How expressive the voice is."""
     cfg_weight: float = 0.5
+    """The weight of classifier-free guidance; 0 turns it off."""
     temperature: float = 0.8
     repetition_penalty: float = 1.2
     min_p: float = 0.05
     top_p: float = 1.0
     max_tokens: int = 1000
-    """Speech tokens at most, 25 to the second."""
+    """Upper bound on the speech tokens of a take, 25 of which make a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A reference recording, read and cropped.
-
-    samples: (N,) float32 mono in [-1, 1]. sample_rate: hertz.
-    digest: hex; the recording and the crop it stands for.
-    """
+    """A reference recording, decoded and cropped."""
 
     samples: NDArray[np.float32]
+    """(N,) mono, in [-1, 1]."""
     sample_rate: int
+    """Hertz."""
     digest: str
+    """Hexadecimal; identifies the recording and its crop."""
 
 
 @dataclass(eq=False)
 class Utterance:
-    """A text under way in an engine, and what came of it.
-
-    samples: (N,) float32 mono in [-1, 1] once it has ended; N is 0 where there was nothing to hear.
-    complete: whether it came to its own end, and was not cut at `max_tokens`.
-    error: what it ended with instead.
-    paused: set by the engine's `pause`, cleared by its `resume`.
-    chunks: of a stream, what is certain so far, in order; together its samples once it has ended well.
-    """
+    """A text that an engine is speaking, and its result."""
 
     samples: NDArray[np.float32] | None = None
+    """(N,) mono in [-1, 1] once the utterance has ended; N is 0 if it made no sound."""
     complete: bool = True
+    """Whether it ended by itself. False if it was cut at `max_tokens`."""
     error: MonicaError | None = None
+    """Why it failed, in place of samples."""
     paused: bool = False
+    """Set by the engine's `pause`, cleared by its `resume`."""
     chunks: list[NDArray[np.float32]] = field(default_factory=list)
+    """Of a stream, the sound that is final so far, in order. Joined, they are `samples` if it ends without an error."""
 
     @property
     def done(self) -> bool:
@@ -69,71 +71,83 @@ class Utterance:
 
 
 class Engine(Protocol):
-    """Text in, sound out, step by step. Loaded by one thread, then used by one thread."""
+    """Text in, sound out, step by step. One thread loads it, then one thread uses it."""
 
     name: str
-    """`chatterbox` or `espeak`."""
+    """Its name in the registry."""
     device: str
     """`cuda`, `mps` or `cpu`."""
     clones: bool
-    """Whether its voice is cloned from a reference recording: then it is a CloningEngine."""
+    """Whether it clones its voices from reference recordings. If so, it is a CloningEngine: see `is_cloning`."""
 
     @property
     def model(self) -> str:
-        """The model, for people: shown on /health."""
+        """Describe the model for people, as /health shows it."""
 
     @property
     def sample_rate(self) -> int:
-        """Hertz of an utterance's samples."""
+        """Return the sample rate of every utterance, in hertz."""
 
     @property
     def slots(self) -> int:
-        """Utterances that may be under way at once, those that are paused not counted."""
+        """Return how many utterances may run at once. Paused ones do not count."""
 
     @property
     def fingerprint(self) -> str:
-        """Everything about the loaded engine that changes its sound; part of the cache key."""
+        """Describe everything about the loaded engine that changes its sound; it is part of the cache key."""
 
     def load(self) -> None:
         """Make the engine ready to speak.
 
-        Raises ConfigError where a setting must be changed, ModelUnavailable where trying again may help.
+        Raises ConfigError if a setting must be changed, ModelUnavailable if trying again may help.
         """
 
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
-        """Take up a text. There must be a free slot.
+        """Start an utterance. There must be a free slot.
 
-        stream: whether its sound is wanted in chunks, while the rest is made; none comes where the engine cannot.
+        stream: whether to hand out the sound in chunks while the rest is made; an engine that cannot hands out none.
         Raises InvalidText, UnknownVoice or SynthesisFailed.
         """
 
     def step(self) -> None:
-        """Advance all utterances but the paused ones by a step: a token, say. What ends one is on it, not raised."""
+        """Advance every utterance that is not paused by one step, for example one token.
+
+        An error that ends an utterance is set on that utterance, not raised.
+        """
 
     def pause(self, utterance: Utterance) -> None:
-        """Set an utterance aside, which frees its slot; it goes on from there once it is resumed."""
+        """Suspend an utterance and free its slot. `resume` continues it from there."""
 
     def resume(self, utterance: Utterance) -> None:
-        """Go on with a paused utterance. There must be a free slot. Raises SynthesisFailed."""
+        """Continue a paused utterance. There must be a free slot. Raises SynthesisFailed."""
 
     def drop(self, utterance: Utterance) -> None:
-        """Forget an utterance, paused or not, ended or not."""
+        """Forget an utterance, whether it is running, paused or done."""
 
 
 class CloningEngine(Engine, Protocol):
-    """An engine that speaks in voices it was given."""
+    """An engine that speaks in the voices of recordings."""
 
     def make_conditionals(self, reference: Reference | None) -> bytes:
-        """Encode a voice once, for keeping: safetensors bytes. None: the checkpoint's built-in voice."""
+        """Encode a voice once, to be stored: safetensors bytes. None stands for the checkpoint's built-in voice."""
 
     def add_voice(self, name: str, conditionals: bytes) -> None:
-        """Make `name` speakable; of more than VOICES_AT_HAND, the one not used for longest is forgotten.
+        """Let `name` be spoken. Beyond MAX_LOADED_VOICES, the least recently used voice is forgotten.
 
-        Raises ValueError where the bytes are not conditionals of this engine.
+        Raises ValueError if the bytes are not conditionals of this engine.
         """
 
     bring_voice: Callable[[str], None]
-    """Called by `begin` for a voice that is not at hand: adds it, or raises."""
+    """Called by `begin` with a voice that is not in memory. It adds the voice, or raises."""
+
+
+def is_cloning(engine: Engine) -> TypeGuard[CloningEngine]:
+    """Return whether an engine is a CloningEngine.
+
+    Not isinstance with a runtime_checkable protocol: before Python 3.12 that evaluates every property, and those of
+    an engine that is not loaded raise.
+    """
+    return engine.clones
 
 
 def speak(
@@ -145,7 +159,10 @@ def speak(
     seed: int,
     check: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float32]:
-    """Speak a text alone. Returns its samples. Raises its error, or what `check` raises between two steps."""
+    """Speak one text from beginning to end. Returns its samples: (N,) mono in [-1, 1].
+
+    Raises the error of the utterance, or whatever `check` raises between two steps.
+    """
     utterance = engine.begin(text, voice=voice, params=params, seed=seed)
     try:
         while not utterance.done:

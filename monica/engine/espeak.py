@@ -1,4 +1,4 @@
-"""The embedded engine: espeak-ng in process, no GPU, no download. Imports no torch, so its process stays small.
+"""The embedded engine: espeak-ng in this process. It needs no GPU and no download, and imports no torch.
 
 Source: espeak-ng's speak_lib.h; the library and its data come in the espeakng-loader wheel.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Iterator
 from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_short, c_size_t, c_uint, c_void_p
 from typing import Any
 
@@ -16,24 +17,25 @@ from numpy.typing import NDArray
 
 from monica import metrics
 from monica.config import Settings
-from monica.engine import SynthesisParams, Utterance
-from monica.errors import ConfigError, InvalidText, SynthesisFailed
+from monica.engine import SynthesisParams, Utterance, speak
+from monica.engine.registry import EngineSpec, Finding
+from monica.errors import ConfigError, InvalidText, MonicaError, SynthesisFailed
 
-_OUTPUT_SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: samples come to the callback, espeak_Synth returns when done
-_INITIALIZE_DONT_EXIT = 0x8000  # or the library ends the whole process where its data is missing
+_OUTPUT_SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: the callback gets the samples, espeak_Synth returns when done
+_INITIALIZE_DONT_EXIT = 0x8000  # without it, the library exits the whole process if its data is missing
 _CHARS_UTF8 = 1
 _POSITION_CHARACTER = 1
 _BUFFER_MS = 100
-_VOICES = {"no": "nb", "zh": "cmn"}  # where Monica's code is not espeak-ng's voice name
+_VOICES = {"no": "nb", "zh": "cmn"}  # language codes that are not the names of espeak-ng's voices
 
-# int callback(short *wav, int numsamples, espeak_EVENT *events); 1 ends the synthesis
+# int callback(short *wav, int numsamples, espeak_EVENT *events); returning 1 ends the synthesis
 _SynthCallback = CFUNCTYPE(c_int, POINTER(c_short), c_int, c_void_p)
 
 
 class EspeakEngine:
-    """espeak-ng at its native rate.
+    """espeak-ng at its native sample rate.
 
-    The library keeps its state in globals, so there is one of it a process and a lock around every call.
+    The library keeps its state in globals, so the process has one instance of it and locks every call.
     """
 
     name = "espeak"
@@ -48,11 +50,11 @@ class EspeakEngine:
 
     def __init__(self, settings: Settings) -> None:
         self._language = settings.language
-        self._under_way: dict[Utterance, str] = {}
+        self._running: dict[Utterance, str] = {}
         self._paused: dict[Utterance, str] = {}
         self._chunks: list[NDArray[np.int16]] = []
         self._error: BaseException | None = None
-        self._callback = _SynthCallback(self._receive)  # kept: the library holds only a pointer to it
+        self._callback = _SynthCallback(self._receive)  # referenced here: the library holds only a pointer
 
     @property
     def model(self) -> str:
@@ -74,20 +76,20 @@ class EspeakEngine:
                 raise ConfigError(f"MONICA_LANGUAGE={self._language}: espeak-ng has no such voice.")
 
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
-        """Take up a text.
+        """Start an utterance.
 
-        espeak-ng has one voice and no sampling: voice, params and seed change nothing. Two takes of a text differ
-        by a few samples all the same: it carries the phase of its oscillators from one to the next.
-        stream: changes nothing either, for a sentence is there, whole, before its first piece could be on its way.
+        espeak-ng has one voice and no sampling: voice, params and seed change nothing. Two takes of one text still
+        differ by a few samples, because its oscillators keep their phase from one take to the next.
+        stream: changes nothing either. The whole sentence is ready before its first piece could be sent.
         """
         utterance = Utterance()
-        self._under_way[utterance] = text
+        self._running[utterance] = text
         return utterance
 
     def step(self) -> None:
-        """Say the first of the texts, whole: it takes milliseconds."""
-        for utterance, text in self._under_way.items():
-            del self._under_way[utterance]
+        """Speak the oldest running text from beginning to end, which takes milliseconds."""
+        for utterance, text in self._running.items():
+            del self._running[utterance]
             try:
                 utterance.samples = self._say(text)
             except (SynthesisFailed, InvalidText) as error:
@@ -95,15 +97,15 @@ class EspeakEngine:
             return
 
     def pause(self, utterance: Utterance) -> None:
-        self._paused[utterance] = self._under_way.pop(utterance)
+        self._paused[utterance] = self._running.pop(utterance)
         utterance.paused = True
 
     def resume(self, utterance: Utterance) -> None:
-        self._under_way[utterance] = self._paused.pop(utterance)
+        self._running[utterance] = self._paused.pop(utterance)
         utterance.paused = False
 
     def drop(self, utterance: Utterance) -> None:
-        self._under_way.pop(utterance, None)
+        self._running.pop(utterance, None)
         self._paused.pop(utterance, None)
 
     def _say(self, text: str) -> NDArray[np.float32]:
@@ -123,7 +125,7 @@ class EspeakEngine:
         return samples.astype(np.float32) / 32768.0
 
     def _receive(self, wav: Any, count: int, _events: object) -> int:
-        # An exception cannot cross the C frames: it is kept, espeak-ng is told to stop, and it is raised after.
+        # An exception cannot cross C frames. It is stored, espeak-ng is told to stop, and `_say` raises it afterwards.
         try:
             if wav and count:
                 self._chunks.append(np.ctypeslib.as_array(wav, (count,)).copy())
@@ -150,3 +152,23 @@ class EspeakEngine:
             cls._version = library.espeak_Info(None).decode()
             cls._sample_rate, cls._library = rate, library
         return cls._library
+
+
+def make_engine(settings: Settings) -> EspeakEngine:
+    return EspeakEngine(settings)
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Speak a word."""
+    try:
+        engine = make_engine(settings)
+        engine.load()
+        samples = speak(engine, "Bonjour.", voice="", params=SynthesisParams(), seed=0)
+    except (ConfigError, MonicaError, OSError) as error:
+        yield Finding("espeak", False, str(error), "Install again: make install")
+    else:
+        seconds = len(samples) / engine.sample_rate
+        yield Finding("espeak", True, f"{engine.model} says « Bonjour » in {seconds:.2f} s")
+
+
+SPEC = EngineSpec(name="espeak", title="espeak-ng", make=make_engine, examine=examine)

@@ -1,4 +1,4 @@
-"""The embedded voice in the engine's place: where that is wanted, a sentence in another voice is better than none."""
+"""The embedded voice stands in if the engine fails. If it is switched on, another voice is better than no sentence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from monica.audio.finish import OFF, Finisher
 from monica.audio.wav import encode_wav, join_wavs
 from monica.config import Settings
 from monica.engine import SynthesisParams, speak
-from monica.engine.espeak import EspeakEngine
+from monica.engine.registry import EMBEDDED, engine_spec
 
 
 class Fallback:
@@ -16,13 +16,13 @@ class Fallback:
 
     def __init__(self, settings: Settings, finisher: Finisher = OFF) -> None:
         self._finisher = finisher
-        self._engine = EspeakEngine(settings)
+        self._engine = engine_spec(EMBEDDED).make(settings)
         self._engine.load()
         self._lock = threading.Lock()
         self.name = self._engine.name
 
     def speak_sentences(self, sentences: tuple[str, ...], pause_s: float) -> bytes:
-        """Return the sentences as a WAV. Raises SynthesisFailed."""
+        """Return the sentences as one WAV, with pauses of pause_s seconds between them. Raises SynthesisFailed."""
         with self._lock:
             spoken = [speak(self._engine, each, voice="", params=SynthesisParams(), seed=0) for each in sentences]
         rate = self._engine.sample_rate

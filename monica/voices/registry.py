@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from monica.config import Settings
-from monica.engine import CloningEngine, Engine, Reference
+from monica.engine import CloningEngine, Engine, Reference, is_cloning
 from monica.errors import ConfigError, Forbidden, MonicaError, SynthesisFailed, UnknownVoice
 from monica.store.cache import Store
 from monica.voices.recording import DEFAULT_VOICE, NAMES, BadRecording, is_name, read_recording, read_reference
@@ -116,10 +115,10 @@ class VoiceRegistry:
         check: called between two voices. Raises what it raises, and ConfigError or a MonicaError where the default
         voice cannot be made.
         """
-        if not engine.clones:
+        if not is_cloning(engine):
             self._voices = {DEFAULT_VOICE: Voice(DEFAULT_VOICE, None, "", engine.fingerprint)}
             return
-        self._engine = cast(CloningEngine, engine)
+        self._engine = engine
         self._engine.bring_voice = self._bring
         self._voices = {name: self.voice(name, recording, sound) for name, recording, sound in self._found}
         default = self._voices[DEFAULT_VOICE]

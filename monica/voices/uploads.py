@@ -54,7 +54,7 @@ class Uploads:
         self._in_engine = in_engine
         self._on_change = on_change
         self._seconds = settings.reference_duration_s
-        self._folder = _writable(settings) if settings.voice_uploads == "on" else None
+        self._folder = _writable(settings) if settings.voice_uploads else None
         if self._folder is not None:
             _clear(self._folder)
         self._changing = threading.Lock()

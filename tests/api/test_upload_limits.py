@@ -130,7 +130,7 @@ def test_without_a_key_it_does_not_start(tmp_path: Path, environment: dict[str, 
 def test_settings_that_do_not_go_together(tmp_path: Path, change: dict[str, Any], says: str) -> None:
     if change.get("voices_dir") == Path("/proc") and not Path("/proc").is_dir():
         pytest.skip("there is no folder here that nobody can write to")
-    settings = replace(Settings(voices_dir=tmp_path, voice_uploads="on", api_key=KEY), **change)
+    settings = replace(Settings(voices_dir=tmp_path, voice_uploads=True, api_key=KEY), **change)
     store: Any = None
     with pytest.raises(ConfigError) as caught:
         Uploads(settings, VoiceRegistry(settings, store), lambda: None, lambda work: work(), lambda: None)

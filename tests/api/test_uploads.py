@@ -42,7 +42,7 @@ def wanted(tmp_path: Path, folder: Path) -> Settings:
         engine="chatterbox",
         reference_audio=None,
         voices_dir=folder,
-        voice_uploads="on",
+        voice_uploads=True,
         api_key=KEY,
         cache_dir=tmp_path / "cache",
     )
@@ -284,7 +284,7 @@ def test_without_the_key(client: FlaskClient, folder: Path, headers: dict[str, s
 
 def test_it_is_off_by_default(serve: Open, wanted: Settings, folder: Path) -> None:
     record(folder, "anna.wav")
-    client = serve(CloningToy(), replace(wanted, voice_uploads="off"))
+    client = serve(CloningToy(), replace(wanted, voice_uploads=False))
     for refused in (upload(client, "zoe"), client.delete(f"{PATH}/anna", headers=ALLOWED)):
         assert (refused.status_code, error(refused)["code"]) == (403, "forbidden")
         assert "MONICA_VOICE_UPLOADS is off" in error(refused)["message"]

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from monica.config import Settings
 from tests.support.server import ROOT, clean_environment
+from tests.support.settings import written
 
 BASE, CPU = ROOT / "docker-compose.yml", ROOT / "docker-compose.cpu.yml"
 EXAMPLE = ROOT / ".env.example"
@@ -93,8 +94,7 @@ def test_example_shows_the_defaults() -> None:
         if name in asked:
             assert value == asked[name], name
         elif name in SETTINGS and name not in ("MONICA_LEXICON", "MONICA_API_KEY"):
-            default = SETTINGS[name].default
-            assert value == (f"{default:g}" if isinstance(default, float) else str(default)), name
+            assert value == written(SETTINGS[name]), name
 
 
 def test_example_is_all_comments() -> None:

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from monica.config import Settings
 from monica.engine import selection
 from monica.engine.accelerator import accelerator
+from monica.engine.chatterbox import spec as chatterbox
 from monica.engine.espeak import EspeakEngine
 from monica.errors import ConfigError
+
+
+@pytest.fixture
+def not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chatterbox, "SPEC", replace(chatterbox.SPEC, installed=lambda: False))
 
 
 def test_auto_without_an_accelerator_is_espeak_and_says_so(
@@ -18,19 +26,33 @@ def test_auto_without_an_accelerator_is_espeak_and_says_so(
     assert "it is not Monica's cloned voice" in caplog.text
 
 
+@pytest.mark.usefixtures("not_installed")
 def test_auto_with_an_accelerator_but_no_chatterbox_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selection, "accelerator", lambda: "cuda")
-    monkeypatch.setattr(selection, "chatterbox_installed", lambda: False)
     with pytest.raises(ConfigError, match="make install EXTRA=chatterbox"):
         selection.choose_engine(Settings())
     assert isinstance(selection.choose_engine(Settings(device="cpu")), EspeakEngine)
     assert isinstance(selection.choose_engine(Settings(engine="espeak")), EspeakEngine)
 
 
-def test_chatterbox_asked_for_and_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "chatterbox_installed", lambda: False)
-    with pytest.raises(ConfigError, match=r"Chatterbox is not installed \(MONICA_ENGINE=chatterbox\)"):
+@pytest.mark.usefixtures("not_installed")
+def test_chatterbox_asked_for_and_not_installed() -> None:
+    with pytest.raises(ConfigError) as caught:
         selection.choose_engine(Settings(engine="chatterbox"))
+    assert str(caught.value) == (
+        "Chatterbox is not installed (MONICA_ENGINE=chatterbox); install it with: make install EXTRA=chatterbox, "
+        "or set MONICA_ENGINE=espeak."
+    )
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_auto_with_an_accelerator_is_chatterbox(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, device: str
+) -> None:
+    monkeypatch.setattr(selection, "accelerator", lambda: device)
+    with caplog.at_level("INFO"):
+        assert selection.choose_engine(Settings()).name == "chatterbox"
+    assert f"engine: chatterbox (auto: {device} is here)" in caplog.text
 
 
 def test_chatterbox_on_a_cpu_that_was_asked_for() -> None:
@@ -38,5 +60,5 @@ def test_chatterbox_on_a_cpu_that_was_asked_for() -> None:
     assert (engine.name, engine.device, engine.clones) == ("chatterbox", "cpu", True)
 
 
-def test_an_accelerator_is_looked_for_without_torch() -> None:
+def test_the_accelerator_is_found_without_torch() -> None:
     assert accelerator() in (None, "cuda", "mps")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from monica.engine import VOICES_AT_HAND, Reference, SynthesisParams, Utterance
+from monica.engine import MAX_LOADED_VOICES, Reference, SynthesisParams, Utterance
 from monica.errors import MonicaError, UnknownVoice
 from monica.synthesis.loader import WARM_UP_TEXT
 
@@ -120,7 +120,7 @@ class CloningToy(ToyEngine):
         if not conditionals.startswith(b"cloned "):
             raise ValueError("these are not conditionals")
         self.at_hand[name] = conditionals
-        while len(self.at_hand) > VOICES_AT_HAND:
+        while len(self.at_hand) > MAX_LOADED_VOICES:
             del self.at_hand[next(iter(self.at_hand))]
 
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:

@@ -202,7 +202,7 @@ def test_never_while_shutting_down(client: FlaskClient, service: Service) -> Non
 
 
 def test_never_unless_it_is_wanted(settings: Settings, toy: ToyEngine) -> None:
-    service = started(replace(settings, fallback="off"), toy)
+    service = started(replace(settings, fallback=None), toy)
     client = create_app(service=service).test_client()
     toy.fail_with = SynthesisFailed("no numbers")
     assert client.get("/health").get_json()["fallback"] is None

@@ -184,4 +184,4 @@ def test_levels_from_the_environment(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("MONICA_PEAK", "off")
     environment.setenv("MONICA_TRIM", "off")
     settings = Settings.from_env()
-    assert (settings.loudness, settings.peak, settings.trim) == ("-18.5", "off", "off")
+    assert (settings.loudness, settings.peak, settings.trim) == (-18.5, None, False)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from monica.config import Settings
-from monica.engine import VOICES_AT_HAND
+from monica.engine import MAX_LOADED_VOICES
 from monica.errors import ConfigError, ModelUnavailable, SynthesisFailed, UnknownVoice
 from monica.service import Service
 from monica.speech import SpeechRequest
@@ -151,14 +151,14 @@ def test_kept_conditionals_that_are_none_are_made_again(start: Start, folder: Pa
 
 
 def test_a_bounded_number_is_at_hand(start: Start, folder: Path) -> None:
-    names = [f"v{n:02}" for n in range(VOICES_AT_HAND + 4)]
+    names = [f"v{n:02}" for n in range(MAX_LOADED_VOICES + 4)]
     record(folder, *(f"{name}.wav" for name in names))
     toy = CloningToy()
     service = start(toy)
     made = len(toy.made)
     for name in (*names, *names):
         service.announcer.announce(SpeechRequest("Tapis !", voice=name, fresh=True))
-        assert len(toy.at_hand) <= VOICES_AT_HAND
+        assert len(toy.at_hand) <= MAX_LOADED_VOICES
     assert made == len(toy.made) == len(names) + 1  # who comes back is read, not cloned
     assert len(set(toy.heard)) == len(names) + 1
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from monica.config import Settings
-from monica.engine import VOICES_AT_HAND, Reference, SynthesisParams, Utterance
+from monica.engine import MAX_LOADED_VOICES, Reference, SynthesisParams, Utterance
 from monica.engine.chatterbox import checkpoint
 from monica.engine.chatterbox.language import check_language
 from monica.engine.torch.digest import SUMS, digest_files
@@ -85,7 +85,7 @@ class ChatterboxEngine:
         return self._loaded().model.encode_voice(reference).to_bytes()
 
     def add_voice(self, name: str, conditionals: bytes) -> None:
-        """Make the voice `name` usable. Beyond VOICES_AT_HAND voices, the least recently used one is forgotten.
+        """Make the voice `name` usable. Beyond MAX_LOADED_VOICES voices, the least recently used one is forgotten.
 
         Raises ValueError if the bytes are not conditionals of this engine.
         """
@@ -94,7 +94,7 @@ class ChatterboxEngine:
         voice = Conditionals.from_bytes(conditionals).to(self._loaded().model.device)
         self._voices.pop(name, None)
         self._voices[name] = voice
-        while len(self._voices) > VOICES_AT_HAND:
+        while len(self._voices) > MAX_LOADED_VOICES:
             del self._voices[next(iter(self._voices))]
 
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:

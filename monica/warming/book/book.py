@@ -7,6 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from monica.config import MAX_TEXT_LENGTH
 from monica.warming.book.block import Block
 from monica.warming.book.errors import BookError, Fault, spell, within
 from monica.warming.book.lines import line_of
@@ -16,8 +17,6 @@ from monica.warming.book.source import MAX_SIZE, decode, load
 
 ROSTERS, PHRASES = "rosters", "phrases"
 MAX_PHRASES = 200_000
-MAX_TEXT_LENGTH = 500
-"""Characters of a phrase, where the caller knows no better: what the setting MAX_TEXT_LENGTH is by default."""
 
 
 class PhraseBook:

@@ -61,7 +61,7 @@ def test_voices_of_a_folder(
         assert not np.array_equal(takes[one], takes[other])
 
     # Only a limited number is in memory. A voice that is loaded again gives the same take.
-    monkeypatch.setattr("monica.engine.chatterbox.engine.VOICES_AT_HAND", 2)
+    monkeypatch.setattr("monica.engine.chatterbox.engine.MAX_LOADED_VOICES", 2)
     visited._voices.clear()
     caplog.clear()
     for name in ("monica", "anna", "zoe", "monica", "anna"):

@@ -39,7 +39,7 @@ class FaultyEspeak(espeak.EspeakEngine):
             time.sleep(STEP_S)
         if self._has("broken"):
             raise RuntimeError("a fault that was asked for")
-        utterance = next(iter(self._under_way))
+        utterance = next(iter(self._running))
         if self._steps_left[utterance] > 0 or self._has("held"):
             self._steps_left[utterance] -= 1
             time.sleep(STEP_S)
@@ -59,7 +59,7 @@ class FaultyEspeak(espeak.EspeakEngine):
         elif self._has("torn") and len(utterance.chunks) > 3:
             utterance.error = SynthesisFailed("The sentence broke in the middle.")
         if utterance.done:
-            del self._under_way[utterance]
+            del self._running[utterance]
 
     def drop(self, utterance: Utterance) -> None:
         super().drop(utterance)

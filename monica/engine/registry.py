@@ -1,0 +1,90 @@
+"""The engines Monica can speak with. Only this file and an engine's own module name one.
+
+The registry lists the module of each engine's spec, not the spec itself, and imports that module when the spec is
+asked for. So the settings, which check MONICA_ENGINE against the names, depend on no engine, and a process that does
+not use torch never imports it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from monica.engine import Engine
+from monica.errors import ConfigError
+
+if TYPE_CHECKING:
+    from monica.config import Settings
+
+EMBEDDED = "espeak"
+"""The engine that needs no accelerator and no download. `auto` chooses it if there is no accelerator, and it is the
+one that MONICA_FALLBACK lets stand in."""
+
+ENGINES = {
+    "chatterbox": "monica.engine.chatterbox.spec",
+    EMBEDDED: "monica.engine.espeak",
+}
+"""Name to module; the module's `SPEC` is an EngineSpec. An engine added from outside must be here before the
+application is imported and the settings are read, for both take the names from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check by `monica doctor`."""
+
+    name: str
+    ok: bool
+    detail: str
+    advice: str = ""
+    """What to do about it, if it is not `ok`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSpec:
+    """Everything the service knows about an engine before there is one."""
+
+    name: str
+    title: str
+    """Its name in messages to people."""
+    make: Callable[[Settings], Engine]
+    """Makes the engine, not yet loaded. Imports nothing heavy: that is for `Engine.load`, in the loader's thread."""
+    examine: Callable[[Settings], Iterator[Finding]]
+    """Checks what the engine needs, for `monica doctor`. Reports what is wrong instead of raising it."""
+    prefetch: Callable[[Settings], str] | None = None
+    """Downloads what the engine needs and returns a sentence that says where it is; None if there is nothing to
+    download. Raises ConfigError or ModelUnavailable."""
+    accelerators: frozenset[str] = frozenset()
+    """The accelerators (`cuda`, `mps`) that make MONICA_ENGINE=auto choose it."""
+    parameters: frozenset[str] = frozenset()
+    """The fields of SynthesisParams that it honours; the others change nothing."""
+    settings: frozenset[str] = frozenset()
+    """The environment variables that no other part of Monica reads."""
+    installed: Callable[[], bool] = lambda: True
+    """Tells whether the packages it needs are installed, without importing them."""
+    install_command: str = "make install"
+
+    def require_installed(self, why: str) -> None:
+        """Raise ConfigError if the engine is not installed. why: who needs it."""
+        if not self.installed():
+            raise ConfigError(
+                f"{self.title} is not installed ({why}); install it with: {self.install_command}, "
+                f"or set MONICA_ENGINE={EMBEDDED}."
+            )
+
+
+def engine_names() -> tuple[str, ...]:
+    """Return the values of MONICA_ENGINE, but for `auto`."""
+    return tuple(ENGINES)
+
+
+def engine_spec(name: str) -> EngineSpec:
+    """Return the spec of the engine called `name`. Raises KeyError if there is none."""
+    spec: EngineSpec = importlib.import_module(ENGINES[name]).SPEC
+    return spec
+
+
+def engine_specs() -> Iterator[EngineSpec]:
+    """Yield the spec of every engine, in the registry's order."""
+    return map(engine_spec, engine_names())
