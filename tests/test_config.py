@@ -20,7 +20,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name, raising=False)
 
 
-def test_defaults_are_the_contracts() -> None:
+def test_defaults_are_those_of_the_contract() -> None:
     settings = Settings.from_env()
     assert settings == Settings()
     assert (settings.port, settings.host, settings.log_level) == (8080, "0.0.0.0", "info")
@@ -87,7 +87,7 @@ def test_every_setting_says_what_it_is_for() -> None:
         assert re.fullmatch(r"[A-Z`].{10,200}\.", f.metadata["help"]), f.name
 
 
-def test_empty_means_unset_but_for_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_value_means_unset_except_for_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PORT", "MONICA_ENGINE", "MONICA_CACHE_DIR", "MONICA_MODEL_DIR", "REFERENCE_AUDIO"):
         monkeypatch.setenv(name, "")
     settings = Settings.from_env()
@@ -115,7 +115,7 @@ def test_empty_means_unset_but_for_the_reference(monkeypatch: pytest.MonkeyPatch
         ("REFERENCE_DURATION_S", "two", "Not a valid number."),
     ],
 )
-def test_a_wrong_value_is_one_line_that_names_it(
+def test_a_wrong_value_is_an_error_of_one_line_that_names_it(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str
 ) -> None:
     monkeypatch.setenv(name, value)

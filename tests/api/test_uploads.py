@@ -250,10 +250,10 @@ def test_a_voice_is_removed(client: FlaskClient, toy: CloningToy, folder: Path) 
     assert voices(client) == ["monica", "zoe"]
     assert say(client, "anna").status_code == 404
     assert [path.name for path in folder.iterdir()] == ["zoe.wav"]
-    toy.at_hand.clear()
+    toy.loaded_voices.clear()
     made = len(toy.made)
     assert client.post("/blabla", json={"text": "À vous !", "voice": "zoe"}, headers=ALLOWED).status_code == 200
-    assert toy.at_hand
+    assert toy.loaded_voices
     assert len(toy.made) == made  # hers are the same conditionals
     assert upload(client, "anna", recording(1.4)).status_code == 201
     assert say(client, "anna").headers["ETag"] != before

@@ -27,14 +27,14 @@ def say(engine: EspeakEngine, text: str) -> NDArray[np.float32]:
     return speak(engine, text, voice="monica", params=SynthesisParams(), seed=0)
 
 
-def test_it_speaks(engine: EspeakEngine) -> None:
+def test_espeak_speaks(engine: EspeakEngine) -> None:
     samples = say(engine, "Pablo vient de se faire éliminer par Rusmir!")
     assert (samples.dtype.name, samples.ndim, engine.sample_rate) == ("float32", 1, 22050)
     assert 1.5 < len(samples) / engine.sample_rate < 5
     assert 0.1 < np.abs(samples).max() <= 1
 
 
-def test_it_speaks_french(engine: EspeakEngine) -> None:
+def test_espeak_speaks_french(engine: EspeakEngine) -> None:
     english = EspeakEngine(Settings(language="en"))
     english.load()
     in_english = say(english, "Pablo vient de se faire éliminer.")
@@ -51,7 +51,7 @@ def test_every_language_has_a_voice(language: str) -> None:
     assert len(say(engine, "1 2 3")) > 5000
 
 
-def test_threads_do_not_mix_their_sounds(engine: EspeakEngine) -> None:
+def test_threads_do_not_mix_their_sound(engine: EspeakEngine) -> None:
     engine.load()
     texts = ["oui " * (1 + n) for n in range(24)]
     alone = [len(say(engine, text)) for text in texts]
@@ -61,7 +61,7 @@ def test_threads_do_not_mix_their_sounds(engine: EspeakEngine) -> None:
     assert min(b - a for a, b in itertools.pairwise(alone)) > 200
 
 
-def test_a_paused_text_waits_and_a_dropped_one_is_never_said(engine: EspeakEngine) -> None:
+def test_a_paused_text_waits_and_a_dropped_one_is_never_spoken(engine: EspeakEngine) -> None:
     first, second, third = (
         engine.begin(text, voice="monica", params=SynthesisParams(), seed=0) for text in ("Un.", "Deux.", "Trois.")
     )
@@ -83,14 +83,14 @@ def test_odd_texts(engine: EspeakEngine, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["-", "\ua960"])
-def test_what_it_has_no_sound_for_is_said(engine: EspeakEngine, text: str) -> None:
-    """Letters of Old Korean, for one: not silence, and no failure of the engine's."""
+def test_a_text_without_a_sound_is_invalid(engine: EspeakEngine, text: str) -> None:
+    """For example letters of Old Korean: neither silence nor a failure of the engine."""
     with pytest.raises(InvalidText, match="nothing to say"):
         say(engine, text)
 
 
-def test_its_process_is_small() -> None:
-    """Well under what a process that imports torch takes."""
+def test_an_espeak_process_is_small() -> None:
+    """Far smaller than a process that imports torch."""
     script = (
         "import psutil; from monica.config import Settings; from monica.engine.espeak import EspeakEngine;"
         "e = EspeakEngine(Settings()); e.load(); print(psutil.Process().memory_info().rss // 2**20)"

@@ -1,4 +1,4 @@
-"""A toy engine whose pace and failures a test decides; for the logic around engines, never for their sound."""
+"""Toy engines whose pace and failures a test controls. They test the logic around engines, never their sound."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ class ToyUtterance(Utterance):
 
 
 class ToyEngine:
-    """Sixty milliseconds of tone a character, ten of those in `hasty`.
-
-    gate: cleared, takes wait in the engine until it is set again.
-    """
+    """Speaks a tone of sixty milliseconds per character, or ten if the text is in `hasty`."""
 
     name = "espeak"
     device = "cpu"
@@ -35,15 +32,21 @@ class ToyEngine:
 
     def __init__(self) -> None:
         self.gate = threading.Event()
+        """While it is cleared, no take ends."""
         self.gate.set()
         self.spoken: list[str] = []
+        """The texts that were begun, without the warm-up's."""
         self.seeds: list[int] = []
         self.began = threading.Semaphore(0)
+        """Released for each text that is begun."""
         self.fail_with: Exception | None = None
+        """Fails every take. A MonicaError is the utterance's own; anything else is raised by `step`."""
         self.fail_load_with: list[Exception] = []
+        """Raised by `load`, one per call."""
         self.silent = False
         self.hasty: set[str] = set()
-        self.under_way: list[ToyUtterance] = []
+        self.utterances: list[ToyUtterance] = []
+        """Those that were begun and not dropped, paused ones included."""
         self.paused: list[Utterance] = []
 
     def load(self) -> None:
@@ -52,7 +55,7 @@ class ToyEngine:
 
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         utterance = ToyUtterance(text, seed)
-        self.under_way.append(utterance)
+        self.utterances.append(utterance)
         if text != WARM_UP_TEXT:
             self.spoken.append(text)
             self.seeds.append(seed)
@@ -60,7 +63,7 @@ class ToyEngine:
         return utterance
 
     def step(self) -> None:
-        for utterance in [each for each in self.under_way if each not in self.paused]:
+        for utterance in [each for each in self.utterances if each not in self.paused]:
             if utterance.text != WARM_UP_TEXT:
                 if not self.gate.is_set():
                     time.sleep(0.005)
@@ -84,16 +87,12 @@ class ToyEngine:
         utterance.paused = False
 
     def drop(self, utterance: Utterance) -> None:
-        self.under_way = [each for each in self.under_way if each is not utterance]
+        self.utterances = [each for each in self.utterances if each is not utterance]
         self.paused = [each for each in self.paused if each is not utterance]
 
 
 class CloningToy(ToyEngine):
-    """A toy with voices: conditionals are the digest of the recording.
-
-    made: what voices were cloned from, and by which thread. heard: conditionals of the takes that were begun.
-    break_on: what cloning a recording throws, by its digest.
-    """
+    """A toy with voices. Its conditionals are the digest of the recording."""
 
     name = "chatterbox"
     clones = True
@@ -101,11 +100,15 @@ class CloningToy(ToyEngine):
     def __init__(self) -> None:
         super().__init__()
         self.bring_voice: Callable[[str], None] = self._refuse
-        self.at_hand: dict[str, bytes] = {}
+        self.loaded_voices: dict[str, bytes] = {}
         self.made: list[tuple[str, str]] = []
+        """The digest of each recording that was cloned, and the name of the thread that did it."""
         self.heard: list[bytes] = []
+        """The conditionals of each take that was begun."""
         self.break_on: dict[str, Exception] = {}
+        """Raised when a recording is cloned, by its digest."""
         self.cloning = threading.Event()
+        """While it is cleared, cloning waits."""
         self.cloning.set()
 
     def make_conditionals(self, reference: Reference | None) -> bytes:
@@ -119,14 +122,14 @@ class CloningToy(ToyEngine):
     def add_voice(self, name: str, conditionals: bytes) -> None:
         if not conditionals.startswith(b"cloned "):
             raise ValueError("these are not conditionals")
-        self.at_hand[name] = conditionals
-        while len(self.at_hand) > MAX_LOADED_VOICES:
-            del self.at_hand[next(iter(self.at_hand))]
+        self.loaded_voices[name] = conditionals
+        while len(self.loaded_voices) > MAX_LOADED_VOICES:
+            del self.loaded_voices[next(iter(self.loaded_voices))]
 
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
-        if voice not in self.at_hand:
+        if voice not in self.loaded_voices:
             self.bring_voice(voice)
-        self.heard.append(self.at_hand[voice])
+        self.heard.append(self.loaded_voices[voice])
         return super().begin(text, voice=voice, params=params, seed=seed)
 
     def _refuse(self, name: str) -> None:

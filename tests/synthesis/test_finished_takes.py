@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from tests.support.engines import ToyEngine
 from tests.support.sounds import Sound, noise, silence
 from tests.support.takes import new_take
 
-OFF = {"loudness": "off", "peak": "off", "trim": "off"}
+OFF: dict[str, Any] = {"loudness": None, "peak": None, "trim": False}
 PAGE = " ".join(f"La phrase numéro {n} de la page est assez longue pour être dite toute seule." for n in range(5))
 
 Start = Callable[..., Service]
@@ -37,9 +38,9 @@ Start = Callable[..., Service]
 def start(tmp_path: Path) -> Iterator[Start]:
     announcers = []
 
-    def start(engine: ToyEngine | None = None, **settings: str) -> Service:
+    def start(engine: ToyEngine | None = None, **settings: Any) -> Service:
         made = Settings(engine="espeak", cache_dir=tmp_path / "cache")
-        announcers.append(started(replace(made, **settings), engine))  # type: ignore[arg-type]
+        announcers.append(started(replace(made, **settings), engine))
         return announcers[-1]
 
     yield start
@@ -63,9 +64,9 @@ def test_a_take_is_as_loud_as_wanted_held_and_trimmed(start: Start, text: str) -
 
 @pytest.mark.parametrize(
     ("settings", "level", "peak"),
-    [({"loudness": "-23", "trim": "off"}, -23.0, -1), ({"peak": "-6.5", "loudness": "-20"}, -20.0, -6.5)],
+    [({"loudness": -23.0, "trim": False}, -23.0, -1), ({"peak": -6.5, "loudness": -20.0}, -20.0, -6.5)],
 )
-def test_the_settings_are_heeded(start: Start, settings: dict[str, str], level: float, peak: float) -> None:
+def test_the_settings_are_heeded(start: Start, settings: dict[str, Any], level: float, peak: float) -> None:
     samples, rate = hear(start(**settings).announcer.announce(SpeechRequest("Tapis de Rusmir !")).wav)
     assert integrated_loudness(samples, rate) == pytest.approx(level, abs=0.5)
     assert true_peaks(samples).max() <= amplitude_ratio(peak) * 1.01
@@ -80,7 +81,8 @@ def test_all_off_it_is_the_engines_sound(start: Start) -> None:
 def test_another_finish_is_another_take(start: Start, tmp_path: Path) -> None:
     request = SpeechRequest("Tapis !", seed=1)
     keys, noted = set(), set()
-    for settings in ({}, OFF, {"loudness": "-18"}, {"peak": "-2"}, {"trim": "off"}):
+    changes: tuple[dict[str, Any], ...] = ({}, OFF, {"loudness": -18.0}, {"peak": -2.0}, {"trim": False})
+    for settings in changes:
         said = start(ToyEngine(), **settings).announcer.announce(request)
         assert said.source == "miss"
         keys.add(said.key)

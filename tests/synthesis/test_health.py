@@ -123,7 +123,7 @@ def test_the_watchdog_answers_everyone_and_ends_the_process(
         lost.set()
 
     def stuck() -> None:
-        if any(part.text != "Bonjour à tous, ici Monica." for part in toy.under_way):
+        if any(part.text != "Bonjour à tous, ici Monica." for part in toy.utterances):
             back.wait(20)
         step()
 

@@ -126,7 +126,7 @@ def test_a_voice_is_cloned_once(start: Start, folder: Path) -> None:
     service = start(second)
     service.announcer.announce(SpeechRequest("Tapis !", voice="anna"))
     assert second.made == []
-    assert len(second.at_hand) == 2  # who has not spoken is not in memory
+    assert len(second.loaded_voices) == 2  # who has not spoken is not in memory
 
 
 def test_another_recording_is_another_voice(start: Start, folder: Path) -> None:
@@ -150,7 +150,7 @@ def test_kept_conditionals_that_are_none_are_made_again(start: Start, folder: Pa
     assert [thread for _, thread in toy.made] == ["engine"]
 
 
-def test_a_bounded_number_is_at_hand(start: Start, folder: Path) -> None:
+def test_a_bounded_number_of_voices_is_loaded(start: Start, folder: Path) -> None:
     names = [f"v{n:02}" for n in range(MAX_LOADED_VOICES + 4)]
     record(folder, *(f"{name}.wav" for name in names))
     toy = CloningToy()
@@ -158,7 +158,7 @@ def test_a_bounded_number_is_at_hand(start: Start, folder: Path) -> None:
     made = len(toy.made)
     for name in (*names, *names):
         service.announcer.announce(SpeechRequest("Tapis !", voice=name, fresh=True))
-        assert len(toy.at_hand) <= MAX_LOADED_VOICES
+        assert len(toy.loaded_voices) <= MAX_LOADED_VOICES
     assert made == len(toy.made) == len(names) + 1  # who comes back is read, not cloned
     assert len(set(toy.heard)) == len(names) + 1
 

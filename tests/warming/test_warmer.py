@@ -159,7 +159,7 @@ def test_the_engine_always_has_one_more(settings: Settings) -> None:
     toy.gate.clear()
     try:
         job = warmer.submit(texts(*PAIRS))
-        until(lambda: len(toy.under_way) == 3 and service.health.report()["queue_depth"] == job_run.SPARE)
+        until(lambda: len(toy.utterances) == 3 and service.health.report()["queue_depth"] == job_run.SPARE)
         toy.gate.set()
         assert count(ended(job)) == (0, 90, 0, 0)
     finally:
@@ -338,7 +338,7 @@ def test_a_job_is_stopped_at_once(warmer: Warmer, service: Service, toy: ToyEngi
     assert toy.began.acquire(timeout=30)
     assert warmer.stop(job.id) is job
     assert (job.state, job.made, job.left) == (State.STOPPED, 0, 90)
-    until(lambda: not toy.under_way and service.health.report()["queue_depth"] == 0)
+    until(lambda: not toy.utterances and service.health.report()["queue_depth"] == 0)
     assert len(toy.spoken) == 1
     toy.gate.set()
     assert warmer.stop(job.id).state is State.STOPPED
