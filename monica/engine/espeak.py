@@ -80,7 +80,7 @@ class EspeakEngine:
 
         espeak-ng has one voice and no sampling: voice, params and seed change nothing. Two takes of one text still
         differ by a few samples, because its oscillators keep their phase from one take to the next.
-        stream: changes nothing either. The whole sentence is ready before its first piece could be sent.
+        stream: changes nothing either. The whole sentence is ready before its first chunk could be sent.
         """
         utterance = Utterance()
         self._running[utterance] = text
