@@ -10,6 +10,7 @@ import pytest
 from monica.audio.finish import Finisher
 from monica.config import Settings
 from monica.errors import ConfigError
+from tests.support.server import ROOT
 from tests.support.settings import written
 
 
@@ -141,10 +142,9 @@ def test_an_unknown_variable_names_the_nearest(monkeypatch: pytest.MonkeyPatch, 
         Settings.from_env()
 
 
-def test_readme_and_settings_agree() -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-    table = readme.partition("## Settings")[2].partition("\n## ")[0]
-    rows = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| (.*?) \|", table, re.MULTILINE))
+def test_the_page_of_settings_and_the_code_agree() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| (.*?) \|", page, re.MULTILINE))
     assert set(rows) == {f.metadata["name"] for f in fields(Settings)} | {"HF_HOME"}
     words = {"MONICA_CACHE_DIR": "the platform's cache folder"}
     for f in fields(Settings):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -84,13 +85,18 @@ def test_metrics_are_true_under_concurrency(tmp_path: Path) -> None:
     assert not [v for v in values if "secret" in v or "Phrase" in v or "bonjour" in v]
 
 
-def test_every_metric_exists_and_is_in_the_readme(server: Server) -> None:
+def test_every_metric_exists_and_is_in_its_page(server: Server) -> None:
     text = requests.get(f"{server.url}/metrics", timeout=10).text
-    names = {f.name for f in text_string_to_metric_families(text) if f.name.startswith("monica_")}
-    assert names == ARCHITECTURE
-    readme = (ROOT / "README.md").read_text()
-    table = readme.partition("## Metrics")[2].partition("\n## ")[0]
-    assert [name for name in names if f"`{name}" not in table] == []
+    families = [f for f in text_string_to_metric_families(text) if f.name.startswith("monica_")]
+    assert {family.name for family in families} == ARCHITECTURE
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`monica_[^|]*) \|([^|]*)\|", page, re.MULTILINE)
+    labels = {name: set(re.findall(r"`(\w+)`", cell)) for names, cell in rows for name in re.findall(r"`(\w+)`", names)}
+    for family in families:
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        assert name in labels
+        assert {label for sample in family.samples for label in sample.labels} - {"le"} <= labels[name], name
+    assert {name.removesuffix("_total") for name in labels} == ARCHITECTURE
 
 
 @pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0", "text/plain"])
