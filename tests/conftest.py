@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,64 @@ from flask.testing import FlaskClient
 from monica import create_app
 from monica.config import Settings
 from monica.service import Service
-from tests.support import system  # noqa: F401 - takes its own variable before they are all taken away
+from tests.support import system  # reads its own variable before they are all removed
 from tests.support.engines import ToyEngine
 from tests.support.server import Server
 
-# Each test chooses Monica's settings: those of the shell around the tests are not theirs.
+# Each test chooses Monica's settings. Those of the shell that started the tests must not reach them.
 for _name in [name for name in os.environ if name.startswith("MONICA_")]:
     del os.environ[_name]
+
+# What tests need or cost, by the beginning of their name under tests/. pyproject.toml says what each marker means.
+# A test that calls `program` and is not listed here is skipped by itself if the program is missing. A `slow` test takes
+# two seconds or more, mostly for a server of its own or for hundreds of examples.
+MARKERS = {
+    "engine/chatterbox/": "torch",
+    "engine/torch/": "torch",
+    "engine/test_selection.py::test_chatterbox_on_a_cpu_that_was_asked_for": "torch",
+    "clients/": "system",
+    "deployment/nginx/": "system",
+    "deployment/test_grafana.py": "system",
+    "deployment/test_prometheus.py": "system",
+    "deployment/test_systemd.py": "system",
+    "text/test_phonemes.py": "system",
+    "audio/test_formats.py::test_ffprobe_knows_it": "system",
+    "process/": "slow",
+    "api/test_auth.py::test_the_key_is_nowhere_to_be_read": "slow",
+    "api/test_bundles.py::test_through_a_real_server": "slow",
+    "api/test_deadline.py::test_in_a_real_server": "slow",
+    "api/test_openapi.py::test_every_answer_is_documented": "slow",
+    "api/test_upload_limits.py": "slow",
+    "cli/test_cache.py::test_a_running_server_makes_a_phrase_anew": "slow",
+    "cli/test_commands.py": "slow",
+    "cli/test_warm.py": "slow",
+    "synthesis/test_scheduler_machine.py": "slow",
+    "test_audio_stream.py": "slow",
+    "test_metrics.py::test_metrics_are_true_under_concurrency": "slow",
+    "text/test_frontend.py::test_a_broken_lexicon_stops_the_start_with_its_line": "slow",
+    "warming/book/test_properties.py": "slow",
+}
+HAS_TORCH = find_spec("torch") is not None
+
+
+def pytest_report_header() -> list[str]:
+    return [] if HAS_TORCH else ["PyTorch is not installed: the tests marked `torch` are left out"]
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out files that cannot be imported without PyTorch. CI gets their error instead: there it is installed."""
+    path = collection_path.relative_to(Path(__file__).parent).as_posix() + "/"
+    left_out = not HAS_TORCH and not system.REQUIRED and MARKERS.get(path) == "torch"
+    return True if left_out else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests; for `make check`, and for pytest -m."""
+    for item in items:
+        name = item.nodeid.removeprefix("tests/")
+        for beginning, marker in MARKERS.items():
+            if name.startswith(beginning):
+                item.add_marker(marker)
 
 
 @pytest.fixture
@@ -62,7 +114,7 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A real gunicorn with the embedded engine, shared by the tests that do not end it."""
+    """A real gunicorn with the embedded engine, shared by all tests that do not stop it."""
     folder = tmp_path_factory.mktemp("server")
     with Server(folder, {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(folder / "cache")}) as server:
         yield server.wait_ready()
@@ -70,7 +122,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer, however it was asked for."""
+    """An HTTP answer, from Flask's test client or from a real server."""
 
     status: int
     headers: Mapping[str, str]
@@ -83,7 +135,7 @@ Call = Callable[..., Answer]
 
 @pytest.fixture(params=["flask", "gunicorn"])
 def call(request: pytest.FixtureRequest) -> Call:
-    """Ask the Flask application, and again a real gunicorn over a real socket."""
+    """Run each test twice: on the Flask application, and on a real gunicorn over a real socket."""
     if request.param == "flask":
         client: FlaskClient = request.getfixturevalue("client")
 
