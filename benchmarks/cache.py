@@ -1,11 +1,11 @@
-"""What knowing the cache costs: listing and counting ten thousand takes, and a look-up that counts its hits.
+"""The cost of looking into the cache: listing and counting ten thousand phrases, and a lookup that counts its hits.
 
     python -m benchmarks.cache [--entries N] [--runs N]
 
-Each figure is the best of the runs; CPU time stands beside it, for a machine that has other work too. Ratios are to
-reading the same rows with SQLite and nothing more. Entries are 33 kB, a file each, as takes are; 10,000 of them are
-330 MB in the temporary folder. A look-up on disk stands beside diskcache's own of the same bytes, which neither checks
-nor counts them.
+Each figure is the best of the runs, with its CPU time beside it for machines that have other work to do. Ratios compare
+with reading the same rows through SQLite and nothing more. A phrase is a file of 33 kB, like a real take, and 10,000 take
+330 MB in the temporary folder. A lookup on disk is compared with diskcache's own of the same bytes, which neither
+checks nor counts them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def label(number: int) -> Label:
 
 
 def best(action: Callable[[], object], runs: int) -> tuple[float, float]:
-    """Return milliseconds, and milliseconds of CPU time, those of processes it started included."""
+    """Return the best wall time and CPU time in milliseconds, including processes that the action started."""
     times = []
     for _ in range(runs):
         began, spent = time.perf_counter(), sum(os.times()[:4])
@@ -58,7 +58,7 @@ def command(folder: Path, *arguments: str) -> None:
 
 
 def look_up(get: Callable[[str], object], keys: list[str], runs: int) -> float:
-    """Return microseconds of a look-up."""
+    """Return the microseconds of one lookup."""
     return 1000 * best(lambda: [get(key) for key in keys], runs)[0] / len(keys)
 
 
@@ -89,7 +89,7 @@ def main() -> None:
         measured = {what: best(action, options.runs) for what, action in figures.items()}
         database.close()
         some = keys[:LOOK_UPS]
-        hot = keys[-1000:]  # what was put last is still in memory
+        hot = keys[-1000:]  # the last ones written are still in memory
         look_ups = {"from memory": look_up(store.get, [key for key in hot if store.get(key)], options.runs)}
         store.close()
         cache.RECENT_SECONDS = 0

@@ -1,4 +1,4 @@
-"""Clients of a server under load: each keeps its connection, and notes when it asked and when it was answered."""
+"""Clients of a server under load. Each keeps its connection, and records when it asked and when it was answered."""
 
 from __future__ import annotations
 
@@ -23,37 +23,39 @@ NAMES = (
     "Pablo", "Rusmir", "Sonia", "Tino", "Ursula", "Victor", "Wanda", "Xavier", "Yann", "Zoé",
 )  # fmt: skip
 CLIENTS, SERIALS = 32, 8192
-"""How many numbers of each kind five names can tell apart."""
+"""How many clients, and serial numbers of each, the five names of a phrase can tell apart."""
 POPULAR = 8
-"""Phrases that are asked for over and over."""
+"""Number of phrases that are requested repeatedly."""
 CONNECTIONS = 16
-"""Of those who ask at a steady rate."""
+"""Number of connections that share a steady rate of requests."""
 
 
 def phrase(run: int, client: int, serial: int) -> str:
-    """Make a sentence that no other numbers give, of about 35 characters, every word of it said as it is written."""
+    """Make a sentence that belongs to these numbers alone: about 35 characters, every word said as it is written."""
     number = (run * CLIENTS + client) * SERIALS + serial
     a, b, c, d, e = (NAMES[number // len(NAMES) ** place % len(NAMES)] for place in range(5))
     return f"{a}, {b}, {c}, {d} contre {e}."
 
 
 def popular(number: int) -> str:
-    """Make one of the phrases that are asked for over and over."""
+    """Make one of the phrases that are requested repeatedly."""
     return f"La table {NAMES[number % POPULAR]} va commencer, à vos places."
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a request; times are monotonic seconds, the same in every process.
-
-    first: when its first byte was there. sound_s: how long it sounds. cache: as Monica tells it.
-    """
+    """The outcome of a request. Times are monotonic seconds, which are the same in every process."""
 
     sent: float
+    """When the request was sent, or when it was due."""
     first: float
+    """When the first byte of the answer arrived."""
     ended: float
+    """When the last byte arrived."""
     sound_s: float
+    """Duration of the sound in seconds."""
     cache: str
+    """The header X-Monica-Cache."""
 
     @property
     def latency(self) -> float:
@@ -61,14 +63,14 @@ class Answer:
 
 
 class Client:
-    """A connection that is kept. fields: what every body holds beside the text."""
+    """A persistent connection. fields: what every request body has beside the text."""
 
     def __init__(self, port: int, **fields: Any) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         self._fields = fields
 
     def ask(self, text: str, *, due: float | None = None) -> Answer:
-        """Have a text said. due: when it should have been asked for. Raises RuntimeError where it is not said."""
+        """Request a text. due: when it should have been requested. Raises RuntimeError if the answer is not a sound."""
         body = json.dumps({"text": text} | self._fields).encode()
         sent = time.monotonic() if due is None else due
         self._connection.request("POST", "/blabla", body, {"Content-Type": "application/json"})
@@ -85,9 +87,9 @@ class Client:
 
 
 class Crowd:
-    """Clients each of which asks for its next phrase as soon as it has an answer. Use as a context manager.
+    """Clients that each request their next phrase as soon as they have an answer. Use as a context manager.
 
-    run: no two crowds of one server have the same. cached: the share of popular phrases in what they ask for.
+    run: a number that no other crowd of the same server has. cached: the share of requests for popular phrases.
     """
 
     def __init__(self, port: int, clients: int, run: int, *, cached: float = 0.0, **fields: Any) -> None:
@@ -100,7 +102,7 @@ class Crowd:
         self._talks: list[Future[None]] = []
 
     def settle(self) -> float:
-        """Wait until each has had one answer more. Returns when that was."""
+        """Wait until each client has had one more answer, and return the time."""
         with self._changed:
             goals = [count + 1 for count in self._counts]
             self._changed.wait_for(
@@ -130,7 +132,7 @@ class Crowd:
                     self._counts[number] += 1
                     self._changed.notify_all()
         except BaseException:
-            with self._changed:  # or everyone would wait for what never comes
+            with self._changed:  # or the others would wait forever
                 self._over = True
                 self._changed.notify_all()
             raise
@@ -139,9 +141,9 @@ class Crowd:
 
 
 def drip(port: int, rate: float, seconds: float) -> list[Answer]:
-    """Ask for popular phrases, so many a second, however long the answers take.
+    """Request popular phrases at a steady rate per second, however long the answers take.
 
-    A request that is late because every connection still waits counts from when it was due.
+    A request that is late because every connection is still waiting counts from when it was due.
     """
     began, tickets = time.monotonic(), itertools.count()
 
@@ -161,7 +163,7 @@ def drip(port: int, rate: float, seconds: float) -> list[Answer]:
 
 
 def warm(port: int) -> None:
-    """Have the popular phrases made, if they are not kept yet."""
+    """Have the popular phrases made, unless they are kept already."""
     client = Client(port)
     for number in range(POPULAR):
         client.ask(popular(number))
@@ -169,17 +171,17 @@ def warm(port: int) -> None:
 
 
 def ended_within(answers: Iterable[Answer], began: float, until: float) -> list[Answer]:
-    """Choose the answers of a span of time, in their order."""
+    """Select the answers that ended in a span of time, in order."""
     return sorted((a for a in answers if began < a.ended <= until), key=lambda answer: answer.ended)
 
 
 def sound_rate(answers: Iterable[Answer], began: float, until: float) -> float:
-    """Return the seconds of sound made in a second of a span; of a take that laps over an end of it, its share."""
+    """Return the seconds of sound made per second of a span. A take that overlaps an end counts by its share."""
     shares = ((a, min(a.ended, until) - max(a.sent, began)) for a in answers)
     return sum(a.sound_s * share / a.latency for a, share in shares if share > 0) / (until - began)
 
 
 def percentile(seconds: Iterable[float], share: float) -> float:
-    """Return the least value that so much of them does not exceed; nan where there is none."""
+    """Return the smallest value that this share of them does not exceed; nan if there are none."""
     ordered = sorted(seconds)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan

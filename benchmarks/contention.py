@@ -1,4 +1,4 @@
-"""What takes, hits and clients do to each other on one server: five figures, each of which has a target."""
+"""How takes, hits and clients disturb each other on one server: five figures, each with a target."""
 
 from __future__ import annotations
 
@@ -16,22 +16,26 @@ from benchmarks import watch
 from benchmarks.clients import Client, Crowd, drip, percentile, phrase, sound_rate, warm
 
 SATURATING = 4
-"""Clients who ask for distinct phrases all the time."""
+"""Number of clients that request distinct phrases all the time."""
 PROBE_RATE, LOAD_RATE = 50.0, 200.0
-"""Hits a second: those that are timed, those that are a load."""
+"""Hits per second: of those that are timed, and of those that are a load."""
 BACKGROUND = 10
 PAUSE_S = 0.2
-"""Between two live sentences: background ones go on meanwhile."""
+"""Pause between two live sentences, in which background ones continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contention:
-    """idle_p99, busy_p99: seconds of a hit. alone, loaded: seconds of sound made a second, without hits and with."""
+    """Hits against decoding."""
 
     idle_p99: float
+    """Seconds of a hit while the engine is idle, 99th percentile."""
     busy_p99: float
+    """The same while the engine is saturated."""
     alone: float
+    """Seconds of sound made per second without hits."""
     loaded: float
+    """The same under a load of hits."""
 
     @property
     def hits(self) -> float:
@@ -40,19 +44,19 @@ class Contention:
 
     @property
     def decoding(self) -> float:
-        """How much of its pace the engine keeps under the load of hits."""
+        """The share of its pace that the engine keeps under the load of hits."""
         return self.loaded / self.alone
 
 
 @contextmanager
 def another_process() -> Iterator[Executor]:
-    """Run what is submitted apart from this process's threads, and from whatever they hold."""
+    """Run what is submitted in a process of its own, so that it does not share this one's interpreter lock."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         yield pool
 
 
 def contend(apart: Executor, port: int, run: int, seconds: float) -> Contention:
-    """Measure hits and takes, each alone and both together, for so many seconds each."""
+    """Measure hits and takes, each alone and both together, for the given seconds each."""
 
     def hit_p99() -> float:
         return percentile((hit.latency for hit in apart.submit(drip, port, PROBE_RATE, seconds).result()), 0.99)
@@ -74,15 +78,18 @@ def contend(apart: Executor, port: int, run: int, seconds: float) -> Contention:
 
 @dataclass(frozen=True, slots=True)
 class Overtaking:
-    """Seconds of live sentences, alone and behind ten background ones. steps: of the engine until each was begun."""
+    """Live sentences against background ones."""
 
     alone: list[float]
+    """Seconds of each live sentence, with no other client."""
     behind: list[float]
+    """Seconds of each live sentence behind ten background ones."""
     steps: list[int]
+    """Steps of the engine until each of the latter was begun."""
 
 
 def overtake(port: int, run: int, count: int, events: Path | None = None) -> Overtaking:
-    """Ask for live sentences, first with nobody else there. events: what the server's watch writes, if it has one."""
+    """Request live sentences, first without other clients. events: the file of the server's watch, if it has one."""
     client = Client(port)
     texts = [phrase(run, BACKGROUND, serial) for serial in range(2 * count)]
     alone = [client.ask(text).latency for text in texts[:count]]
@@ -98,7 +105,7 @@ def overtake(port: int, run: int, count: int, events: Path | None = None) -> Ove
 
 
 def hang_up(port: int, run: int, count: int, events: Path) -> list[int]:
-    """Hang up on takes that have begun. Returns, for each, the steps until the engine dropped it."""
+    """Hang up on takes that have begun. Returns the steps until the engine dropped each."""
     steps = []
     for serial in range(count):
         text = phrase(run, 0, serial)
@@ -116,12 +123,12 @@ def _wait_for(events: Path, name: str, text: str, patience_s: float = 120) -> No
     until = time.monotonic() + patience_s
     while not any((event.name, event.text) == (name, text) for event in watch.read(events)):
         if time.monotonic() > until:
-            raise RuntimeError(f"{name} of {text!r} does not come")
+            raise RuntimeError(f"no {name} of {text!r} within {patience_s:g} s")
         time.sleep(0.002)
 
 
 def _steps_between(events: Path, text: str, began: float | str, ended: str) -> int:
-    """Count the steps that ended between two events of a text, or from a time on."""
+    """Count the steps that ended between two events of a text. began: an event, or a time."""
     story = watch.read(events)
     when = {event.name: event.when for event in reversed(story) if event.text == text}
     since = when[began] if isinstance(began, str) else began

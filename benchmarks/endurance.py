@@ -1,9 +1,9 @@
-"""Monica among all kinds of visitors, with an engine that fails at random: is everyone answered, and does nothing leak?
+"""Monica among all kinds of visitors, with an engine that fails at random: is every visit answered, does anything leak?
 
     python -m benchmarks.endurance [--minutes 10] [--visitors 12]
 
-Exit code 1 where an answer is not as it should be, where one does not come, or where threads, open files or memory of
-the worker grow after the first minute.
+The exit code is 1 if an answer is wrong or missing, or if the worker's threads, open files or memory grow after the
+first minute.
 """
 
 from __future__ import annotations
@@ -32,30 +32,35 @@ SETTINGS = {
     "LOG_LEVEL": "warning",
 }
 BURST, BURST_EVERY_S = 48, 7.0
-"""So many at once: more than the queue holds and, with those who are there already, than there are threads."""
+"""Requests of a burst, and seconds between bursts. A burst is more than the queue holds and, with the visitors that are
+there already, more than there are threads."""
 PAUSE_S = 0.15
-"""Between two visits of a visitor."""
+"""Pause of a visitor between two visits."""
 SETTLED_S = 60.0
-"""By then everything is as large as it gets."""
+"""Everything has reached its final size by then."""
 SLACK = {"threads": 2.0, "files": 8.0, "memory": 32.0}
-"""By how much the least of the last third of the time that follows may exceed that of the first. The heap and SQLite's
-caches, one a thread, grow by some of it; of a leak it is a kilobyte a visit, in ten minutes."""
+"""By how much the minimum of the last third of the remaining time may exceed that of the first third. The heap and
+SQLite's caches, one per thread, account for some growth. A leak of one kilobyte per visit exceeds it in ten minutes."""
 SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Of the worker. memory: MiB, resident. health: milliseconds that /health took."""
+    """One look at the worker."""
 
     seconds: float
+    """Since the start of the run."""
     threads: int
     files: int
+    """Open file descriptors."""
     memory: float
+    """Resident memory in MiB."""
     health: float
+    """Milliseconds that /health took."""
 
 
 class Gathering:
-    """Visitors who come again and again until it is over."""
+    """Visitors that come back until the gathering ends."""
 
     def __init__(self, port: int, visitors: int) -> None:
         self.visits: list[Visit] = []
@@ -66,7 +71,7 @@ class Gathering:
         self._stays.append(self._pool.submit(self._come_in_bursts))
 
     def end(self) -> None:
-        """Wait until the last has had his answer."""
+        """Wait until the last visitor has its answer."""
         self._over.set()
         for stay in self._stays:
             stay.result()
@@ -84,7 +89,7 @@ class Gathering:
 
 
 def watch(server: Server, until: float, every_s: float) -> list[Sample]:
-    """Look at the worker again and again, and print what is seen."""
+    """Look at the worker at regular intervals, and print what is seen."""
     began, worker = time.monotonic(), server.worker()
     say("| seconds | threads | files | memory, MiB | /health, ms |")
     say("| --- | --- | --- | --- | --- |")
@@ -102,7 +107,7 @@ def watch(server: Server, until: float, every_s: float) -> list[Sample]:
 
 
 def find_leaks(samples: Sequence[Sample]) -> list[str]:
-    """Say what has grown since everything was as large as it gets."""
+    """Describe what has grown since everything had its final size."""
     settled = [sample for sample in samples if sample.seconds >= SETTLED_S]
     third = len(settled) // 3
     if third == 0:
@@ -118,7 +123,7 @@ def find_leaks(samples: Sequence[Sample]) -> list[str]:
 
 
 def judge(visits: Sequence[Visit]) -> list[str]:
-    """Count what came of the visits, print it, and say what was wrong."""
+    """Count and print the outcomes of the visits. Returns what was wrong."""
     slowest: dict[tuple[str, str], float] = {}
     counts = Counter((visit.kind, visit.outcome) for visit in visits)
     for visit in visits:
@@ -157,7 +162,7 @@ def main() -> None:
     faults = judge(gathering.visits) + find_leaks(samples) + restarted + unforeseen
     for fault in faults[:SHOWN]:
         say(f"- {fault}")
-    verdict = f"{len(faults)} faults" if faults else "everyone was answered, and nothing is wrong"
+    verdict = f"{len(faults)} faults" if faults else "every visit was answered, and nothing is wrong"
     say(f"\n{len(gathering.visits)} visits: {verdict}.")
     sys.exit(1 if faults else 0)
 

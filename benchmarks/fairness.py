@@ -1,8 +1,8 @@
-"""Means to keep hits quick while takes are decoded, and decoding at its pace under hits: Monica with each, in turn.
+"""Ways to keep hits quick while takes are decoded, and decoding quick under hits: Monica with each of them, in turn.
 
     python -m benchmarks.fairness [--variants NAME ...] [--seconds S] [--rounds N] [--engine chatterbox|espeak]
 
-Every variant is a Monica of her own, started anew in each round, on the same small Chatterbox.
+Every variant is a server of its own, started again in each round, on the same small Chatterbox.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ VARIANTS: dict[str, dict[str, str]] = {
     "passive, switch 0.2 ms": {"OMP_WAIT_POLICY": "passive", "SWITCH_INTERVAL": "0.0002"},
     "one thread, switch 0.2 ms": {"OMP_NUM_THREADS": "1", "SWITCH_INTERVAL": "0.0002"},
 }
-"""Environment variables: the C library's of OpenMP, and benchmarks.watched's."""
+"""Environment variables of each variant: those of the OpenMP library, and those of benchmarks.watched."""
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Monica's gunicorn.conf.py with an espeak-ng that fails at random, for `gunicorn -c python:benchmarks.faults`.
 
-Of the takes that are begun, a few are slow, a few silent, a few end in an error, a few raise what no engine should; of
-those that are streamed a few fail in the middle.
+A few takes are slow, a few are silent, a few end in an error, and a few raise what no engine should. A few streams fail
+in the middle.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from monica.engine import SynthesisParams, Utterance, espeak
 from monica.errors import SynthesisFailed
 
 FAULTS = {"none": 0.85, "slow": 0.02, "silent": 0.02, "failing": 0.02, "broken": 0.02, "torn": 0.07}
-"""The share of each. Five broken ones in a row would end the process: it takes months until they come."""
+"""The share of each. Five broken ones in a row would end the process, which happens once in months."""
 SLOW_STEPS, STEP_S = 20, 0.02
 
 
 class FaultyEspeak(espeak.EspeakEngine):
-    """espeak-ng that draws a fault for every take."""
+    """espeak-ng with a fault drawn at random for every take."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -48,9 +48,9 @@ class FaultyEspeak(espeak.EspeakEngine):
         if fault == "slow" and self._steps[utterance] < SLOW_STEPS:
             time.sleep(STEP_S)
         elif fault == "broken":
-            raise RuntimeError("a fault that was asked for")
+            raise RuntimeError("an injected fault")
         elif fault == "failing":
-            utterance.error = SynthesisFailed("A fault that was asked for.")
+            utterance.error = SynthesisFailed("An injected fault.")
         elif utterance in self._streams:
             self._say_on(utterance, torn=fault == "torn")
         else:
@@ -59,13 +59,13 @@ class FaultyEspeak(espeak.EspeakEngine):
                 utterance.samples *= 0
 
     def _say_on(self, utterance: Utterance, *, torn: bool) -> None:
-        """Say half of it, and the other half a step later, if that one comes."""
+        """Publish half of the sound, and the other half one step later, unless the stream is torn."""
         samples = self._streams[utterance]
         if samples is None:
             samples = self._streams[utterance] = self._say(self._running[utterance])
             utterance.chunks.append(samples[: len(samples) // 2])
         elif torn:
-            utterance.error = SynthesisFailed("A fault that was asked for.")
+            utterance.error = SynthesisFailed("An injected fault.")
         else:
             utterance.chunks.append(samples[len(samples) // 2 :])
             utterance.samples = samples

@@ -1,4 +1,4 @@
-"""The machine a figure was measured on."""
+"""The machine that a figure was measured on."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def describe_cpu() -> str:
 
 
 def read_speed(device: str) -> float:
-    """Return the bytes a second that PyTorch reads from memory at its best: what no step of T3 can beat.
+    """Return the bytes per second that PyTorch can read from memory: no step of T3 can be faster.
 
-    The better of a sum and a matrix times a vector, over 1 GiB, each the best of ten.
+    It is the better of a sum and a matrix-vector product over 1 GiB, each the best of ten.
     """
     import torch
 

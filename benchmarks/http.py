@@ -2,7 +2,8 @@
 
     python -m benchmarks.http
 
-Both run under Monica's gunicorn settings, each in a process of its own, and are asked in turn; medians of the rounds.
+Both run under Monica's gunicorn settings, each in a process of its own, and are measured in turn. The figures are
+medians of the rounds.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def ask(connection: http.client.HTTPConnection) -> tuple[float, bytes]:
 
 
 def latency(port: int, seconds: float) -> float:
-    """Median seconds of an answer, for one client that keeps its connection."""
+    """Return the median seconds of an answer, for one client that keeps its connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     times, until = [], time.monotonic() + seconds
     while time.monotonic() < until:
@@ -58,7 +59,7 @@ def latency(port: int, seconds: float) -> float:
 
 
 def throughput(port: int, seconds: float, clients: int) -> float:
-    """Requests a second of several clients at once, each keeping its connection."""
+    """Return the requests per second of several clients at once, each keeping its connection."""
     counts, until = [0] * clients, time.monotonic() + seconds
 
     def run(n: int) -> None:

@@ -1,9 +1,10 @@
-"""Monica under load, beside the same engine behind a lock: real gunicorns, real sockets, in turn.
+"""Monica under load, compared with the same engine behind a lock: real gunicorns on real sockets, in turn.
 
     python -m benchmarks.load [--engines espeak chatterbox] [--clients 1 2 4 8 16] [--seconds S] [--rounds N] [--quick]
 
-First clients who each ask for a phrase nobody has asked for before, as soon as they have the last; then eight, nine in
-ten of whose requests are for what is kept. The clock starts when each has had an answer. Then figures with a target.
+First come clients that each request a phrase no one has requested before as soon as they have their last answer; then
+eight clients, nine in ten of whose requests are for kept phrases. The clock starts when each has had an answer. The
+figures at the end have a target.
 """
 
 from __future__ import annotations
@@ -28,25 +29,28 @@ from benchmarks.hardware import describe_cpu
 from benchmarks.servers import ESPEAK, PLAIN, ROOT, WATCHED, Server, serve
 
 PATIENT = {"MONICA_DEADLINE_S": "600"}
-"""The lock knows no deadline: nobody is refused here."""
+"""The lock knows no deadline, so no request may be refused here either."""
 MIXED, MIXED_CLIENTS = 0.9, 8
 SECONDS = {"espeak": 2.0, "chatterbox": 10.0}
-"""Of a measurement, by engine; a span should hold a few dozen takes."""
+"""Length of a measurement by engine. It should hold a few dozen takes."""
 
 T = TypeVar("T")
 Cell = tuple[int, float]
-"""Clients, and the share of kept phrases in what they ask for."""
+"""Number of clients, and the share of kept phrases in their requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Answers a second, and seconds."""
+    """One measurement of one server."""
 
     rate: float
+    """Answers per second."""
     p50: float
+    """Seconds of an answer, as are the next two."""
     p95: float
     p99: float
     first: float
+    """Seconds until the first byte, median."""
 
 
 def measure(server: Server, cell: Cell, run: int, seconds: float) -> Figures:
@@ -57,11 +61,11 @@ def measure(server: Server, cell: Cell, run: int, seconds: float) -> Figures:
         began = crowd.settle()
         time.sleep(seconds)
         answers = ended_within(crowd.answers, began, time.monotonic())
-        if not answers:  # takes longer than the span
+        if not answers:  # takes are longer than the span
             answers = ended_within(crowd.answers, began, crowd.settle())
     latencies = [answer.latency for answer in answers]
     return Figures(
-        # To the last answer, not to the end of the span: of long takes it holds few.
+        # Until the last answer, not the end of the span, which holds only a few long takes.
         rate=len(answers) / (answers[-1].ended - began),
         p50=percentile(latencies, 0.5),
         p95=percentile(latencies, 0.95),
@@ -71,7 +75,7 @@ def measure(server: Server, cell: Cell, run: int, seconds: float) -> Figures:
 
 
 def compare(monica: Server, lock: Server, cells: list[Cell], rounds: int, seconds: float, runs: Iterator[int]) -> None:
-    """Measure both sides in turn, and lay out the medians of the rounds."""
+    """Measure both sides in turn, and print the medians of the rounds."""
     found: dict[Cell, list[tuple[Figures, Figures]]] = {cell: [] for cell in cells}
     for _ in range(rounds):
         for cell, pairs in found.items():
@@ -123,7 +127,7 @@ def contention(apart: Executor, monica: Server, lock: Server, rounds: int, secon
 
 
 def order(watched: Server, lock: Server, events: Path, count: int, runs: Iterator[int], *, stepwise: bool) -> None:
-    """Print who is first, and how soon one who hangs up is gone. stepwise: whether a take is many steps."""
+    """Print who goes first, and how soon an abandoned take is dropped. stepwise: whether a take is many steps."""
     run = next(runs)
     gone = [f"{steps}" for steps in sorted(hang_up(watched.port, next(runs), count, events))] if stepwise else []
     ours, theirs = overtake(watched.port, run, count, events), overtake(lock.port, run, count)
@@ -134,7 +138,7 @@ def order(watched: Server, lock: Server, events: Path, count: int, runs: Iterato
 
 
 def medians(pairs: Sequence[tuple[T, T]], choose: Callable[[T], float]) -> tuple[float, float]:
-    """Return the medians of a figure over the rounds, Monica's and the lock's."""
+    """Return Monica's and the lock's median of a figure over the rounds."""
     return statistics.median(choose(one) for one, _ in pairs), statistics.median(choose(other) for _, other in pairs)
 
 
@@ -148,7 +152,7 @@ def say(line: str) -> None:
 
 
 def run(engine: str, folder: Path, options: argparse.Namespace) -> None:
-    """Measure one engine and print it all."""
+    """Measure one engine and print the results."""
     stepwise = engine == "chatterbox"
     settings = PATIENT | (small.settings(folder, options) if stepwise else ESPEAK)
     seconds = options.seconds or SECONDS[engine]
@@ -169,9 +173,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--engines", nargs="+", choices=list(SECONDS), default=list(SECONDS))
     parser.add_argument("--clients", nargs="+", type=int, default=[1, 2, 4, 8, 16])
-    parser.add_argument("--seconds", type=float, help="of a measurement; what each engine needs")
+    parser.add_argument("--seconds", type=float, help="length of a measurement; default: what the engine needs")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="only to see that it works: no figure means anything")
+    parser.add_argument("--quick", action="store_true", help="only check that it works: the figures mean nothing")
     small.add_options(parser)
     options = parser.parse_args()
     if options.quick:

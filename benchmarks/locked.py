@@ -1,7 +1,7 @@
-"""How a text-to-speech server is usually made: the engine behind a lock, in whatever thread the request has.
+"""The usual text-to-speech server: the engine behind a lock, in the thread of the request.
 
 A WSGI application for `benchmarks.load`: the same engine, loaded as Monica loads it, the same text rules, a WAV, and a
-dictionary of what was asked for before.
+dictionary of earlier answers.
 """
 
 from __future__ import annotations

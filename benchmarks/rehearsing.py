@@ -1,6 +1,6 @@
-"""What a job costs: the time of a phrase of the engine alone, of takes that are asked for, and of a job, in turn.
+"""The cost of a job: the time per phrase of the engine alone, of takes that clients request, and of a job, in turn.
 
-All in this process: there is no HTTP in it. For benchmarks.warm.
+Everything happens in this process, without HTTP. Part of benchmarks.warm.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _runs = itertools.count()
 
 
 def fresh(count: int) -> list[str]:
-    """Make phrases that nobody has asked for."""
+    """Make phrases that no one has requested before."""
     run = next(_runs)
     return [phrase(run, number // SERIALS, number % SERIALS) for number in range(count)]
 
 
 def synthesise(engine: Engine, voice: str, said: list[str]) -> None:
-    """Have an engine say texts, as many at once as it can; nobody else may use it meanwhile."""
+    """Have an engine say texts, as many at once as it can. Nothing else may use the engine meanwhile."""
     left = list(enumerate(said))
     under_way: list[Utterance] = []
     while left or under_way:
@@ -47,7 +47,7 @@ def synthesise(engine: Engine, voice: str, said: list[str]) -> None:
 
 
 def announce(service: Service, texts: list[str]) -> None:
-    """Ask for texts from as many threads as a job has."""
+    """Request texts from as many threads as a job has."""
     with ThreadPoolExecutor(service.announcer.slots() + SPARE) as pool:
         requests = (SpeechRequest(text, lane=Lane.BACKGROUND, deadline_s=3600) for text in texts)
         for answer in [pool.submit(service.announcer.announce, request) for request in requests]:
@@ -62,7 +62,7 @@ def rehearse(service: Service, texts: list[str]) -> None:
 
 
 def compare(settings: dict[str, str], rounds: int, count: int) -> None:
-    """Print it. settings: environment variables."""
+    """Measure the three ways in turn and print them. settings: environment variables."""
     os.environ.update(settings)
     service = Service(Settings.from_env())
     service.start_and_wait()

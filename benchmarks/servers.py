@@ -1,4 +1,4 @@
-"""Servers to be measured: gunicorn in a process of its own, with Monica or with what she is compared to."""
+"""Servers to measure: gunicorn in a process of its own, with Monica or with what she is compared with."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ import psutil
 
 ROOT = Path(__file__).parent.parent
 PLAIN = ("-k", "gthread", "--threads", "32", "--keep-alive", "75", "--timeout", "120", "--log-level", "warning")
-"""Monica's gunicorn settings, for another application."""
+"""Arguments that give another application Monica's gunicorn settings."""
 WATCHED, FAULTY = "python:benchmarks.watched", "python:benchmarks.faults"
-"""For gunicorn's -c: her own settings, and a look inside, or an engine that fails."""
+"""Values for gunicorn's -c: Monica's own settings with a look inside, or with an engine that fails."""
 ESPEAK = {"MONICA_ENGINE": "espeak"}
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that is ready. log: what it has written, and goes on writing."""
+    """A server that is ready. log: the file it writes to."""
 
     port: int
     pid: int
     log: Path
 
     def worker(self) -> psutil.Process:
-        """Return the process that answers."""
+        """Return the worker process."""
         (worker,) = psutil.Process(self.pid).children()
         return worker
 
     def get(self, path: str) -> tuple[int, str]:
-        """Ask for something else than speech. Returns the status and the body."""
+        """Send a GET request. Returns the status and the body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request("GET", path)
@@ -47,7 +47,7 @@ class Server:
             connection.close()
 
     def metric(self, name: str) -> float:
-        """Return what /metrics says of a series, its labels part of the name; 0 where it has none."""
+        """Return the value of a series in /metrics, or 0 if there is none. name: with its labels."""
         lines = self.get("/metrics")[1].splitlines()
         return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} ")), 0.0)
 
@@ -64,7 +64,7 @@ def serve(
 ) -> Iterator[Server]:
     """Run gunicorn in `cwd`, where it looks for its configuration, and yield it once /health is 200.
 
-    folder: for the log and the cache. settings: environment variables. Raises RuntimeError where it does not get ready.
+    folder: for the log and the cache. settings: environment variables. Raises RuntimeError if it does not become ready.
     """
     port = free_port()
     log = folder / f"log-{port}.txt"
@@ -78,7 +78,7 @@ def serve(
         until = time.monotonic() + patience_s
         while not _ready(server):
             if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"the server does not get ready:\n{log.read_text(errors='replace')}")
+                raise RuntimeError(f"the server does not become ready:\n{log.read_text(errors='replace')}")
             time.sleep(0.05)
         yield server
     finally:

@@ -1,6 +1,8 @@
-"""From the command to the first answer, to ready, and the memory then; beside a bare Flask under the same gunicorn.
+"""Time from the command to the first answer and to ready, and the memory then, compared with a bare Flask application.
 
-python -m benchmarks.start
+    python -m benchmarks.start
+
+Both run under the same gunicorn settings.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from benchmarks.servers import PLAIN, ROOT, free_port
 
 
 def start(folder: Path, cwd: Path, *arguments: str) -> tuple[float, float, float]:
-    """Return the seconds to the first HTTP answer, those to a 200 of /health, and the resident MiB of it all."""
+    """Return the seconds to the first HTTP answer and to a 200 of /health, and the resident MiB of all processes."""
     port = free_port()
     environ = os.environ | {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(folder / "cache"), "PORT": str(port)}
     environ |= {"HOST": "127.0.0.1", "LOG_LEVEL": "warning"}

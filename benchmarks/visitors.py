@@ -1,4 +1,4 @@
-"""Visitors of a Monica, well-behaved and not: each asks for something, and says whether the answer was a proper one."""
+"""Visitors of a server, well-behaved and not. Each makes a request, and judges whether the answer was a proper one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.clients import NAMES, popular
 
 TIRED = {(503, "overloaded"), (504, "deadline_exceeded"), (500, "synthesis_failed")}
-"""What a sound request may hear: she is busy, it took too long, the engine failed on it."""
+"""Errors that a valid request may get: Monica is busy, it took too long, or the engine failed on it."""
 MALFORMED: tuple[tuple[bytes, int, str], ...] = (
     (b'{"text": "Pablo', 422, "json_invalid"),
     (b'["Pablo"]', 422, "json_invalid"),
@@ -31,21 +31,25 @@ MALFORMED: tuple[tuple[bytes, int, str], ...] = (
     (json.dumps({"text": "Pablo " * 200}).encode(), 400, "text_too_long"),
 )
 SIP, SIP_S = 32 * 1024, 0.05
-"""A slow reader's mouthful, and his pause after it."""
+"""Bytes that a slow reader takes at once, and its pause after them in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """kind: of visitor. outcome: for counting. seconds: until all was there. wrong: what is not as it should be."""
+    """One visit and its outcome."""
 
     kind: str
+    """The kind of visitor."""
     outcome: str
+    """The status and error code, for counting."""
     seconds: float
+    """Time until the whole answer had arrived."""
     wrong: str = ""
+    """What is wrong with the answer; empty if it is a proper one."""
 
 
 class Visitor:
-    """Makes one visit after the other, of a kind that chance decides. patience_s: then he was not answered."""
+    """Makes one visit after the other, each of a random kind. patience_s: without an answer by then, there is none."""
 
     def __init__(self, port: int, name: str, patience_s: float) -> None:
         self._port, self._patience_s = port, patience_s
@@ -79,12 +83,12 @@ class Visitor:
         return self._speak("background", self._sentence(), priority="background")
 
     def hurried(self) -> Visit:
-        """He has a few milliseconds."""
+        """Allow only a few milliseconds."""
         headers = {"X-Deadline-Ms": str(self._chance.randint(1, 60))}
         return self._ask("hurried", json.dumps({"text": self._sentence()}).encode(), headers=headers)
 
     def gone(self) -> Visit:
-        """He hangs up before he has his answer, or while it comes."""
+        """Hang up before the answer, or while it arrives."""
         began = time.monotonic()
         connection = self._request(json.dumps({"text": self._sentence()}).encode(), {})
         time.sleep(self._chance.expovariate(50))
@@ -92,11 +96,11 @@ class Visitor:
         return Visit("gone", "hung up", time.monotonic() - began)
 
     def slow(self) -> Visit:
-        """He takes his answer in sips."""
+        """Read the answer slowly, in sips."""
         return self._ask("slow", json.dumps({"text": " ".join(self._sentence() for _ in range(9))}).encode(), slow=True)
 
     def streamed(self) -> Visit:
-        """He hears it while it is made; where the engine fails in the middle, it is broken off."""
+        """Ask for a stream. If the engine fails in the middle, the connection must break off."""
         began, body = time.monotonic(), json.dumps({"text": self._sentence()}).encode()
         connection = self._request(body, {"Accept": "audio/pcm"}, "/blabla?stream=1")
         try:
@@ -165,7 +169,7 @@ def _sip(response: http.client.HTTPResponse, slow: bool) -> bytes:
 
 
 def judge_error(status: int, content: bytes, expected: set[tuple[int, str]]) -> tuple[str, str]:
-    """Say what an error is, and what is wrong with it."""
+    """Return an error's outcome, and what is wrong with it."""
     try:
         error = json.loads(content)["error"]
         code, message, _ = error["code"], error["message"], error["param"]
@@ -176,7 +180,7 @@ def judge_error(status: int, content: bytes, expected: set[tuple[int, str]]) -> 
 
 
 def judge_wav(content: bytes, characters: int) -> str:
-    """Say what is wrong with the sound of a text."""
+    """Return what is wrong with the sound of a text, or an empty string."""
     try:
         with wave.open(io.BytesIO(content)) as file:
             shape = file.getnchannels(), file.getsampwidth()

@@ -1,11 +1,11 @@
-"""Phrases made ahead of time: all of them although Monica is killed, what that costs, and what it costs live requests.
+"""Phrases made ahead of time: whether all survive a kill of Monica, what they cost, and what they cost live requests.
 
     python -m benchmarks.warm [--phrases 10000] [--chatterbox] [--rounds N] [--quick]
 
-A book is warmed by a real gunicorn, which is killed with everything it has in the middle, and started again: no phrase
-may be missing at the end, nor be made twice. Then live sentences, new and kept ones, with and without a job beside
-them, in turn. Then the time of a phrase: of the engine alone, of the takes that clients ask for, and of a job.
-Exit code 1 where a phrase is missing or was made twice. --chatterbox: 200 phrases on a small checkpoint.
+A real gunicorn warms a book, is killed in the middle with all its processes, and is started again. At the end no phrase
+may be missing or have been made twice; otherwise the exit code is 1. Then live sentences are timed, new and kept ones,
+with and without a job running. Then the time of a phrase is compared: the engine alone, takes that clients request, and
+a job. --chatterbox: 200 phrases on a small checkpoint.
 """
 
 from __future__ import annotations
@@ -32,18 +32,19 @@ from benchmarks.rehearsing import compare, fresh
 from benchmarks.servers import ESPEAK, ROOT, Server, serve
 
 KILLED_AT = 0.5
-"""How much of the book is made when Monica is killed."""
+"""The share of the book that is made when Monica is killed."""
 ASKERS = 8
 PAUSES_S = {"in a row": 0.1, "now and then": 0.6}
-"""Between two live sentences: a job keeps still after one for less than the longer, and for more than the shorter."""
+"""Seconds between two live sentences. A job pauses after a live sentence for longer than the first of these, and for less
+than the second."""
 LIVE, COMPARED = 20, 200
-"""Live sentences of a kind in a round, and phrases of which the time is taken."""
+"""Live sentences of each kind in a round, and phrases whose time is compared."""
 SLOW_LIVE, SLOW_COMPARED = 6, 16
-"""The same of a Chatterbox on a CPU: a take of a second takes three."""
+"""The same for Chatterbox on a CPU, where a second of sound takes three."""
 TAKE = re.compile(r"take ([0-9a-f]{12}): ")
 
-MOST = 20_000
-"""Phrases of a job that is not to end: a body has two megabytes."""
+ENDLESS = 20_000
+"""Phrases of a job that must not end during a measurement. More would not fit into a body of two megabytes."""
 
 
 def ask(server: Server, method: str, path: str, body: object = None) -> dict[str, Any]:
@@ -59,12 +60,12 @@ def ask(server: Server, method: str, path: str, body: object = None) -> dict[str
 
 
 def submit(server: Server, texts: list[str]) -> str:
-    """Have phrases made. Returns the job's id."""
+    """Submit phrases as a job. Returns its id."""
     return str(ask(server, "POST", "/v1/phrases/warm", {"phrases": texts})["id"])
 
 
 def follow(server: Server, job_id: str, until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """Wait until a job has come so far, or ended."""
+    """Wait until a job satisfies a condition, or has ended."""
     while True:
         job = ask(server, "GET", f"/v1/jobs/{job_id}")
         if until(job) or job["ended"]:
@@ -83,7 +84,7 @@ def kill(server: Server) -> None:
 
 
 def survive(folder: Path, settings: dict[str, str], texts: list[str]) -> list[str]:
-    """Warm phrases, kill Monica in the middle, start her again. Returns what is wrong with what came of it."""
+    """Warm phrases, kill Monica in the middle, and start her again. Returns what is wrong with the outcome."""
     count = len(texts)
     with serve(folder, ROOT, settings=settings) as first:
         began = time.monotonic()
@@ -126,7 +127,7 @@ def count_hits(server: Server, texts: Sequence[str]) -> int:
 
 
 def live(server: Server, sentences: list[str], pause_s: float) -> list[float]:
-    """Ask for sentences, one after the other. Returns the seconds that each took."""
+    """Request sentences one after the other. Returns the seconds of each."""
     client = Client(server.port)
     latencies = []
     for sentence in sentences:
@@ -138,7 +139,7 @@ def live(server: Server, sentences: list[str], pause_s: float) -> list[float]:
 
 @contextmanager
 def beside(server: Server, texts: list[str], times: int) -> Iterator[None]:
-    """Have a job run, and others of the same phrases after it."""
+    """Run a job, followed by others of the same phrases."""
     jobs = [submit(server, texts) for _ in range(times)]
     follow(server, jobs[0], lambda job: job["cached"] + job["made"] > 0)
     try:
@@ -149,13 +150,13 @@ def beside(server: Server, texts: list[str], times: int) -> Iterator[None]:
 
 
 def disturb(folder: Path, settings: dict[str, str], kept: list[str], rounds: int, count: int) -> None:
-    """Print what live sentences take: alone, beside a job that makes its phrases, beside one that finds them kept."""
+    """Print the time of live sentences: alone, beside a job that makes phrases, and beside one that finds them kept."""
     found: dict[str, list[list[float]]] = {}
     with serve(folder, ROOT, settings=settings) as server:
         warm(server.port)
         for _ in range(rounds):
             companies: list[AbstractContextManager[None]] = []
-            companies += [nullcontext(), beside(server, fresh(MOST), 1), beside(server, kept, 5)]
+            companies += [nullcontext(), beside(server, fresh(ENDLESS), 1), beside(server, kept, 5)]
             for way, company in enumerate(companies):
                 with company:
                     for often, pause_s in PAUSES_S.items():
@@ -190,10 +191,10 @@ def say(line: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--phrases", type=int, help="10,000; with Chatterbox 200")
+    parser.add_argument("--phrases", type=int, help="default: 10,000; with Chatterbox 200")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--chatterbox", action="store_true", help="a small one, instead of espeak")
-    parser.add_argument("--quick", action="store_true", help="only to see that it works: no figure means anything")
+    parser.add_argument("--chatterbox", action="store_true", help="measure a small Chatterbox instead of espeak")
+    parser.add_argument("--quick", action="store_true", help="only check that it works: the figures mean nothing")
     small.add_options(parser)
     options = parser.parse_args()
     count = options.phrases or (60 if options.quick else 200 if options.chatterbox else 10_000)

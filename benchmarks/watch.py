@@ -1,4 +1,4 @@
-"""What the engine thread of a Monica does, written to a file as it happens, and read from it."""
+"""A record of what the engine thread does, written to a file as it happens, and read from there."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from monica.engine import Engine, SynthesisParams, Utterance
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """name: submit, begin, drop, of a take; or step, when it has ended."""
+    """Something the engine thread did."""
 
     when: float
+    """Monotonic seconds."""
     name: str
+    """submit, begin or drop of a take; or step, at its end."""
     text: str
+    """The take's text; empty for a step."""
 
 
 class Watch:
@@ -31,7 +34,7 @@ class Watch:
 
 
 class WatchedEngine:
-    """An engine, and a watch that is told of what it is asked to do."""
+    """An engine whose calls are reported to a watch."""
 
     def __init__(self, engine: Engine, watch: Watch) -> None:
         self._engine, self._watch = engine, watch
@@ -56,7 +59,7 @@ class WatchedEngine:
 
 
 def install(watch: Watch) -> None:
-    """Watch the engine that will be chosen, and what is submitted to it."""
+    """Watch the engine that will be chosen, and the takes that are submitted to it."""
     from monica.config import Settings
     from monica.synthesis import loader
     from monica.synthesis.scheduler import Scheduler
@@ -77,7 +80,7 @@ def install(watch: Watch) -> None:
 
 
 def read(path: Path) -> list[Event]:
-    """Return the events so far, in their order."""
+    """Return the events so far, in order."""
     whole = path.read_text().rpartition("\n")[0]
     events = [Event(float(line[0]), line[1], line[2]) for line in (line.split(" ", 2) for line in whole.splitlines())]
     return sorted(events, key=lambda event: event.when)

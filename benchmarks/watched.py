@@ -1,8 +1,8 @@
 """Monica's gunicorn.conf.py with a look inside, for `gunicorn -c python:benchmarks.watched`.
 
-Two environment variables, neither of them Monica's:
+It reads two environment variables, neither of which is a setting of Monica:
 WATCH             the file that benchmarks.watch writes.
-SWITCH_INTERVAL   seconds for sys.setswitchinterval, of the worker.
+SWITCH_INTERVAL   seconds for sys.setswitchinterval in the worker.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A browser plays Monica's streams in an <audio> element, to their end."""
+"""A browser plays Monica's streams to the end in an <audio> element."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ sound.play().catch((error) => tell(String(error)));
 
 
 class Site(ThreadingHTTPServer):
-    """A page with an <audio> element, and the stream it plays, which a browser asks for with GET."""
+    """Serves a page with an <audio> element, and the stream it plays, because a browser requests that with GET."""
 
     def __init__(self, monica: Server, accept: str) -> None:
         super().__init__(("127.0.0.1", 0), Visit)
@@ -83,7 +83,7 @@ def site(request: pytest.FixtureRequest, server: Server) -> Iterator[Site]:
         thread.join()
 
 
-def test_a_stream_is_played_to_its_end(site: Site, tmp_path: Path) -> None:
+def test_chromium_plays_a_stream_to_the_end(site: Site, tmp_path: Path) -> None:
     chromium = program("chromium")
     with subprocess.Popen(
         [

@@ -1,4 +1,4 @@
-"""The example clients, run as their pages say, against a real Monica and against one that is busy."""
+"""The example clients, run as documented, against a real Monica and against a server that is busy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TEXT = "Rusmir mise tapis."
 
 
 class BusyMonica(ThreadingHTTPServer):
-    """Answers with some 503s that ask for a second's patience, then with a sound. seen: the headers of each request."""
+    """Answers with some 503s and a Retry-After of one second, then with a sound. seen: the headers of each request."""
 
     def __init__(self, refusals: int) -> None:
         super().__init__(("127.0.0.1", 0), BusyHandler)
@@ -82,14 +82,16 @@ def test_a_sentence_becomes_a_file(command: list[str], server: Server, tmp_path:
     assert soundfile.info(path).duration > 0.5
 
 
-def test_a_refusal_is_told_and_not_tried_again(command: list[str], server: Server, tmp_path: Path) -> None:
+def test_a_refusal_is_reported_and_not_retried(command: list[str], server: Server, tmp_path: Path) -> None:
     done = run(command, "  ", tmp_path / "none.wav", server.url)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "no sound: text_empty: The text has nothing to say.\n"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_busy_server_is_asked_again_when_it_said(command: list[str], busy: BusyMonica, tmp_path: Path) -> None:
+def test_a_busy_server_is_retried_after_the_pause_it_asks_for(
+    command: list[str], busy: BusyMonica, tmp_path: Path
+) -> None:
     began = time.monotonic()
     done = run(command, TEXT, tmp_path / "tapis.wav", busy.url, MONICA_API_KEY="secret")
     assert done.returncode == 0, done.stderr
@@ -98,14 +100,14 @@ def test_a_busy_server_is_asked_again_when_it_said(command: list[str], busy: Bus
     assert {headers["X-Deadline-Ms"] for headers in busy.seen} == {"10000"}
 
 
-def test_a_server_that_stays_busy_is_given_up(command: list[str], busy: BusyMonica, tmp_path: Path) -> None:
+def test_gives_up_on_a_server_that_stays_busy(command: list[str], busy: BusyMonica, tmp_path: Path) -> None:
     busy.refusals = 100
     done = run(command, TEXT, tmp_path / "tapis.wav", busy.url)
     assert (done.returncode, done.stderr) == (1, "no sound: overloaded: Too many takes are waiting.\n")
     assert len(busy.seen) == 3
 
 
-def test_no_server_is_one_line(command: list[str], tmp_path: Path) -> None:
+def test_a_missing_server_is_reported_in_one_line(command: list[str], tmp_path: Path) -> None:
     done = run(command, TEXT, tmp_path / "tapis.wav", f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 1
     assert done.stderr.startswith("no sound: ")

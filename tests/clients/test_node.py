@@ -1,4 +1,4 @@
-"""The backend's own call: Node's fetch, JSON in, ArrayBuffer out."""
+"""The call the backend makes: Node's fetch, with JSON in and an ArrayBuffer out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ console.log(JSON.stringify(found));
 """
 
 
-def test_nodes_fetch(server: Server) -> None:
+def test_fetch_of_node(server: Server) -> None:
     node = program("node")
     done = subprocess.run(
         [node, "--input-type=module", "-e", SCRIPT, server.url], capture_output=True, text=True, timeout=60

@@ -1,4 +1,4 @@
-"""OpenAI's own SDKs, Python's and Node's, against a real Monica: streamed and not, and in their errors."""
+"""OpenAI's own SDKs for Python and Node against a real Monica: whole answers, streams and errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_speech(sdk: OpenAI, format: str) -> None:
 
 
 def test_speech_to_a_file(sdk: OpenAI, tmp_path: Path) -> None:
-    """As OpenAI's own guide has it."""
+    """The example of OpenAI's own guide."""
     with sdk.audio.speech.with_streaming_response.create(
         model="tts-1", voice={"id": "monica"}, input=TEXT, instructions="Speak in a cheerful tone."
     ) as response:
@@ -51,7 +51,7 @@ def test_a_stream_of_sound(sdk: OpenAI) -> None:
         assert "content-length" not in response.headers
         streamed = b"".join(response.iter_bytes())
     assert len(whole) > 48_000
-    assert abs(len(streamed) - len(whole)) <= 64  # a resampler that ends piece by piece, and one that knows the end
+    assert abs(len(streamed) - len(whole)) <= 64  # one resampler ends chunk by chunk, the other knows the end
 
 
 def test_a_stream_of_events(sdk: OpenAI) -> None:
@@ -72,7 +72,7 @@ def test_models_and_voices(sdk: OpenAI) -> None:
     assert [model.id for model in sdk.models.list()] == ["monica"]
 
 
-def test_errors_are_the_sdks_own(sdk: OpenAI) -> None:
+def test_errors_become_exceptions_of_the_sdk(sdk: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as unknown:
         sdk.audio.speech.create(model="m", voice="nova", input=TEXT)
     assert (unknown.value.code, unknown.value.param) == ("voice_unknown", "voice")
@@ -106,7 +106,7 @@ console.log(JSON.stringify(found));
 """
 
 
-def test_nodes_sdk(server: Server, tmp_path: Path) -> None:
+def test_sdk_for_node(server: Server, tmp_path: Path) -> None:
     node = program("node")
     if not (NODE / "node_modules" / "openai").is_dir():
         reason = "OpenAI's SDK for Node is not installed: npm ci --prefix tests/clients/node"

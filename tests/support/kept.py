@@ -1,4 +1,4 @@
-"""Takes that are kept, without an engine that made them."""
+"""Kept takes, without an engine that made them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IDENTITY = Identity("chatterbox 1", {"monica": "v" * 64}, "1")
 
 
 def sound(text: str, seconds: float = 1.0) -> bytes:
-    """Return a WAV: a tone that belongs to the text."""
+    """Return a WAV with a tone that depends on the text."""
     steps = np.arange(round(8000 * seconds)) * (1 + sum(text.encode()) % 97) / 50
     return encode_wav((0.1 * np.sin(steps)).astype(np.float32), 8000)
 
@@ -38,7 +38,7 @@ def label(text: str, seconds: float = 1.0, made: float = 1_790_000_000.0, **reci
 
 
 def keep(store: Store, text: str, seconds: float = 1.0, made: float = 1_790_000_000.0, **recipe: object) -> str:
-    """Keep a take of a text, and return its key."""
+    """Keep a take of a text. Returns its key."""
     wav = sound(text, seconds)
     written = label(text, wav_duration(wav), made, **recipe)
     assert store.put(written.recipe.key, wav, written.written())
@@ -46,5 +46,5 @@ def keep(store: Store, text: str, seconds: float = 1.0, made: float = 1_790_000_
 
 
 def server_store(settings: Settings) -> Store:
-    """Open the takes as a server does."""
+    """Open the store of takes as a server does."""
     return Store("takes", settings.cache_dir / "takes", megabytes=settings.cache_mb)

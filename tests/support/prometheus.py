@@ -1,4 +1,4 @@
-"""A real Prometheus with the repository's configuration, in a hurry, and promtool beside it."""
+"""A real Prometheus with the repository's configuration, made faster for tests; and promtool."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ TARGET = "monica:8080"
 
 
 def promtool(*arguments: str, input: str | None = None) -> str:
-    """Run promtool, and return what it says. Raises AssertionError with that where it is not content."""
+    """Run promtool and return its output. Raises AssertionError with that output if it fails."""
     done = subprocess.run([program("promtool"), *arguments], input=input, capture_output=True, text=True, cwd=FOLDER)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
 def changed(text: str, pattern: str, replacement: str) -> str:
-    """Replace a pattern. Raises AssertionError where it is not there."""
+    """Replace a pattern. Raises AssertionError if it does not occur."""
     new, count = re.subn(pattern, replacement, text)
     assert count > 0, pattern
     return new
 
 
 class Prometheus:
-    """A running Prometheus that asks `target`, a host and port. Use as a context manager.
+    """A running Prometheus that scrapes `target`, a host and port. Use as a context manager.
 
-    It has the repository's files but for three things: whom it asks, every second in place of every quarter of a
-    minute, and alerts that are not `pending` first: their `for:` is taken away.
+    Its files are the repository's except for three things: the target, an interval of one second instead of fifteen,
+    and alerts that fire at once instead of being `pending` first, because their `for:` is set to zero.
     """
 
     def __init__(self, folder: Path, target: str) -> None:
@@ -71,24 +71,24 @@ class Prometheus:
             return False
 
     def get(self, path: str, **parameters: str) -> Any:
-        """Ask its HTTP API. Raises AssertionError with what it answers where that is an error."""
+        """Query its HTTP API. Raises AssertionError with the answer if that is an error."""
         answer = requests.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=30).json()
         assert answer["status"] == "success", answer
         return answer["data"]
 
     def values(self, expression: str) -> list[float]:
-        """Return what an expression is now; nothing where it has no samples."""
+        """Return the current values of an expression; an empty list if it has no samples."""
         data = self.get("query", query=expression)
         assert data["resultType"] == "vector", expression
         return [float(sample["value"][1]) for sample in data["result"]]
 
     def history(self, selector: str) -> list[float]:
-        """Return what a single series was in the last minutes; nothing where there is none."""
+        """Return the values of a series in the last five minutes; an empty list if there is no such series."""
         data = self.get("query", query=f"{selector}[5m]")
         return [float(value) for series in data["result"] for _, value in series["values"]]
 
     def firing(self) -> dict[str, dict[str, str]]:
-        """Return the annotations of the alerts that fire, by their names."""
+        """Return the annotations of the firing alerts, by name."""
         alerts = self.get("alerts")["alerts"]
         return {alert["labels"]["alertname"]: alert["annotations"] for alert in alerts if alert["state"] == "firing"}
 

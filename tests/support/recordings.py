@@ -1,4 +1,4 @@
-"""Recordings of voices, and what is none: files made with the embedded engine."""
+"""Recordings of voices, made with the embedded engine, and files that are not recordings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.sounds import Sound, noise, silence, speech
 
 
 def recording(pitch: float = 1.0, format: str = "WAV") -> bytes:
-    """Return a few seconds of speech as a file. pitch: another one is another voice."""
+    """Return a few seconds of speech as a file. pitch: a different pitch makes a different voice."""
     samples, rate = speech()
     at = np.arange(0, len(samples) - 1, pitch)
     return written(np.interp(at, np.arange(len(samples)), samples).astype(np.float32), rate, format)
@@ -26,7 +26,7 @@ def written(samples: Sound, rate: int, format: str = "WAV", subtype: str | None 
 
 
 def record(folder: Path, *names: str) -> None:
-    """Put recordings into a folder, each of another voice."""
+    """Put recordings into a folder, each of a different voice."""
     folder.mkdir(exist_ok=True)
     for name in names:
         pitch = 1 + crc32(name.encode()) % 5000 / 10_000

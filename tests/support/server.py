@@ -23,14 +23,14 @@ def free_port() -> int:
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
-    """Return this process's environment without Monica's settings, then with `settings`."""
+    """Return this process's environment with `settings` in place of Monica's settings in it."""
     ours = ("PORT", "HOST", "LOG_LEVEL", "REFERENCE_AUDIO", "REFERENCE_DURATION_S", "MAX_TEXT_LENGTH")
     kept = {k: v for k, v in os.environ.items() if not k.startswith("MONICA_") and k not in ours}
     return kept | settings
 
 
 class Server:
-    """A running Monica. Use as a context manager; `log()` is what it has written so far."""
+    """A running Monica. Use as a context manager. `log()` returns what it has written so far."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.port = free_port()
@@ -49,7 +49,7 @@ class Server:
         return self._log.read_text(errors="replace")
 
     def wait_ready(self, timeout: float = 60.0) -> Server:
-        """Wait for /health to be 200. Raises AssertionError with the log where it does not come to that."""
+        """Wait until /health is 200. Raises AssertionError with the log if that does not happen in time."""
         until = time.monotonic() + timeout
         while time.monotonic() < until:
             assert self.process.poll() is None, self.log()

@@ -1,4 +1,4 @@
-"""Sounds whose measures are known, for the modules that work on samples."""
+"""Sounds with known properties, for the modules that work on samples."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def silence(seconds: float, rate: int) -> Sound:
 
 @cache
 def speech(text: str = "Pablo vient de se faire éliminer par Rusmir !") -> tuple[Sound, int]:
-    """Return a text as espeak-ng says it, and the rate."""
+    """Return a text as espeak-ng says it, and its sample rate."""
     engine = EspeakEngine(Settings())
     engine.load()
     samples = speak(engine, text, voice="", params=SynthesisParams(), seed=0)
@@ -38,6 +38,6 @@ def speech(text: str = "Pablo vient de se faire éliminer par Rusmir !") -> tupl
 
 
 def likeness(heard: Sound, meant: Sound) -> float:
-    """Return the correlation of two sounds where they fit best, from 0 to 1; what one lacks counts against it."""
+    """Return the correlation of two sounds at the best offset, from 0 to 1. Missing parts lower it."""
     scale = np.linalg.norm(heard.astype(float)) * np.linalg.norm(meant.astype(float))
     return float(correlate(heard.astype(float), meant.astype(float), method="fft").max() / scale)

@@ -1,4 +1,4 @@
-"""A client who speaks HTTP on a socket of his own, and may stop in the middle of anything; and what he can wait for."""
+"""A client that speaks HTTP on a bare socket and may stop at any point, and conditions to wait for."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def connect(server: Server) -> socket.socket:
 
 
 def request_for(text: str, **headers: object) -> bytes:
-    """Return a whole request for speech. headers: with _ for -."""
+    """Return a complete request for speech. headers: names with _ instead of -."""
     body = json.dumps({"text": text}).encode()
     lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items()]
     return HEAD + "".join(lines).encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
 def ask(server: Server, text: str, **headers: object) -> socket.socket:
-    """Ask for speech, and do not wait for the answer."""
+    """Send a request for speech without waiting for the answer."""
     connection = connect(server)
     connection.sendall(request_for(text, **headers))
     return connection
@@ -45,12 +45,12 @@ class Heard:
 
     @property
     def code(self) -> str | None:
-        """That of the error, if it is one."""
+        """The error code, or None if this is not an error."""
         return json.loads(self.body)["error"]["code"] if self.status >= 400 else None
 
 
 def listen(connection: socket.socket) -> Heard:
-    """Read one answer."""
+    """Read one answer from the connection."""
     response = HTTPResponse(connection)
     response.begin()
     return Heard(response.status, dict(response.headers), response.read())
@@ -66,15 +66,15 @@ def reset(connection: socket.socket) -> None:
 
 
 def metric(server: Server, name: str, **labels: str) -> float:
-    """Return what /metrics says of a series; 0 where it has not begun."""
+    """Return the value of a series in /metrics, or 0 if it does not exist yet."""
     text = requests.get(f"{server.url}/metrics", timeout=20).text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     return sum(sample.value for sample in samples if sample.name == name and sample.labels == labels)
 
 
 def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait for something to be so. Raises AssertionError where it does not come to that."""
+    """Wait until the condition is true. Raises AssertionError if that takes longer than `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come to that"
+        assert time.monotonic() < end, f"the condition was not met within {seconds:g} s"
         time.sleep(0.01)
