@@ -1,11 +1,11 @@
 # Monica for linux/amd64 and linux/arm64. CUDA comes with PyTorch's wheels: the host needs its driver and the NVIDIA
 # container toolkit, nothing else.
 #
-#   docker build -t monica .                               her own voice, on a GPU
-#   docker build -t monica --build-arg CHECKPOINT=main .   the same with the checkpoint in it: it starts without a network
-#   docker build -t monica:slim --target slim .            the embedded voice alone, without torch
+#   docker build -t monica .                               the cloned voice, on a GPU
+#   docker build -t monica --build-arg CHECKPOINT=main .   the same with the checkpoint in it, to start without a network
+#   docker build -t monica:slim --target slim .            only the embedded voice, without torch
 #
-# The root file system may be read-only (docker run --read-only --tmpfs /tmp); only /data is written to.
+# The root file system may be read-only (docker run --read-only --tmpfs /tmp). Only /data is written to.
 
 FROM debian:bookworm-slim AS base
 RUN apt-get update \
@@ -20,8 +20,8 @@ ENV PATH=/opt/uv/bin:$PATH UV_PYTHON=/usr/bin/python3 UV_PYTHON_DOWNLOADS=never 
 WORKDIR /app
 COPY pyproject.toml uv.lock ./
 
-# The packages first, for they change less often than Monica does; of wheels alone, for there is no compiler here.
-# Monica herself without the cache: as long as pyproject.toml stays as it is, uv would take her last wheel out of it.
+# Packages come first, because they change less often than Monica; from wheels only, because there is no compiler here.
+# Monica herself is built without the cache: while pyproject.toml is unchanged, uv would take her last wheel from it.
 FROM uv AS build-slim
 RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-build --no-install-project
 COPY README.md LICENSE ./
@@ -35,7 +35,7 @@ COPY monica monica
 RUN uv sync --locked --no-editable --no-cache --extra chatterbox
 
 FROM build AS checkpoint
-# A revision of the checkpoint to put into the image. Empty: it is downloaded into /data/hub at the first start.
+# The revision of the checkpoint to put into the image. If empty, it is downloaded into /data/hub at the first start.
 ARG CHECKPOINT=
 # A mirror of the hub.
 ARG HF_ENDPOINT
@@ -54,7 +54,7 @@ RUN useradd --uid 1000 --home-dir /tmp --no-create-home monica \
     && install --directory --owner monica --group monica /data/hub /data/cache
 WORKDIR /app
 COPY wsgi.py gunicorn.conf.py ./
-# What libraries keep at home, like numba's compiled functions, goes where a read-only container can write.
+# HOME is where a read-only container can write, for what libraries keep there, such as numba's compiled functions.
 ENV PATH=/app/.venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 HF_HOME=/data/hub MONICA_CACHE_DIR=/data/cache
 VOLUME ["/data/hub", "/data/cache"]
 EXPOSE 8080

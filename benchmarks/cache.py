@@ -3,9 +3,9 @@
     python -m benchmarks.cache [--entries N] [--runs N]
 
 Each figure is the best of the runs, with its CPU time beside it for machines that have other work to do. Ratios compare
-with reading the same rows through SQLite and nothing more. A phrase is a file of 33 kB, like a real take, and 10,000 take
-330 MB in the temporary folder. A lookup on disk is compared with diskcache's own of the same bytes, which neither
-checks nor counts them.
+with reading the same rows through SQLite and nothing more. Each phrase is a file of 33 kB, like a real take, so that
+10,000 of them are 330 MB in the temporary folder. A lookup on disk is compared with diskcache's own of the same bytes,
+which neither checks nor counts them.
 """
 
 from __future__ import annotations

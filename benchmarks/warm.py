@@ -35,8 +35,8 @@ KILLED_AT = 0.5
 """The share of the book that is made when Monica is killed."""
 ASKERS = 8
 PAUSES_S = {"in a row": 0.1, "now and then": 0.6}
-"""Seconds between two live sentences. A job pauses after a live sentence for longer than the first of these, and for less
-than the second."""
+"""Seconds between two live sentences. A job pauses after a live sentence for longer than the first of these, and for
+less than the second."""
 LIVE, COMPARED = 20, 200
 """Live sentences of each kind in a round, and phrases whose time is compared."""
 SLOW_LIVE, SLOW_COMPARED = 6, 16

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds Monica's images from the Dockerfile without a Docker engine: image/build.sh STORE TARGET...
 #
-# Root, with Debian's debootstrap, buildah, podman and runc. Everything lands in the folder STORE. debian:bookworm-slim is made
-# of Debian's packages, in place of the one on the hub; the Dockerfile is built as it is.
+# It needs root, and Debian's debootstrap, buildah, podman and runc. Everything is stored in the folder STORE. The base
+# image debian:bookworm-slim is made from Debian's packages instead of being pulled; the Dockerfile is built unchanged.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,13 +15,13 @@ fail() {
     exit 1
 }
 
-[ "$(id -u)" = 0 ] || fail "needs root: debootstrap and chroot do"
+[ "$(id -u)" = 0 ] || fail "needs root, for debootstrap and chroot"
 for program in debootstrap buildah podman runc; do
     command -v "$program" >/dev/null || fail "$program is missing; on Debian: apt install debootstrap buildah podman runc"
 done
 
 storage=(--root "$store/storage" --runroot "$store/run")
-export TMPDIR=$store/tmp # buildah's cache mounts are there
+export TMPDIR=$store/tmp # buildah puts its cache mounts there
 mkdir -p "$TMPDIR"
 work=$(mktemp -d "$store/build.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -29,19 +29,20 @@ trap 'rm -rf "$work"' EXIT
 if ! podman "${storage[@]}" image exists "$base"; then
     debootstrap --variant=minbase bookworm "$work/debian" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$store/debootstrap.log" \
         || fail "debootstrap failed, see $store/debootstrap.log"
-    # What the slim image leaves out.
+    # Remove what the slim image leaves out.
     rm -rf "$work"/debian/usr/share/{doc,man,info,locale}/* "$work"/debian/var/{cache/apt,lib/apt/lists}/*
     tar -C "$work/debian" -c . | podman "${storage[@]}" import --quiet --change 'CMD ["bash"]' - "$base"
 fi
 
-# The context: what git knows and what it does not ignore, and what must never get into an image.
+# The build context: every file git tracks or would track, plus planted files that must never get into an image.
 git ls-files -z --cached --others --exclude-standard | tar -c --null --ignore-failed-read -T - | tar -x -C "$work" --one-top-level=context
 echo "MONICA_API_KEY=planted-secret" >"$work/context/.env"
 for name in 26-monica--interview.wav monica/planted.wav monica/.env; do
     echo "planted-recording" >"$work/context/$name"
 done
 
-# A proxy between this machine and the package indexes is trusted here as the machine trusts it. Mounts are in no image.
+# If a proxy with its own certificate is between this machine and the package indexes, the build trusts it like the
+# machine does. The files are mounted, so they get into no image.
 mounts=()
 if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
     echo "system-certs = true" >"$work/uv.toml"

@@ -59,7 +59,7 @@ def checkpoint(full: str) -> Path:
 
 @pytest.fixture
 def settings(target: str, request: pytest.FixtureRequest) -> dict[str, str]:
-    """What the image needs to speak on this machine."""
+    """The settings with which the image can speak on this machine."""
     if target == "slim":
         return {}
     request.getfixturevalue("checkpoint")
@@ -68,7 +68,7 @@ def settings(target: str, request: pytest.FixtureRequest) -> dict[str, str]:
         "MONICA_DEVICE": "cpu",
         "MONICA_MODEL_DIR": "/checkpoint",
         "MONICA_DEADLINE_S": "120",
-        "OMP_NUM_THREADS": "1",  # two that spin for one core are slower by far
+        "OMP_NUM_THREADS": "1",  # two threads that compete for one core are much slower
         "REFERENCE_AUDIO": "",
     }
 

@@ -1,4 +1,4 @@
-"""A container of one of Monica's images, run by podman and runc as docker-compose.yml has Docker run it."""
+"""A container of one of Monica's images, run by podman and runc with the options of docker-compose.yml."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import requests
 from tests.support.server import free_port
 
 STORE = Path(os.environ.get("IMAGE_STORE", "/var/tmp/monica-image-test"))
-# By itself podman asks for more than root may give in every place.
+# podman's own default is more than root may set on some machines.
 FILES = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 65536)
 HARDENED = (
     "--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges",
     "--network=host", f"--ulimit=nofile={FILES}:{FILES}", "--ulimit=nproc=4096:4096",
-    "--no-healthcheck",  # podman has systemd run it; the tests do it themselves
+    "--no-healthcheck",  # podman would need systemd to run it; the tests run it themselves
 )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ class Container:
         return podman("exec", self.id, *command, check=False)
 
     def wait_ready(self, timeout: float = 300) -> Container:
-        """Wait for /health to be 200. Raises AssertionError with the log where it does not come to that."""
+        """Wait for /health to be 200. Raises AssertionError with the log if that does not happen in time."""
         until = time.monotonic() + timeout
         while time.monotonic() < until:
             assert self.state()["Status"] == "running", self.log()
@@ -80,7 +80,7 @@ class Container:
         return int(podman("wait", self.id, timeout=timeout).stdout)
 
     def stop(self) -> int:
-        """Stop as `docker stop` does, and return the exit code; 137 where it had to be killed."""
+        """Stop as `docker stop` does, and return the exit code: 137 if it had to be killed."""
         podman("stop", "--time=60", self.id)
         return int(self.state()["ExitCode"])
 

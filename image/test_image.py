@@ -1,4 +1,4 @@
-"""Monica's images, built and run: what is in them, that they speak, that they stop, what they say when they cannot."""
+"""Monica's images, built and run: their contents, that they speak and stop, and what they say if they cannot start."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_size(image: str, target: str) -> None:
 
 
 def test_contents(files: Path) -> None:
-    """Nothing of what build.sh planted, no recording, no weights, no tools, no build configuration of this machine."""
+    """No planted file, no recording, no weights, no tools, and no build configuration of this machine."""
     left = []
     for path in files.rglob("*"):
         if path.is_symlink() or not path.is_file():
@@ -55,11 +55,11 @@ def test_contents(files: Path) -> None:
     assert [tool for tool in TOOLS for folder in folders if (files / folder / tool).exists()] == []
     for configuration in ("etc/pip.conf", "etc/uv/uv.toml", "usr/local/share/ca-certificates/host.crt"):
         path = files / configuration
-        assert not path.exists() or path.stat().st_size == 0, "the mount's place may be left, not what was mounted"
+        assert not path.exists() or path.stat().st_size == 0, "the mount point may remain, but not its content"
 
 
 def test_code_is_this(files: Path) -> None:
-    """No older Monica out of a cache of the build."""
+    """The image has this version of the code, not an older one from a build cache."""
     (package,) = files.glob("app/.venv/lib/python3*/site-packages/monica")
     stale = [
         path
@@ -80,7 +80,7 @@ def test_only_data_can_be_written(image: str) -> None:
 
 
 def test_speaks_and_stops(image: str, settings: dict[str, str], volumes: tuple[str, ...]) -> None:
-    """The whole life of a container, and of the next one on the same volume."""
+    """A container's whole life, and that of the next one on the same volume."""
     kept = "monica-image-test"
     podman("volume", "rm", "--force", kept)
     volumes = (*volumes, f"{kept}:/data/cache")
@@ -111,13 +111,13 @@ def health_check(image: str) -> list[str]:
 
 
 def test_unhealthy_until_ready(image: str) -> None:
-    """The health check asks Monica, not whether a process is there."""
+    """The health check asks Monica, and not merely whether a process exists."""
     done = podman("run", "--rm", *HARDENED, f"--env=PORT={free_port()}", image, *health_check(image), check=False)
     assert done.returncode != 0
 
 
 def refusal(image: str, settings: dict[str, str], volumes: tuple[str, ...] = ()) -> str:
-    """Start a Monica that cannot start, and return what she says about it, without the rest of the log."""
+    """Start a Monica that cannot start. Returns the line that says why."""
     with Container(image, settings, volumes) as container:
         assert container.wait_exit() not in (0, 137)
         log = container.log()

@@ -1,4 +1,4 @@
-"""The compose files: what Docker Compose would be told, read as it reads it."""
+"""The compose files, read as Docker Compose reads them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMPOSE_OWN = {"COMPOSE_PROFILES", "COMPOSE_FILE"}
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Return a compose file's content; what is tagged, as `!reset` is, as if it were not."""
+    """Return a compose file's content. Tags such as `!reset` are ignored."""
     document: dict[str, Any] = YAML().load(path)
     return document
 
@@ -37,13 +37,13 @@ def monica() -> dict[str, Any]:
 
 
 def variables(path: Path) -> dict[str, str]:
-    """Return the variables a compose file asks for, each with its default."""
+    """Return the variables that a compose file uses, with their defaults."""
     found = re.findall(r"(?<!\$)\$\{(\w+)(?::?-([^}]*))?\}", path.read_text(encoding="utf-8"))
     return dict(found)
 
 
 def example() -> dict[str, str]:
-    """Return the variables .env.example shows, each with its value."""
+    """Return the variables that .env.example shows, with their values."""
     return dict(re.findall(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE))
 
 
@@ -74,8 +74,8 @@ def test_docker_compose_config(files: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("path", [BASE, CPU, EXAMPLE], ids=lambda path: path.name)
-def test_no_setting_is_made_up(path: Path) -> None:
-    """What compose alone asks for may not look like a setting: .env is handed to Monica, who would refuse it."""
+def test_every_monica_variable_is_a_setting(path: Path) -> None:
+    """A variable for compose alone may not look like a setting: Monica gets .env too, and would refuse it."""
     text = path.read_text(encoding="utf-8")
     named = set(re.findall(r"\bMONICA_[A-Z0-9_]+", text)) - {"MONICA_"}
     assert named <= set(SETTINGS)
@@ -98,7 +98,7 @@ def test_example_shows_the_defaults() -> None:
 
 
 def test_example_is_all_comments() -> None:
-    """Copied as it is, it changes nothing."""
+    """A copy of the file changes nothing until it is edited."""
     lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line and not line.startswith("#")] == []
 
@@ -129,13 +129,13 @@ def test_hardened() -> None:
 
 
 @pytest.mark.parametrize("name", ["monica", "prometheus", "grafana"])
-def test_published_to_this_machine_alone(name: str) -> None:
+def test_ports_are_published_to_this_machine_only(name: str) -> None:
     for port in load(BASE)["services"][name]["ports"]:
         assert re.match(r"(127\.0\.0\.1|\$\{LISTEN:-127\.0\.0\.1\}):", port)
 
 
 def test_mounts() -> None:
-    """What is mounted from the repository is there, and nothing can be written to."""
+    """Whatever is mounted from the repository exists, and is mounted read-only."""
     document = load(BASE)
     for service in document["services"].values():
         for volume in service["volumes"]:
@@ -147,7 +147,7 @@ def test_mounts() -> None:
                 assert os.path.lexists(ROOT / source), volume
 
 
-def test_no_secret() -> None:
+def test_files_contain_no_secret() -> None:
     text = BASE.read_text(encoding="utf-8") + CPU.read_text(encoding="utf-8") + EXAMPLE.read_text(encoding="utf-8")
     for name, value in re.findall(r"(\w*(?:PASSWORD|KEY|TOKEN|SECRET)\w*)[=:][ \t]*(\S*)", text):
         assert re.fullmatch(r"|\$\{\w+:-\}", value), name

@@ -1,4 +1,4 @@
-"""The Dockerfile, as far as it can be held without building it; `make image-test` builds and runs it."""
+"""The Dockerfile, as far as it can be checked without building it. `make image-test` builds and runs it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MACHINES = ("x86_64", "aarch64")
 
 
 def stages() -> dict[str, list[str]]:
-    """Return each stage's instructions, its FROM first."""
+    """Return the instructions of each stage, beginning with its FROM."""
     found: dict[str, list[str]] = {}
     for line in INSTRUCTIONS:
         if line.startswith("FROM "):
@@ -39,21 +39,21 @@ def stages() -> dict[str, list[str]]:
 
 
 def ancestry(name: str) -> list[str]:
-    """Return every instruction the image of a stage is made by, from its base on."""
+    """Return every instruction that makes the image of a stage, beginning with its base."""
     lines = stages()[name]
     parent = lines[0].split()[1]
     return (ancestry(parent) if parent in stages() else []) + lines
 
 
-def test_nothing_of_one_architecture() -> None:
+def test_nothing_depends_on_one_architecture() -> None:
     code = "\n".join(INSTRUCTIONS)
     assert not re.search(r"amd64|x86|arm64|aarch64|linux-gnu|--platform|sm_\d|https?://", code)
 
 
-def test_all_of_one_base() -> None:
+def test_all_stages_have_one_base() -> None:
     outside = {lines[0].split()[1] for lines in stages().values()} - set(stages())
     assert outside == {"debian:bookworm-slim"}
-    assert list(stages())[-1] == "monica", "what `docker build .` makes is the last stage"
+    assert list(stages())[-1] == "monica", "`docker build .` makes the last stage"
 
 
 @pytest.mark.parametrize("target", ["slim", "monica"])
@@ -64,7 +64,7 @@ def test_final_stage(target: str) -> None:
         r"\bgcc\b|\bmake\b|build-essential|-dev\b|python3-venv|\bpip\b|\buv\b|\bcurl\b|\bgit\b", installed
     )
     users = [line.split()[1] for line in lines if line.startswith("USER ")]
-    assert users[-1] == "1000:1000", "by number: orchestrators cannot tell of a name that it is not root"
+    assert users[-1] == "1000:1000", "by number: from a name, orchestrators cannot tell that it is not root"
     for instruction in ("HEALTHCHECK ", "ENTRYPOINT [", "CMD [", "VOLUME [", "LABEL "):
         assert any(line.startswith(instruction) for line in lines), instruction
     assert not any(line.startswith("ADD ") for line in lines)
@@ -79,13 +79,15 @@ def test_wheels_are_cached_and_locked() -> None:
         if "pip install" in line or "--no-install-project" in line:
             assert "--mount=type=cache" in line, line
         elif "uv sync" in line:
-            assert "--no-cache" in line, "from the cache uv would take the last wheel of Monica, whatever changed since"
+            assert "--no-cache" in line, (
+                "uv would take the last wheel of Monica from the cache, whatever has changed since"
+            )
         if "uv sync" in line:
             assert "--locked" in line, line
 
 
-def test_only_named_files_are_sent() -> None:
-    """The build context is a list of what goes in, and every COPY takes from it."""
+def test_build_context_has_only_named_files() -> None:
+    """The build context is a list of allowed files, and every COPY takes from it."""
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     assert rules[0] == "*"
     allowed = {rule[1:] for rule in rules if rule.startswith("!")}
@@ -120,7 +122,7 @@ def environment(machine: str) -> dict[str, str]:
 
 
 def installed(machine: str) -> Iterator[dict[str, Any]]:
-    """Walk the packages that `uv sync --extra chatterbox` installs on a machine."""
+    """Yield the packages that `uv sync --extra chatterbox` installs on a machine."""
     root = packages()["monica"][0]
     ahead = [*root["dependencies"], *root["optional-dependencies"]["chatterbox"]]
     seen: set[tuple[str, str, str]] = set()
@@ -150,8 +152,8 @@ def tags(machine: str) -> set[Tag]:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_wheels_alone(machine: str) -> None:
-    """Every package of the lock comes as a wheel for Debian bookworm: the image's build stage has no compiler."""
+def test_every_package_has_a_wheel(machine: str) -> None:
+    """Every package in the lock file has a wheel for Debian bookworm, because the build stage has no compiler."""
     fitting, without = tags(machine), []
     names = set()
     for package in installed(machine):

@@ -1,4 +1,4 @@
-"""The dashboard: it asks for what Monica has, and a real Prometheus that watches her answers every question of it."""
+"""The dashboard queries only what Monica exposes, and a real Prometheus that scrapes her answers every query."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def expressions(panel: dict[str, Any]) -> list[str]:
     return [target["expr"] for target in panel["targets"]]
 
 
-def test_it_is_read_only_and_asks_the_provisioned_source() -> None:
+def test_dashboard_is_read_only_and_uses_the_provisioned_source() -> None:
     (source,) = provisioned("datasources")["datasources"]
     (provider,) = provisioned("dashboards")["providers"]
     assert (BOARD["editable"], provider["allowUiUpdates"], source["editable"]) == (False, False, False)
     asked = [panel["datasource"] for panel in PANELS] + [t["datasource"] for p in PANELS for t in p["targets"]]
     assert all(each == {"type": source["type"], "uid": source["uid"]} for each in asked)
-    # Both by the name they have for Docker's network; where the folders are mounted there.
+    # Both by their names in Docker's network, and with the folders mounted where Grafana expects them.
     services = YAML(typ="safe").load(ROOT / "docker-compose.yml")["services"]
     assert "prometheus" in services
     assert source["url"] == "http://prometheus:9090"
@@ -52,7 +52,7 @@ def test_it_is_read_only_and_asks_the_provisioned_source() -> None:
     assert ["./grafana/provisioning", "/etc/grafana/provisioning"] in mounted
 
 
-def test_panels_need_no_plugin_lie_side_by_side_and_explain_themselves() -> None:
+def test_panels_need_no_plugin_do_not_overlap_and_have_descriptions() -> None:
     assert {panel["type"] for panel in PANELS} <= CORE
     assert len({panel["id"] for panel in PANELS}) == len(PANELS)
     assert all(panel["title"] and panel["description"].endswith(".") for panel in PANELS)
@@ -64,7 +64,7 @@ def test_panels_need_no_plugin_lie_side_by_side_and_explain_themselves() -> None
         assert beside or above, (one, other)
 
 
-def test_every_metric_and_label_of_it_exists(server: Server) -> None:
+def test_every_metric_and_label_in_the_dashboard_exists(server: Server) -> None:
     server.say("Une phrase.")
     text = requests.get(f"{server.url}/metrics", timeout=10).text
     series: dict[str, set[str]] = {}
@@ -81,7 +81,7 @@ def test_every_metric_and_label_of_it_exists(server: Server) -> None:
     assert [(name, labels) for name, labels in named if name not in series or labels - series[name]] == []
 
 
-def test_colours_change_where_the_alerts_fire() -> None:
+def test_colours_change_at_the_thresholds_of_the_alerts() -> None:
     alerts = (ROOT / "prometheus/alerts.yml").read_text()
     thresholds = {
         panel["title"]: [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]]
@@ -98,7 +98,7 @@ def finite(values: list[float]) -> list[float]:
     return [value for value in values if math.isfinite(value)]
 
 
-def test_prometheus_answers_every_question_of_it(tmp_path: Path) -> None:
+def test_prometheus_answers_every_query_of_the_dashboard(tmp_path: Path) -> None:
     settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "cache")}
     with Server(tmp_path, settings) as server:
         server.wait_ready()

@@ -1,4 +1,4 @@
-"""The alerts: Prometheus takes them, each is tried, and a fault in a real Monica makes them fire."""
+"""The alerts: Prometheus accepts them, each one is tested, and faults in a real Monica make them fire."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ ALERTS: dict[str, dict[str, Any]] = {
     ],
     ids=" ".join,
 )
-def test_promtool_is_content(command: list[str]) -> None:
+def test_promtool_finds_no_error(command: list[str]) -> None:
     assert "SUCCESS" in promtool(*command)
 
 
-def test_every_alert_is_seen_to_fire_and_to_be_silent() -> None:
-    """In alerts_test.yml, in one test; that this is so is for promtool to find."""
+def test_every_alert_is_tested_firing_and_silent() -> None:
+    """alerts_test.yml has a test for each alert in which it fires and is silent. promtool runs those tests."""
     seen = set()
     for test in read("alerts_test.yml")["tests"]:
         steps = [re.findall(r'alertname="(\w+)"', str(step["exp_samples"])) for step in test["promql_expr_test"]]
@@ -54,7 +54,7 @@ def test_every_alert_is_seen_to_fire_and_to_be_silent() -> None:
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_an_alert_tells_the_operator_what_it_means_and_what_to_do(name: str) -> None:
+def test_alert_says_what_it_means_and_what_to_do(name: str) -> None:
     alert = ALERTS[name]
     assert alert["labels"]["severity"] in ("critical", "warning")
     assert set(alert["annotations"]) == {"summary", "description"}
@@ -64,11 +64,11 @@ def test_an_alert_tells_the_operator_what_it_means_and_what_to_do(name: str) -> 
     assert len(summary) < 80
 
 
-def test_what_alerts_and_health_call_a_failure_is_the_same() -> None:
+def test_alerts_and_health_agree_on_the_number_of_failures() -> None:
     assert ALERTS["EchecsDeSuite"]["expr"] == f"monica_failures_in_a_row >= {MAX_FAILURES}"
 
 
-def test_every_metric_of_the_alerts_exists(server: Server) -> None:
+def test_every_metric_in_the_alerts_exists(server: Server) -> None:
     text = requests.get(f"{server.url}/metrics", timeout=10).text
     assert promtool("check", "metrics", input=text) == ""
     series = {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
@@ -79,7 +79,7 @@ def test_every_metric_of_the_alerts_exists(server: Server) -> None:
 
 @contextmanager
 def watched(folder: Path, faults: Faults, **settings: str) -> Iterator[tuple[Server, Prometheus]]:
-    """Have a real Prometheus watch a real Monica; it has asked her once."""
+    """Have a real Prometheus scrape a real Monica. It has done so once when this yields."""
     settings = ESPEAK | {"MONICA_CACHE_DIR": str(folder / "cache")} | faults.settings | settings
     with Server(folder, settings) as server, Prometheus(folder / "prometheus", f"127.0.0.1:{server.port}") as watcher:
         watcher.wait_ready()
@@ -87,7 +87,7 @@ def watched(folder: Path, faults: Faults, **settings: str) -> Iterator[tuple[Ser
         yield server, watcher
 
 
-def test_an_engine_that_fails_each_time_is_told_of(tmp_path: Path) -> None:
+def test_engine_that_always_fails_raises_an_alert(tmp_path: Path) -> None:
     faults = Faults(tmp_path / "faults")
     with watched(tmp_path, faults) as (server, prometheus):
         server.wait_ready()
@@ -99,7 +99,7 @@ def test_an_engine_that_fails_each_time_is_told_of(tmp_path: Path) -> None:
         until(lambda: not prometheus.firing())
 
 
-def test_a_monica_that_does_not_get_ready_is_told_of(tmp_path: Path) -> None:
+def test_monica_that_does_not_become_ready_raises_an_alert(tmp_path: Path) -> None:
     faults = Faults(tmp_path / "faults")
     with faults.on("broken"), watched(tmp_path, faults) as (server, prometheus):
         until(lambda: prometheus.firing().keys() == {"MonicaPasPrete"})
@@ -108,12 +108,12 @@ def test_a_monica_that_does_not_get_ready_is_told_of(tmp_path: Path) -> None:
         until(lambda: not prometheus.firing())
 
 
-def test_a_queue_that_fills_is_told_of(tmp_path: Path) -> None:
+def test_full_queue_raises_an_alert(tmp_path: Path) -> None:
     faults = Faults(tmp_path / "faults")
     with watched(tmp_path, faults, MONICA_QUEUE_SIZE="4") as (server, prometheus):
         server.wait_ready()
         with faults.on("held"):
-            waiting = [ask(server, f"Phrase numéro {n}.") for n in range(4)]  # one of them is begun
+            waiting = [ask(server, f"Phrase numéro {n}.") for n in range(4)]  # one of them is running
             until(lambda: prometheus.firing().keys() == {"FileSeRemplit"})
             assert prometheus.firing()["FileSeRemplit"]["summary"] == "La file d'attente est remplie à 75%."
             waiting.append(ask(server, "Phrase numéro 4."))
@@ -127,12 +127,12 @@ def test_a_queue_that_fills_is_told_of(tmp_path: Path) -> None:
             hang_up(connection)
 
 
-def test_a_monica_that_is_started_again_and_again_is_told_of(tmp_path: Path) -> None:
+def test_repeated_restarts_raise_an_alert(tmp_path: Path) -> None:
     faults = Faults(tmp_path / "faults")
     with watched(tmp_path, faults) as (server, prometheus):
 
         def begun() -> set[float]:
-            """When each of the workers that Prometheus has seen began."""
+            """Return the start times of the workers that Prometheus has seen."""
             return set(prometheus.history("process_start_time_seconds{job='monica'}"))
 
         for restarts in range(2):
@@ -145,7 +145,7 @@ def test_a_monica_that_is_started_again_and_again_is_told_of(tmp_path: Path) -> 
         assert prometheus.firing()["MonicaRedemarre"]["summary"] == "Monica a redémarré 2 fois en un quart d'heure."
 
 
-def test_a_monica_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+def test_unreachable_monica_raises_an_alert(tmp_path: Path) -> None:
     with Prometheus(tmp_path / "prometheus", f"127.0.0.1:{free_port()}") as prometheus:
         prometheus.wait_ready()
         until(lambda: prometheus.firing().keys() == {"MonicaInjoignable"})

@@ -1,4 +1,4 @@
-"""The units for a machine without Docker, against the programs they start: gunicorn's signals, ends and exit codes."""
+"""The systemd units, checked against the programs they start: gunicorn's signals and exit codes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOME = "/opt/monica"
 
 
 class Options(RawConfigParser):
-    """A unit's. Of an option that is there more than once, the last one."""
+    """The options of a unit file. If an option occurs more than once, the last one counts."""
 
     def __init__(self, name: str) -> None:
         super().__init__(strict=False, delimiters=["="])
@@ -45,7 +45,7 @@ def settings_of(path: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def test_systemd_reads_every_unit_without_a_word(tmp_path: Path) -> None:
+def test_systemd_accepts_every_unit_without_a_warning(tmp_path: Path) -> None:
     analyze = program("systemd-analyze")
     home = tmp_path / "monica"
     home.mkdir()
@@ -61,12 +61,12 @@ def test_systemd_reads_every_unit_without_a_word(tmp_path: Path) -> None:
     assert (done.returncode, said) == (0, [])
 
 
-def test_nothing_hides_the_gpu_or_stops_cuda(service: RawConfigParser) -> None:
+def test_no_option_hides_the_gpu_or_breaks_cuda(service: RawConfigParser) -> None:
     hiding = {"PrivateDevices", "DevicePolicy", "DeviceAllow", "ProtectClock", "MemoryDenyWriteExecute"}
     assert hiding & service["Service"].keys() == set()
 
 
-def test_she_may_write_where_her_settings_say_and_nowhere_else(service: RawConfigParser) -> None:
+def test_the_unit_may_write_only_where_the_settings_say(service: RawConfigParser) -> None:
     options, settings = service["Service"], settings_of(UNITS / "monica.env")
     assert options["ProtectSystem"] == "strict"
     assert settings["MONICA_CACHE_DIR"] == f"/var/cache/{options['CacheDirectory']}"
@@ -76,21 +76,21 @@ def test_she_may_write_where_her_settings_say_and_nowhere_else(service: RawConfi
     assert jobs == f"{settings['MONICA_CACHE_DIR']}/jobs"
 
 
-def test_the_settings_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_file_holds_valid_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     given = settings_of(UNITS / "monica.env")
-    assert "PORT" not in given  # it would win over the unit's
+    assert "PORT" not in given  # it would override the unit's
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     assert Settings.from_env().host == "127.0.0.1"
 
 
-def test_a_stop_waits_longer_than_gunicorn_does(service: RawConfigParser) -> None:
+def test_stopping_waits_longer_than_gunicorn_does(service: RawConfigParser) -> None:
     graceful = math.ceil(Settings().deadline_s) + 5
     assert int(service["Service"]["TimeoutStopSec"]) > graceful
     assert service["Service"]["KillMode"] == "mixed"
 
 
-def test_systemd_hears_that_she_answers(tmp_path: Path, service: RawConfigParser) -> None:
+def test_systemd_is_notified_when_monica_answers(tmp_path: Path, service: RawConfigParser) -> None:
     assert service["Service"]["Type"] == "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
@@ -107,7 +107,7 @@ def test_systemd_hears_that_she_answers(tmp_path: Path, service: RawConfigParser
     [{"MONICA_QUEUE_SIZE": "many"}, {"MONICA_CACHE_DIR": "/proc/monica"}],
     ids=["a setting", "the cache folder"],
 )
-def test_what_is_wrong_for_good_is_not_tried_for_ever(
+def test_permanent_errors_do_not_cause_restarts(
     tmp_path: Path, service: RawConfigParser, wrong: dict[str, str]
 ) -> None:
     settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "cache")}
@@ -117,7 +117,7 @@ def test_what_is_wrong_for_good_is_not_tried_for_ever(
         assert "Monica cannot start: " in server.log()
 
 
-def test_a_port_that_is_taken_neither(
+def test_taken_port_does_not_cause_restarts(
     tmp_path: Path, service: RawConfigParser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as taken:
@@ -128,16 +128,16 @@ def test_a_port_that_is_taken_neither(
             assert str(server.wait_exit()) in service["Service"]["RestartPreventExitStatus"].split()
 
 
-def test_a_master_that_was_killed_is_started_again(tmp_path: Path, service: RawConfigParser) -> None:
+def test_killed_master_is_restarted(tmp_path: Path, service: RawConfigParser) -> None:
     with Server(tmp_path, {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "cache")}) as server:
         (worker,) = psutil.Process(server.wait_ready().process.pid).children()
         server.process.kill()
-        assert server.wait_exit() == -signal.SIGKILL  # not a code, so none that prevents it
-        worker.kill()  # systemd does: it is in the unit's group
+        assert server.wait_exit() == -signal.SIGKILL  # a signal, so no exit code prevents a restart
+        worker.kill()  # systemd would: it is in the unit's control group
     assert service["Service"]["Restart"] == "on-failure"
 
 
-def test_the_backup_is_a_bundle_that_takes_the_place_of_last_weeks(tmp_path: Path) -> None:
+def test_backup_is_a_bundle_that_replaces_last_weeks(tmp_path: Path) -> None:
     settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "cache")}
     with Server(tmp_path, settings) as server:
         server.wait_ready()
@@ -149,7 +149,7 @@ def test_the_backup_is_a_bundle_that_takes_the_place_of_last_weeks(tmp_path: Pat
         assert len([name for name in content.namelist() if name.endswith(".wav")]) == 2
 
 
-def test_a_backup_of_nothing_is_one_clear_line_and_a_failure(tmp_path: Path) -> None:
+def test_backup_of_an_empty_cache_fails_with_one_line(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError) as failed:
         run_backup(tmp_path, {"MONICA_CACHE_DIR": str(tmp_path / "cache")})
     assert len(failed.value.stderr.splitlines()) == 1
@@ -157,7 +157,7 @@ def test_a_backup_of_nothing_is_one_clear_line_and_a_failure(tmp_path: Path) -> 
 
 
 def run_backup(folder: Path, settings: dict[str, str]) -> None:
-    """Do what the unit does."""
+    """Run the unit's command."""
     (folder / "backup").mkdir(exist_ok=True)
     line = Options("monica-backup.service")["Service"]["ExecStart"].replace("%%", "%")
     command = shlex.split(line.replace(f"{HOME}/.venv", sys.prefix))

@@ -1,4 +1,4 @@
-"""What a network can do to a server, on a real socket: a clear error or nothing, and the next request is served."""
+"""Bad input on a real socket gets a clear error or no answer, and the next request is served."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_not_http(server: Server, request_: bytes) -> None:
         assert set(json.loads(body)["error"]) == {"code", "message", "param"}
 
 
-def test_a_body_that_ends_early(server: Server) -> None:
+def test_body_ends_early(server: Server) -> None:
     answer = exchange(server, HEAD + b'Content-Length: 500\r\n\r\n{"text": "Bonj')
     assert answer == b"" or answer.split()[1].startswith(b"4")
 
@@ -68,8 +68,10 @@ def test_a_body_that_ends_early(server: Server) -> None:
         ("/nowhere", (404, "not_found")),
     ],
 )
-def test_a_large_body_that_is_refused_unread_is_heard_of(server: Server, path: str, refused: tuple[int, str]) -> None:
-    """The answer is there before the body is; a client that sends all of it first must find it all the same."""
+def test_client_learns_that_its_large_body_was_refused_unread(
+    server: Server, path: str, refused: tuple[int, str]
+) -> None:
+    """The answer is sent before the body has arrived. A client that sends the whole body first must still get it."""
     size = 5 * 2**20
     with connect(server) as connection:
         connection.sendall(f"POST {path} HTTP/1.1\r\nHost: monica\r\nContent-Length: {size}\r\n\r\n".encode())
@@ -80,7 +82,7 @@ def test_a_large_body_that_is_refused_unread_is_heard_of(server: Server, path: s
     assert (heard.status, heard.code) == refused
 
 
-def test_a_client_that_hangs_up_in_the_middle(server: Server) -> None:
+def test_client_hangs_up_in_the_middle_of_its_request(server: Server) -> None:
     for sent in (
         HEAD,
         HEAD + b'Content-Length: 500\r\n\r\n{"text": ',
@@ -88,18 +90,18 @@ def test_a_client_that_hangs_up_in_the_middle(server: Server) -> None:
     ):
         connection = connect(server)
         connection.sendall(sent)
-        reset(connection)  # not a polite end
+        reset(connection)  # abruptly
     assert requests.get(f"{server.url}/health", timeout=10).json()["failures_in_a_row"] == 0
 
 
-def test_a_client_that_hangs_up_before_the_answer(server: Server) -> None:
+def test_client_hangs_up_before_the_answer(server: Server) -> None:
     for _ in range(20):
         reset(ask(server, "Je pars avant la réponse. " * 15))
     until(lambda: requests.get(f"{server.url}/health", timeout=10).json()["queue_depth"] == 0)
     assert requests.get(f"{server.url}/health", timeout=10).json()["failures_in_a_row"] == 0
 
 
-def test_a_slow_body_is_read(server: Server) -> None:
+def test_slow_body_is_read(server: Server) -> None:
     body = json.dumps({"text": "Tout doucement."}).encode()
     with connect(server) as connection:
         connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body))
@@ -109,8 +111,8 @@ def test_a_slow_body_is_read(server: Server) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
 
 
-def test_bodies_that_stall_free_their_threads(tmp_path: Path) -> None:
-    threads = {"MONICA_THREADS": "3", "MONICA_QUEUE_SIZE": "1"}  # four, for requests that wait have their own
+def test_stalled_bodies_free_their_threads(tmp_path: Path) -> None:
+    threads = {"MONICA_THREADS": "3", "MONICA_QUEUE_SIZE": "1"}  # four in all: waiting requests have their own
     settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "cache")} | threads
     with Server(tmp_path, settings) as server:
         server.wait_ready()
@@ -131,14 +133,14 @@ def test_bodies_that_stall_free_their_threads(tmp_path: Path) -> None:
         assert "Traceback" not in server.log()
 
 
-def test_idle_connections_do_not_hold_the_server(server: Server) -> None:
+def test_idle_connections_do_not_block_the_server(server: Server) -> None:
     idle = [connect(server) for _ in range(100)]
     assert server.say("Malgré les muets.", timeout=4).status_code == 200
     for connection in idle:
         connection.close()
 
 
-def test_clients_that_do_not_close_do_not_hold_the_server(server: Server) -> None:
+def test_connections_left_open_do_not_block_the_server(server: Server) -> None:
     leaving = [ask(server, "Et je reste là.", Connection="close") for _ in range(6)]
     for connection in leaving:
         assert listen(connection).status == 200
@@ -154,7 +156,7 @@ def test_pipelined_requests(server: Server) -> None:
     assert answers.count(b"HTTP/1.1 200") == 2
 
 
-def test_sixteen_clients_same_and_different_phrases(server: Server) -> None:
+def test_sixteen_clients_with_the_same_and_different_phrases(server: Server) -> None:
     def ask(n: int) -> tuple[str, bytes, str]:
         text = "La même pour tous." if n % 2 else f"Phrase numéro {n} du tournoi."
         answer = server.say(text)

@@ -1,4 +1,4 @@
-"""Monica as the operator runs her: a real gunicorn, real signals, real files."""
+"""Monica as the operator runs her: a real gunicorn, real signals and real files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def espeak(tmp_path: Path) -> dict[str, str]:
     return {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "cache")}
 
 
-def test_the_start_up_log_tells_the_story(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_start_up_log_shows_each_stage(tmp_path: Path, espeak: dict[str, str]) -> None:
     with Server(tmp_path, espeak | {"MONICA_ENGINE": "auto", "MONICA_DEVICE": "cpu"}) as server:
         server.wait_ready()
         log = server.log()
@@ -34,18 +34,18 @@ def test_the_start_up_log_tells_the_story(tmp_path: Path, espeak: dict[str, str]
         assert requests.get(f"{server.url}/health", timeout=5).json()["engine"] == "espeak"
 
 
-def test_the_espeak_process_is_small_and_has_no_torch(server: Server) -> None:
+def test_process_with_espeak_does_not_load_torch(server: Server) -> None:
     (worker,) = psutil.Process(server.process.pid).children()
     assert not [m.path for m in worker.memory_maps() if "torch" in m.path]
 
 
-def test_sigterm_lets_takes_finish_and_refuses_new_ones(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_sigterm_lets_running_takes_finish_and_refuses_new_ones(tmp_path: Path, espeak: dict[str, str]) -> None:
     before = set(Path("/tmp").iterdir())
     settings = espeak | {"MAX_TEXT_LENGTH": "5000", "MONICA_QUEUE_SIZE": "1000"}
     with Server(tmp_path, settings) as server, ThreadPoolExecutor(16) as pool:
         server.wait_ready()
         pages = [pool.submit(server.say, f"Page {n}. {LONG[:4900]}", headers=FRESH) for n in range(12)]
-        # Seventy sentences a page: two pages at least, and a second of work, still wait when the signal comes.
+        # Seventy sentences per page: at least two pages, a second of work, are still waiting when the signal comes.
         while requests.get(f"{server.url}/health", timeout=5).json()["queue_depth"] < 150:
             time.sleep(0.005)
         server.terminate()
@@ -57,9 +57,9 @@ def test_sigterm_lets_takes_finish_and_refuses_new_ones(tmp_path: Path, espeak: 
         assert refused.json()["error"]["code"] == "shutting_down"
         assert int(refused.headers["Retry-After"]) > 0
         answers = [page.result() for page in pages]
-        assert sum(answer.status_code == 200 for answer in answers) >= 2  # those that waited
+        assert sum(answer.status_code == 200 for answer in answers) >= 2  # those that were waiting
         late = {answer.json()["error"]["code"] for answer in answers if answer.status_code != 200}
-        assert late <= {"shutting_down", "overloaded"}  # came after the signal, or with too much before them
+        assert late <= {"shutting_down", "overloaded"}  # they came after the signal, or too much was ahead of them
         assert server.wait_exit() == 0
         assert "Traceback" not in server.log()
         with pytest.raises(requests.ConnectionError):
@@ -73,7 +73,7 @@ def test_sigterm_lets_takes_finish_and_refuses_new_ones(tmp_path: Path, espeak: 
     assert {str(path.relative_to(folder)) for path in folder.rglob("*.val")} == known
 
 
-def test_sigterm_at_rest_ends_at_once(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_sigterm_while_idle_exits_at_once(tmp_path: Path, espeak: dict[str, str]) -> None:
     with Server(tmp_path, espeak) as server:
         server.wait_ready()
         server.terminate()
@@ -81,7 +81,7 @@ def test_sigterm_at_rest_ends_at_once(tmp_path: Path, espeak: dict[str, str]) ->
         assert "Traceback" not in server.log()
 
 
-def test_control_c_ends_cleanly(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_control_c_exits_cleanly(tmp_path: Path, espeak: dict[str, str]) -> None:
     with Server(tmp_path, espeak) as server:
         server.wait_ready()
         server.process.send_signal(signal.SIGINT)
@@ -89,7 +89,7 @@ def test_control_c_ends_cleanly(tmp_path: Path, espeak: dict[str, str]) -> None:
         assert "Traceback" not in server.log()
 
 
-def test_a_restart_keeps_the_cache(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_restart_keeps_the_cache(tmp_path: Path, espeak: dict[str, str]) -> None:
     bodies, caches = [], []
     for _ in range(2):
         with Server(tmp_path, espeak) as server:
@@ -100,7 +100,7 @@ def test_a_restart_keeps_the_cache(tmp_path: Path, espeak: dict[str, str]) -> No
     assert bodies[0] == bodies[1]
 
 
-def test_a_killed_worker_is_replaced(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_killed_worker_is_replaced(tmp_path: Path, espeak: dict[str, str]) -> None:
     with Server(tmp_path, espeak) as server:
         server.wait_ready().say("Bonjour.")
         (worker,) = psutil.Process(server.process.pid).children()
@@ -118,26 +118,26 @@ def test_a_killed_worker_is_replaced(tmp_path: Path, espeak: dict[str, str]) -> 
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL='loud': Must be one of: debug, info, warning, error."),
     ],
 )
-def test_a_wrong_setting_stops_the_start_with_one_line(
+def test_wrong_setting_stops_the_start_with_one_line(
     tmp_path: Path, espeak: dict[str, str], settings: dict[str, str], line: str
 ) -> None:
     assert run_to_failure(tmp_path, espeak | settings) == f"Monica cannot start: {line}\n"
 
 
-def test_an_unusable_cache_folder_stops_the_start(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_unusable_cache_folder_stops_the_start(tmp_path: Path, espeak: dict[str, str]) -> None:
     log = run_to_failure(tmp_path, espeak | {"MONICA_CACHE_DIR": "/proc/monica"})
     assert "Monica cannot start: MONICA_CACHE_DIR='/proc/monica' cannot be used" in log
     assert "Traceback" not in log
 
 
-def test_a_missing_reference_stops_the_start_and_says_what_to_do(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_missing_reference_stops_the_start_and_says_what_to_do(tmp_path: Path, espeak: dict[str, str]) -> None:
     settings = espeak | {"MONICA_ENGINE": "chatterbox", "MONICA_DEVICE": "cpu", "REFERENCE_AUDIO": "/no/such.wav"}
     log = run_to_failure(tmp_path, settings)
     assert "Monica cannot start: REFERENCE_AUDIO='/no/such.wav': there is no such file." in log
     assert "Traceback" not in log
 
 
-def test_a_port_that_is_taken_is_said(tmp_path: Path, espeak: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_taken_port_is_reported(tmp_path: Path, espeak: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", free_port()))
         taken.listen()
@@ -147,8 +147,8 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path, espeak: dict[str, str], mo
     assert "Traceback" not in log
 
 
-def test_a_full_disk_serves_the_sound_and_logs(tmp_path: Path, espeak: dict[str, str]) -> None:
-    """The kernel refuses to let the worker's files grow: what is made is still heard."""
+def test_full_disk_serves_the_sound_and_logs(tmp_path: Path, espeak: dict[str, str]) -> None:
+    """The kernel does not let the worker's files grow. A new take is still served."""
     with Server(tmp_path, espeak) as server:
         server.wait_ready()
         (worker,) = psutil.Process(server.process.pid).children()

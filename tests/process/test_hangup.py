@@ -1,4 +1,4 @@
-"""Clients that hang up while their sentence is made: nothing of theirs is left, and nobody else notices."""
+"""Clients that hang up while their sentence is made: nothing of theirs remains, and no other client notices."""
 
 from __future__ import annotations
 
@@ -51,65 +51,65 @@ def later(do: Callable[[], object]) -> None:
 
 def break_off(here: socket.socket, there: socket.socket) -> None:
     here.sendall(b"HTTP/1.1 200 OK")
-    there.close()  # with something unread in it, which is a reset
+    there.close()  # with unread bytes, which makes it a reset
 
 
 LEAVING = [
     pytest.param(lambda here, there: there.close(), id="closes"),
     pytest.param(break_off, id="breaks off"),
-    pytest.param(lambda here, there: there.shutdown(socket.SHUT_WR), id="says that nothing more will come"),
+    pytest.param(lambda here, there: there.shutdown(socket.SHUT_WR), id="closes its sending half"),
 ]
 
 
-def test_the_sound_comes_while_he_waits(ends: Ends) -> None:
+def test_sound_arrives_while_client_waits(ends: Ends) -> None:
     sound: Future[bytes] = Future()
     later(lambda: sound.set_result(b"sound"))
     Client(ends[0]).wait(sound, NEVER_S)
     assert sound.done()
 
 
-def test_an_error_comes_while_he_waits(ends: Ends) -> None:
+def test_error_arrives_while_client_waits(ends: Ends) -> None:
     sound: Future[bytes] = Future()
     later(lambda: sound.set_exception(MemoryError()))
     Client(ends[0]).wait(sound, NEVER_S)
     assert sound.done()
 
 
-def test_waiting_ends_after_its_time(ends: Ends) -> None:
+def test_waiting_ends_after_the_given_time(ends: Ends) -> None:
     Client(ends[0]).wait(Future(), SOON_S)
 
 
 @pytest.mark.parametrize("leave", LEAVING)
-def test_he_has_hung_up(ends: Ends, leave: Callable[..., None]) -> None:
+def test_client_has_hung_up(ends: Ends, leave: Callable[..., None]) -> None:
     leave(*ends)
     with pytest.raises(HungUp):
         Client(ends[0]).wait(Future(), NEVER_S)
 
 
 @pytest.mark.parametrize("leave", LEAVING)
-def test_he_hangs_up_while_he_waits(ends: Ends, leave: Callable[..., None]) -> None:
+def test_client_hangs_up_while_waiting(ends: Ends, leave: Callable[..., None]) -> None:
     later(lambda: leave(*ends))
     with pytest.raises(HungUp):
         Client(ends[0]).wait(Future(), NEVER_S)
 
 
 @pytest.mark.parametrize("leave", LEAVING)
-def test_a_sound_that_is_there_is_worth_more_than_who_has_gone(ends: Ends, leave: Callable[..., None]) -> None:
+def test_finished_sound_wins_over_a_hangup(ends: Ends, leave: Callable[..., None]) -> None:
     leave(*ends)
     sound: Future[bytes] = Future()
     sound.set_result(b"sound")
     Client(ends[0]).wait(sound, NEVER_S)
 
 
-def test_a_sound_that_is_there_costs_nothing(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "pipe", lambda: pytest.fail("a descriptor was made"))
+def test_finished_sound_needs_no_descriptor(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "pipe", lambda: pytest.fail("a descriptor was opened"))
     sound: Future[bytes] = Future()
     sound.set_result(b"sound")
     Client(ends[0]).wait(sound, NEVER_S)
 
 
 @pytest.mark.parametrize("early", [True, False])
-def test_his_next_request_is_left_where_it_is_and_wakes_nobody(ends: Ends, early: bool) -> None:
+def test_pipelined_request_stays_unread_and_causes_no_busy_waiting(ends: Ends, early: bool) -> None:
     here, there = ends
     sound: Future[bytes] = Future()
     (lambda do: do() if early else later(do))(lambda: there.sendall(b"POST"))
@@ -122,8 +122,8 @@ def test_his_next_request_is_left_where_it_is_and_wakes_nobody(ends: Ends, early
 
 
 @pytest.mark.parametrize("gone", [True, False])
-def test_a_sound_that_comes_late_is_told_to_nobody(ends: Ends, gone: bool, caplog: pytest.LogCaptureFixture) -> None:
-    """The numbers of the descriptors he waited with may be those of other connections by then."""
+def test_late_sound_wakes_no_other_connection(ends: Ends, gone: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """By then the descriptors used for waiting may have been reused by other connections."""
     here, there = ends
     sound: Future[bytes] = Future()
     try:
@@ -134,12 +134,12 @@ def test_a_sound_that_comes_late_is_told_to_nobody(ends: Ends, gone: bool, caplo
     others = [end for _ in range(8) for end in socket.socketpair()]
     sound.set_result(b"sound")
     assert select.select(others, [], [], 0)[0] == []
-    assert caplog.records == []  # where concurrent.futures tells of callbacks that fail
+    assert caplog.records == []  # concurrent.futures logs callbacks that fail
     for end in others:
         end.close()
 
 
-def test_no_descriptor_is_left(ends: Ends, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_descriptor_leaks(ends: Ends, caplog: pytest.LogCaptureFixture) -> None:
     here, there = ends
     before = len([*Path("/dev/fd").iterdir()])
     done = 0
@@ -159,7 +159,7 @@ def test_no_descriptor_is_left(ends: Ends, caplog: pytest.LogCaptureFixture) -> 
     assert caplog.records == []
 
 
-def test_who_cannot_be_watched_is_waited_for() -> None:
+def test_client_that_cannot_be_watched_is_waited_for() -> None:
     here, there = socket.socketpair()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).wrap_socket(here, server_side=True, do_handshake_on_connect=False)
     there.close()
@@ -187,7 +187,7 @@ def faulty(folder: Path, faults: Faults) -> Iterator[Server]:
 
 
 @pytest.fixture(autouse=True)
-def _others_notice_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
+def _other_clients_notice_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "faulty" in request.fixturenames:
         server: Server = request.getfixturevalue("faulty")
@@ -219,7 +219,7 @@ def wait_under_way(server: Server) -> None:
 @pytest.mark.parametrize(
     "leave", [hang_up, reset, lambda connection: connection.shutdown(socket.SHUT_WR)], ids=["close", "reset", "half"]
 )
-def test_who_hangs_up_leaves_his_take(faulty: Server, faults: Faults, leave: Callable[[socket.socket], None]) -> None:
+def test_hanging_up_abandons_the_take(faulty: Server, faults: Faults, leave: Callable[[socket.socket], None]) -> None:
     before, gone_before, lines = abandoned(faulty), gone(faulty), faulty.log().count("POST /blabla 499 ")
     with faults.on("held"):
         connection = ask(faulty, unique())
@@ -231,7 +231,7 @@ def test_who_hangs_up_leaves_his_take(faulty: Server, faults: Faults, leave: Cal
     connection.close()
 
 
-def test_who_asked_before_on_the_same_connection_is_seen_to_leave(faulty: Server, faults: Faults) -> None:
+def test_hangup_is_noticed_on_a_reused_connection(faulty: Server, faults: Faults) -> None:
     before = abandoned(faulty)
     connection = ask(faulty, unique())
     assert listen(connection).status == 200
@@ -242,7 +242,7 @@ def test_who_asked_before_on_the_same_connection_is_seen_to_leave(faulty: Server
         until(lambda: abandoned(faulty) == before + 1)
 
 
-def test_every_sentence_of_a_text_is_left(faulty: Server, faults: Faults) -> None:
+def test_hangup_abandons_every_sentence_of_a_text(faulty: Server, faults: Faults) -> None:
     before = abandoned(faulty)
     text = unique() + LONG
     sentences = requests.post(f"{faulty.url}/v1/text", json={"text": text}, timeout=20).json()["sentences"]
@@ -255,14 +255,14 @@ def test_every_sentence_of_a_text_is_left(faulty: Server, faults: Faults) -> Non
 
 
 @pytest.mark.parametrize("first_leaves", [True, False])
-def test_a_take_goes_on_for_who_is_left(faulty: Server, faults: Faults, first_leaves: bool) -> None:
+def test_take_continues_for_the_remaining_client(faulty: Server, faults: Faults, first_leaves: bool) -> None:
     before, gone_before, looked_up, text = abandoned(faulty), gone(faulty), lookups(faulty), unique()
     with faults.on("held"):
         first = ask(faulty, text)
         wait_under_way(faulty)
         second = ask(faulty, text)
         until(lambda: lookups(faulty) == looked_up + 2)
-        time.sleep(0.2)  # from there to having joined it, of which nothing tells
+        time.sleep(0.2)  # time to join the take after the lookup, which nothing reports
         leaves, stays = (first, second) if first_leaves else (second, first)
         leaves.close()
         until(lambda: gone(faulty) == gone_before + 1)
@@ -273,7 +273,7 @@ def test_a_take_goes_on_for_who_is_left(faulty: Server, faults: Faults, first_le
     assert abandoned(faulty) == before
 
 
-def test_who_sends_his_next_request_ahead_gets_both_answers(faulty: Server, faults: Faults) -> None:
+def test_pipelining_client_gets_both_answers(faulty: Server, faults: Faults) -> None:
     with faults.on("held"):
         connection = ask(faulty, unique())
         wait_under_way(faulty)
@@ -283,14 +283,14 @@ def test_who_sends_his_next_request_ahead_gets_both_answers(faulty: Server, faul
     connection.close()
 
 
-def test_who_hangs_up_gives_his_thread_and_descriptors_back(faulty: Server, faults: Faults) -> None:
+def test_hanging_up_releases_the_thread_and_descriptors(faulty: Server, faults: Faults) -> None:
     (worker,) = psutil.Process(faulty.process.pid).children()
     left = []
-    for _ in range(2):  # the first time, each thread opens the cache's files
+    for _ in range(2):  # in the first round each thread opens the cache's files
         with faults.on("held"):
             for _ in range(10):
                 connections = [ask(faulty, unique()) for _ in range(4)]
-                time.sleep(0.05)  # all four wait now
+                time.sleep(0.05)  # all four are waiting now
                 for connection in connections:
                     connection.close()
                 assert requests.get(f"{faulty.url}/health", timeout=20).status_code == 200

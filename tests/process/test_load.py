@@ -1,4 +1,4 @@
-"""Many clients, slow ones, and the end of the process in the middle of everything: each gets his answer."""
+"""Many clients, slow clients, and a process that ends in the middle of it all: every client gets its answer."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def health(server: Server) -> requests.Response:
     return requests.get(f"{server.url}/health", timeout=20)
 
 
-def test_a_flood_is_refused_and_what_was_admitted_is_heard(crowded: Server, faults: Faults) -> None:
+def test_flood_is_refused_and_admitted_requests_are_answered(crowded: Server, faults: Faults) -> None:
     refused_before = metric(crowded, "monica_takes_total", outcome="refused")
     with faults.on("held"):
         clients = [ask(crowded, unique()) for _ in range(CLIENTS)]
-        # One in the engine and those that wait; one place fewer where they came before the engine took the first.
+        # One is in the engine, the others wait. One place fewer if they came before the engine took the first.
         until(lambda: metric(crowded, "monica_takes_total", outcome="refused") - refused_before >= CLIENTS - PLACES - 1)
         assert health(crowded).status_code == 200
     answers = [listen(client) for client in clients]
@@ -96,8 +96,8 @@ def test_thousands_of_identical_requests_make_one_take(crowded: Server) -> None:
     assert metric(crowded, "monica_takes_total", outcome="ok") == before + 1
 
 
-def test_who_reads_slowly_holds_nobody_else(tmp_path: Path, faults: Faults) -> None:
-    # Two hundred seconds of sound: more than the kernel keeps for one who does not read.
+def test_slow_readers_do_not_block_other_clients(tmp_path: Path, faults: Faults) -> None:
+    # Two hundred seconds of sound: more than the kernel buffers for a client that does not read.
     speech = unique() + "Pablo vient de se faire éliminer par Rusmir à la table numéro quatre. " * 50
     with Server(tmp_path, settings(tmp_path, faults, MAX_TEXT_LENGTH="5000")) as server:
         sound = server.wait_ready().say(speech).content
@@ -111,7 +111,7 @@ def test_who_reads_slowly_holds_nobody_else(tmp_path: Path, faults: Faults) -> N
         until(lambda: metric(server, "monica_takes_under_way") == 0)
         for connection in slow[1:]:
             connection.close()
-        # Its first bytes are read already: what is left ends with the sound.
+        # Its first bytes have been read already; the rest ends with the sound.
         slow[0].shutdown(socket.SHUT_WR)
         rest = b"".join(iter(lambda: slow[0].recv(1 << 20), b""))
         assert rest.endswith(sound)
@@ -121,7 +121,7 @@ def test_who_reads_slowly_holds_nobody_else(tmp_path: Path, faults: Faults) -> N
 
 
 def connect_narrowly(server: Server) -> socket.socket:
-    """Connect with a small buffer for what is not read yet; it must be set before connecting."""
+    """Connect with a small receive buffer, which must be set before connecting."""
     connection = socket.socket()
     connection.settimeout(60)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -129,7 +129,7 @@ def connect_narrowly(server: Server) -> socket.socket:
     return connection
 
 
-def test_a_shutdown_in_the_middle_of_everything(tmp_path: Path, faults: Faults) -> None:
+def test_shutdown_while_clients_wait_leave_and_send(tmp_path: Path, faults: Faults) -> None:
     with Server(tmp_path, settings(tmp_path, faults)) as server:
         server.wait_ready().say("Gardée.")
         idle = connect(server)
@@ -139,7 +139,7 @@ def test_a_shutdown_in_the_middle_of_everything(tmp_path: Path, faults: Faults) 
         late = request_for("Trop tard.")
         half_sent.sendall(late[: len(HEAD) + 20])
         with faults.on("held"):
-            waiting = [ask(server, f"Joueur {n // 2}.") for n in range(12)]  # each twice
+            waiting = [ask(server, f"Joueur {n // 2}.") for n in range(12)]  # each of them twice
             until(lambda: health(server).json()["queue_depth"] == 5)
             gone = [ask(server, unique()) for _ in range(4)]
             until(lambda: health(server).json()["queue_depth"] == 9)
@@ -163,13 +163,13 @@ def test_a_shutdown_in_the_middle_of_everything(tmp_path: Path, faults: Faults) 
             connection.close()
 
 
-def test_a_client_that_never_reads_its_answer_gives_its_thread_back(tmp_path: Path) -> None:
+def test_client_that_never_reads_its_answer_releases_its_thread(tmp_path: Path) -> None:
     faults = Faults(tmp_path / "faults", unread_s=1)
     more = {"MONICA_THREADS": "2", "MONICA_QUEUE_SIZE": "1", "MAX_TEXT_LENGTH": "5000"}
     with Server(tmp_path, settings(tmp_path, faults, **more)) as server:
         server.wait_ready()
         page = "Une phrase de plus pour remplir la page. " * 120
-        assert len(server.say(page).content) > 8e6  # more than the kernel takes off our hands
+        assert len(server.say(page).content) > 8e6  # more than the kernel buffers
         deaf = []
         for _ in range(5):  # more than there are threads
             connection = socket.socket()

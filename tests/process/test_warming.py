@@ -1,4 +1,4 @@
-"""Phrases made ahead of time in a real Monica, who is killed, stopped and short of disk meanwhile."""
+"""Phrases made ahead of time in a real Monica that is killed, is stopped, or runs out of disk meanwhile."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def espeak(tmp_path: Path) -> dict[str, str]:
 
 
 def submit(server: Server, **body: object) -> str:
-    """Hand a job in, and return its id."""
+    """Submit a job. Returns its id."""
     answer = requests.post(f"{server.url}/v1/phrases/warm", json=body, timeout=60)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
@@ -64,16 +64,16 @@ def count(job: dict[str, Any]) -> tuple[int, int, int, int]:
 
 
 def takes(server: Server) -> list[str]:
-    """List the takes that were made, from the log."""
+    """Return the keys of the takes that were made, from the log."""
     return TAKE.findall(server.log())
 
 
 def kill(server: Server) -> None:
-    """Kill the whole of Monica at once, as a power cut does."""
+    """Kill all of Monica's processes at once, as a power cut does."""
     master = psutil.Process(server.process.pid)
     processes = [master, *master.children(recursive=True)]
     for process in processes:
-        process.suspend()  # so that the master starts no worker for one that has gone
+        process.suspend()  # so that the master does not replace a worker that is gone
     for process in processes:
         process.kill()
     server.process.wait()
@@ -85,7 +85,7 @@ def all_are_hits(server: Server, texts: list[str]) -> bool:
         return {answer.headers["X-Monica-Cache"] for answer in pool.map(server.say, texts)} == {"hit"}
 
 
-def test_a_book_is_made_although_monica_is_killed_in_the_middle(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_book_is_completed_although_monica_is_killed_in_the_middle(tmp_path: Path, espeak: dict[str, str]) -> None:
     with Server(tmp_path, espeak) as first:
         first.wait_ready()
         job_id = submit(first, book=BOOK, name="tournoi.toml")
@@ -97,7 +97,7 @@ def test_a_book_is_made_although_monica_is_killed_in_the_middle(tmp_path: Path, 
         second.wait_ready()
         job = ended(second, job_id)
         assert (job["state"], job["name"], job["total"]) == ("done", "tournoi.toml", len(TEXTS))
-        # What was kept and not told of any more, if anything, is one take.
+        # At most one take was kept without being logged.
         assert job["cached"] - len(before) in (0, 1)
         assert count(job)[2:] == (0, 0)
         assert job["cached"] + job["made"] == len(TEXTS)
@@ -111,7 +111,7 @@ def test_a_book_is_made_although_monica_is_killed_in_the_middle(tmp_path: Path, 
         assert "Traceback" not in second.log()
 
 
-def test_sigterm_ends_at_once_and_the_job_goes_on(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_sigterm_exits_at_once_and_the_job_continues_later(tmp_path: Path, espeak: dict[str, str]) -> None:
     with Server(tmp_path, espeak) as first:
         first.wait_ready()
         job_id = submit(first, phrases=TEXTS)
@@ -130,7 +130,7 @@ def test_sigterm_ends_at_once_and_the_job_goes_on(tmp_path: Path, espeak: dict[s
 
 @contextmanager
 def busy(tmp_path: Path, espeak: dict[str, str], fault: str) -> Iterator[tuple[Server, Faults, str]]:
-    """Run a Monica whose engine has a fault while she works a job off."""
+    """Run a Monica whose engine has a fault while she processes a job."""
     faults = Faults(tmp_path / "faults")
     with Server(tmp_path, espeak | faults.settings) as server:
         server.wait_ready()
@@ -141,7 +141,7 @@ def busy(tmp_path: Path, espeak: dict[str, str], fault: str) -> Iterator[tuple[S
 
 
 @pytest.mark.parametrize("how", ["SIGINT", "SIGQUIT"])
-def test_control_c_is_no_crash(tmp_path: Path, espeak: dict[str, str], how: str) -> None:
+def test_control_c_does_not_count_as_a_crash(tmp_path: Path, espeak: dict[str, str], how: str) -> None:
     with busy(tmp_path, espeak, "held") as (server, _, job_id):
         server.process.send_signal(getattr(signal, how))
         assert server.wait_exit(60) == 0
@@ -150,7 +150,7 @@ def test_control_c_is_no_crash(tmp_path: Path, espeak: dict[str, str], how: str)
     assert (written["state"], written["crashes"]) == ("waiting", 0)
 
 
-def test_a_job_is_stopped_within_a_phrase(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_job_stops_within_one_phrase(tmp_path: Path, espeak: dict[str, str]) -> None:
     with busy(tmp_path, espeak, "held") as (server, faults, job_id):
         stopped = requests.delete(f"{server.url}/v1/jobs/{job_id}", timeout=60).json()
         assert (stopped["state"], stopped["made"], stopped["left"]) == ("stopped", 0, len(TEXTS))
@@ -161,17 +161,17 @@ def test_a_job_is_stopped_within_a_phrase(tmp_path: Path, espeak: dict[str, str]
         assert len(takes(server)) == 5
 
 
-def test_a_live_announcement_does_not_wait_for_the_job(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_live_announcement_does_not_wait_for_the_job(tmp_path: Path, espeak: dict[str, str]) -> None:
     with busy(tmp_path, espeak, "slow") as (server, _, job_id):
         before = look(server, job_id)["made"]
         assert server.say("Tapis de Rusmir !").headers["X-Monica-Cache"] == "miss"
-        # Three takes of the job waited or were under way: none of them came between but one that was just ending.
+        # Three takes of the job were waiting or running. Only one that was about to end may come first.
         assert look(server, job_id)["made"] - before <= 1
         assert metric(server, "monica_queue_wait_seconds_count", lane="live") == 1
         requests.delete(f"{server.url}/v1/jobs/{job_id}", timeout=60)
 
 
-def test_one_that_fails_is_told_of(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_failed_phrases_are_reported(tmp_path: Path, espeak: dict[str, str]) -> None:
     faults = Faults(tmp_path / "faults")
     with Server(tmp_path, espeak | faults.settings) as server:
         server.wait_ready()
@@ -183,7 +183,7 @@ def test_one_that_fails_is_told_of(tmp_path: Path, espeak: dict[str, str]) -> No
         assert count(ended(server, submit(server, phrases=TEXTS[:3]))) == (0, 3, 0, 0)
 
 
-def test_an_engine_that_is_lost_comes_back_to_the_job(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_job_continues_after_the_engine_is_lost(tmp_path: Path, espeak: dict[str, str]) -> None:
     faults = Faults(tmp_path / "faults", stuck_s=1.0)
     with Server(tmp_path, espeak | faults.settings) as server:
         server.wait_ready()
@@ -199,20 +199,20 @@ def test_an_engine_that_is_lost_comes_back_to_the_job(tmp_path: Path, espeak: di
         assert all_are_hits(server, TEXTS)
 
 
-def test_a_full_disk_ends_the_job_and_says_so(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_full_disk_ends_the_job_and_is_named_as_the_reason(tmp_path: Path, espeak: dict[str, str]) -> None:
     with Server(tmp_path, espeak) as server:
         server.wait_ready()
         (worker,) = psutil.Process(server.process.pid).children()
         if not hasattr(worker, "rlimit"):
             pytest.skip("limits of another process can only be set on Linux")
-        worker.rlimit(psutil.RLIMIT_FSIZE, (40_000, -1))  # a job's file fits, a sound does not
+        worker.rlimit(psutil.RLIMIT_FSIZE, (40_000, -1))  # enough for a job's file, not for a sound
         job = ended(server, submit(server, phrases=TEXTS))
         assert (job["state"], job["reason"]) == ("failed", "The cache does not keep what is made: is the disk full?")
         assert len(takes(server)) < 15
         assert job["failures"][0]["code"] == "not_kept"
 
 
-def test_two_jobs_after_a_restart_run_in_their_order(tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_two_jobs_keep_their_order_after_a_restart(tmp_path: Path, espeak: dict[str, str]) -> None:
     with busy(tmp_path, espeak, "held") as (server, _, first):
         second = submit(server, phrases=TEXTS[:20])
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""A real Monica whose engine does not come back, or breaks down for good: she ends by herself and starts again."""
+"""A real Monica whose engine hangs or keeps breaking down ends her worker by herself and starts another."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def status_of(server: Server) -> str:
         return "gone"
 
 
-def test_a_step_that_does_not_return_ends_the_worker_and_another_speaks(tmp_path: Path) -> None:
+def test_step_that_does_not_return_ends_the_worker_and_another_takes_over(tmp_path: Path) -> None:
     faults = Faults(tmp_path / "faults", stuck_s=2)
     settings = ESPEAK | {"MONICA_CACHE_DIR": str(tmp_path / "cache")} | faults.settings
     with Server(tmp_path, settings) as server, ThreadPoolExecutor() as pool:
@@ -52,7 +52,7 @@ def test_a_step_that_does_not_return_ends_the_worker_and_another_speaks(tmp_path
         assert "Traceback" not in server.log()
 
 
-def test_an_engine_that_breaks_down_each_time_is_started_again(tmp_path: Path) -> None:
+def test_engine_that_breaks_down_repeatedly_is_restarted(tmp_path: Path) -> None:
     faults = Faults(tmp_path / "faults")
     settings = ESPEAK | {"MONICA_CACHE_DIR": str(tmp_path / "cache")} | faults.settings
     with Server(tmp_path, settings) as server:

@@ -1,4 +1,4 @@
-"""An engine without time: it does what a test has written into its part, a step at a time, and counts its slots."""
+"""An engine without time: step by step it does what the test has written into its part, and it counts its slots."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from monica.errors import SynthesisFailed
 
 RATE = 100
 Attempt = str
-"""ok, silent, empty, no numbers, endless, hasty, long; error (its own); refuse, crash begin, crash step (the rest)."""
+"""The outcome of an attempt. The engine reports `error`; `refuse`, `crash begin` and `crash step` are raised. The
+others describe the sound: ok, silent, empty, no numbers, endless, hasty, long."""
 
 
 def sound(text: str, kind: Attempt) -> NDArray[np.float32]:
-    """Make what an attempt of this kind sounds like: a tenth of a second a character, if nothing is wrong."""
+    """Make the sound of an attempt of this kind: a tenth of a second per character if nothing is wrong."""
     length = {"empty": 0, "hasty": 1, "long": RATE * (4 + len(text))}.get(kind, len(text) * RATE // 10)
     level = {"silent": 0.0, "no numbers": np.nan}.get(kind, 0.5)
     return np.full(length, level, np.float32)

@@ -21,14 +21,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory, certificate: Path, server: Server) -> Iterator[Site]:
-    """nginx in front of a real Monica, shared."""
+    """nginx in front of a real Monica, shared by all tests that do not change it."""
     with Site(tmp_path_factory.mktemp("site"), certificate, [server.wait_ready().port]) as site:
         yield site
 
 
 @pytest.fixture
 def front(tmp_path: Path, certificate: Path) -> Iterator[Front]:
-    """Put an nginx in front of nodes: their ports, and changes of the configuration."""
+    """Put an nginx in front of nodes, given by their ports, with changes to its configuration."""
     with ExitStack() as stack:
 
         def put(*nodes: int, changes: Mapping[str, str] | None = None) -> Site:

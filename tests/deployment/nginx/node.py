@@ -1,4 +1,4 @@
-"""What stands behind nginx where a test says itself what it answers: HTTP on a real socket, one thread a connection."""
+"""A server behind nginx whose answers the test decides: HTTP on a real socket, one thread per connection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Call(BaseHTTPRequestHandler):
         self.server.node.answer(self)
 
     def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
-        """Answer as a whole. headers: with _ for -."""
+        """Send a complete answer. headers: names with _ instead of -."""
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
@@ -38,12 +38,12 @@ class Call(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def refuse(self, status: int, code: str) -> None:
-        """Answer with an error of Monica's."""
+        """Answer with an error in Monica's shape."""
         error = {"error": {"code": code, "message": "Of the node.", "param": None}}
         self.reply(status, json.dumps(error).encode(), Content_Type="application/json", Retry_After="7")
 
     def begin_stream(self) -> None:
-        """Begin a chunked answer that asks nginx, as Monica does, to pass on what it gets."""
+        """Begin a chunked answer that asks nginx, as Monica does, not to buffer it."""
         self.send_response(200)
         self.send_header("X-Accel-Buffering", "no")
         self.send_header("Content-Type", "audio/wav")
@@ -51,7 +51,7 @@ class Call(BaseHTTPRequestHandler):
         self.end_headers()
 
     def chunk(self, content: bytes) -> None:
-        """Send a chunk of a stream; one of nothing ends it."""
+        """Send a chunk of a stream. An empty one ends it."""
         self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
 
     def hang_up(self) -> None:
@@ -71,7 +71,7 @@ class _Server(ThreadingHTTPServer):
     node: Node
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], ConnectionError):  # who asked has gone, as tests do
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # the client is gone, which tests do on purpose
             super().handle_error(request, client_address)
 
 

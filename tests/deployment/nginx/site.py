@@ -1,4 +1,4 @@
-"""A real nginx with the site as it ships, on ports of its own; only addresses and paths of the machine are put in."""
+"""A real nginx with the site as it ships, on its own ports. Only addresses and paths of the machine are replaced."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.wire import until
 
 NAME = "monica.bourlypokertour.fr"
 OUTSIDE = "127.0.0.2"
-"""An address that no test's site takes for the local network."""
+"""An address that is outside the local network for the sites of the tests."""
 
 MAIN = """
 {user}
@@ -57,7 +57,7 @@ class Site:
     def __init__(
         self, folder: Path, certificate: Path, nodes: Sequence[int], changes: Mapping[str, str] | None = None
     ) -> None:
-        """Serve Monica on the ports `nodes`. changes: what else is different in the configuration, old by new."""
+        """Serve Monica on the ports `nodes`. changes: further replacements in the configuration, old text to new."""
         nginx = program("nginx")
         self.port, self.plain_port = free_port(), free_port()
         self.url, self.plain_url = f"https://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.plain_port}"
@@ -77,7 +77,9 @@ class Site:
                 **(changes or {}),
             },
         )
-        user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""  # or its workers cannot enter the folder
+        user = (
+            f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
+        )  # otherwise its workers cannot enter the folder
         entry = "one-node.conf" if len(nodes) == 1 else "two-nodes.conf"
         (folder / "nginx.conf").write_text(MAIN.format(user=user, folder=folder, entry=entry))
         self.process = subprocess.Popen(
@@ -109,14 +111,14 @@ class Site:
         return self.ask("POST", "/blabla", json={"text": text}, headers=headers)
 
     def curl(self, path: str, *options: str, at: str = "") -> subprocess.CompletedProcess[bytes]:
-        """Ask with curl, which speaks HTTP/2 and asks from any address."""
+        """Send a request with curl, which speaks HTTP/2 and can use any source address."""
         common = ["--silent", "--show-error", "--max-time", "60", "--noproxy", "*", "--cacert", self._certificate]
         return subprocess.run(
             [program("curl"), *common, "--path-as-is", *options, (at or self.url) + path], capture_output=True
         )
 
     def log(self, number: int) -> list[dict[str, Any]]:
-        """Wait for that many lines of the access log, and return all."""
+        """Wait until the access log has that many lines, and return them all."""
         path = self._folder / "access.log"
         until(lambda: path.read_bytes().count(b"\n") >= number)
         whole, _, _ = path.read_text().rpartition("\n")  # nginx may be writing the next one
@@ -131,7 +133,7 @@ class Site:
 
 
 def _write_site(folder: Path, changes: Mapping[str, str]) -> None:
-    """Copy nginx/ with some of its text replaced. Raises AssertionError for a text that is not there."""
+    """Copy nginx/ with some of its text replaced. Raises AssertionError if a text does not occur."""
     files = {path.name: path.read_text() for path in (ROOT / "nginx").glob("*.conf")}
     whole = "".join(files.values())
     assert [old for old in changes if old not in whole] == []

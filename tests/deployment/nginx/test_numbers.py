@@ -1,4 +1,4 @@
-"""Numbers of nginx's that only hold together with Monica's."""
+"""Numbers in nginx's configuration that depend on Monica's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def number(path: Path, pattern: str) -> float:
     return float(found)
 
 
-def test_it_is_monica_who_says_that_it_took_too_long() -> None:
+def test_monica_reports_a_deadline_before_nginx_does() -> None:
     patience = number(ROOT / "nginx/proxy.conf", r"^proxy_read_timeout (\d+)s;")
     again = number(ROOT / "nginx/proxy.conf", r"^proxy_next_upstream_timeout (\d+)s;")
     assert patience > Settings().deadline_s
@@ -24,6 +24,6 @@ def test_it_is_monica_who_says_that_it_took_too_long() -> None:
 
 
 @pytest.mark.parametrize("nodes", ["one-node.conf", "two-nodes.conf"])
-def test_it_is_never_monica_who_closes_an_idle_connection(nodes: str) -> None:
+def test_nginx_closes_idle_connections_before_monica_does(nodes: str) -> None:
     kept = number(ROOT / "nginx" / nodes, r"keepalive_timeout (\d+)s;")
     assert kept < number(ROOT / "gunicorn.conf.py", r"^keepalive = (\d+)$")

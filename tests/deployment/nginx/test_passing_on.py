@@ -1,4 +1,4 @@
-"""What nginx passes on, both ways: headers, streams as they come, ends of connections, and what it says by itself."""
+"""What nginx passes on in both directions: headers, unbuffered streams, closed connections; and its own answers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests.support.wire import until
 
 FIRST, REST = b"RIFF, the first word", b", and all that follows"
 BODY = '{"text": "Bonsoir."}'
-# What a stream may be asked for with.
+# The paths on which a stream can be requested.
 STREAMS = pytest.mark.parametrize("path", ["/blabla?stream=1", "/v1/audio/speech"])
 
 
-def test_a_node_hears_who_nginx_saw_and_not_what_the_client_says(front: Front) -> None:
+def test_node_is_told_the_address_nginx_saw_and_not_the_clients_claim(front: Front) -> None:
     lies = dict.fromkeys(("X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Forwarded-Host"), "6.6.6.6")
     with Node() as node:
         front(node.port).ask("GET", "/health", headers=lies | {"X-Forwarded-Proto": "http", "Host": NAME})
@@ -46,7 +46,7 @@ def test_one_connection_to_a_node_serves_many_requests(front: Front) -> None:
 
 
 class Stream:
-    """A node's answer whose rest waits until the first chunk has been heard."""
+    """A node's answer whose rest waits until the first chunk has arrived."""
 
     def __init__(self) -> None:
         self.heard = threading.Event()
@@ -60,19 +60,19 @@ class Stream:
 
 
 @STREAMS
-def test_the_first_chunk_arrives_before_the_second_is_made(front: Front, path: str) -> None:
+def test_first_chunk_arrives_before_the_second_is_made(front: Front, path: str) -> None:
     stream = Stream()
     with Node(stream) as node:
         site = front(node.port)
         with site.session() as session, session.post(site.url + path, data=BODY, stream=True, timeout=20) as answer:
             chunks = answer.iter_content(chunk_size=None)
-            assert next(chunks) == FIRST  # nginx waiting for more would wait for ever, and this would time out
+            assert next(chunks) == FIRST  # if nginx waited for more, this would time out
             stream.heard.set()
             assert b"".join(chunks) == REST
 
 
 @STREAMS
-def test_and_so_over_http2(front: Front, certificate: Path, path: str) -> None:
+def test_first_chunk_arrives_before_the_second_over_http2(front: Front, certificate: Path, path: str) -> None:
     stream = Stream()
     with Node(stream) as node:
         site = front(node.port)
@@ -86,8 +86,8 @@ def test_and_so_over_http2(front: Front, certificate: Path, path: str) -> None:
         assert client.returncode == 0
 
 
-def test_a_client_that_reads_slowly_holds_no_thread_of_monicas(front: Front) -> None:
-    sound, sent = bytes(32 * 2**20), threading.Event()  # more than the sockets in between hold
+def test_slow_reader_blocks_no_thread_of_monica(front: Front) -> None:
+    sound, sent = bytes(32 * 2**20), threading.Event()  # more than the socket buffers hold
 
     def say(call: Call) -> None:
         call.reply(200, sound)
@@ -108,7 +108,7 @@ def break_off(call: Call) -> None:
 
 @STREAMS
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
-def test_a_stream_that_breaks_off_does_not_look_whole(front: Front, path: str, version: str) -> None:
+def test_broken_stream_does_not_look_complete(front: Front, path: str, version: str) -> None:
     with Node(break_off) as node, Node(break_off) as other:
         answer = front(node.port, other.port).curl(path, version, "--data", BODY)
         assert answer.stdout == FIRST
@@ -117,7 +117,7 @@ def test_a_stream_that_breaks_off_does_not_look_whole(front: Front, path: str, v
 
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
-def test_a_client_that_hangs_up_is_gone_for_the_node_too(front: Front, certificate: Path, version: str) -> None:
+def test_node_notices_that_the_client_hung_up(front: Front, certificate: Path, version: str) -> None:
     gone = threading.Event()
 
     def notice(call: Call) -> None:
@@ -144,7 +144,7 @@ def test_a_client_that_hangs_up_is_gone_for_the_node_too(front: Front, certifica
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 500, 503, 504])
-def test_an_error_of_monicas_own_is_left_as_it_is(front: Front, status: int) -> None:
+def test_errors_of_monica_are_passed_on_unchanged(front: Front, status: int) -> None:
     with Node(lambda call: call.refuse(status, "of_the_node")) as node:
         answer = front(node.port).ask("POST", "/blabla", data=BODY)
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, "of_the_node")
@@ -162,7 +162,7 @@ def test_an_error_of_monicas_own_is_left_as_it_is(front: Front, status: int) -> 
         ("/nothing", 20),
     ],
 )
-def test_nobody_there_is_said_in_monicas_shape(front: Front, path: str, size: int) -> None:
+def test_missing_node_is_reported_in_monicas_shape(front: Front, path: str, size: int) -> None:
     answer = front(free_port()).ask("POST", path, data=b"a" * size, headers={"X-Request-Id": "mine"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
     assert int(answer.headers["Retry-After"]) > 0
@@ -170,7 +170,7 @@ def test_nobody_there_is_said_in_monicas_shape(front: Front, path: str, size: in
     assert answer.headers["Content-Type"] == "application/json"
 
 
-def test_a_node_that_keeps_silent_is_a_deadline_that_passed(front: Front) -> None:
+def test_silent_node_becomes_a_missed_deadline(front: Front) -> None:
     with Node(Call.wait_hang_up) as node:
         site = front(node.port, changes={"proxy_read_timeout 40s;": "proxy_read_timeout 1s;"})
         answer = site.ask("POST", "/blabla", data=BODY)
@@ -178,9 +178,9 @@ def test_a_node_that_keeps_silent_is_a_deadline_that_passed(front: Front) -> Non
         assert len(node.calls) == 1
 
 
-def test_a_client_that_floods_is_slowed_and_no_other_is(front: Front) -> None:
+def test_flooding_client_is_limited_and_no_other_is(front: Front) -> None:
     with Node() as node:
-        # One a minute: then it does not matter how long the test takes.
+        # One per minute, so that the duration of the test does not matter.
         site = front(node.port, changes={"rate=10r/s": "rate=1r/m"})
         with site.session() as session:
             answers = [session.post(f"{site.url}/blabla", data=BODY, timeout=20) for _ in range(45)]
@@ -192,7 +192,7 @@ def test_a_client_that_floods_is_slowed_and_no_other_is(front: Front) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/phrases/bundle", "/v1/audio/voices"])
-def test_a_large_file_is_for_monica_to_take_or_to_refuse(front: Front, path: str) -> None:
+def test_large_files_reach_monica(front: Front, path: str) -> None:
     whole = b"PK" + bytes(3 * 2**20)
     with Node(lambda call: call.reply(200, json.dumps(len(call.body)).encode())) as node:
         site = front(node.port)
@@ -201,9 +201,7 @@ def test_a_large_file_is_for_monica_to_take_or_to_refuse(front: Front, path: str
 
 
 @pytest.mark.parametrize("path", ["/v1/phrases/bundle", "/v1/audio/voices"])
-def test_a_large_file_that_is_refused_unread_is_refused_in_monicas_words(
-    front: Front, server: Server, path: str
-) -> None:
+def test_client_gets_monicas_refusal_of_a_large_file(front: Front, server: Server, path: str) -> None:
     site = front(server.port)
     answer = site.ask("POST", path, data=bytes(5 * 2**20))
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")

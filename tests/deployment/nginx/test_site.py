@@ -1,4 +1,4 @@
-"""The site, in front of a real Monica: TLS, what is open to whom, limits, ids, and what a client gets to see."""
+"""The site in front of a real Monica: TLS, access, limits, request ids, and what a client sees."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_sentence_over_tls(site: Site) -> None:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_tls_that_is_not_of_yesterday(site: Site, certificate: Path, version: ssl.TLSVersion) -> None:
+def test_current_versions_of_tls(site: Site, certificate: Path, version: ssl.TLSVersion) -> None:
     context = ssl.create_default_context(cafile=certificate / "fullchain.pem")
     context.minimum_version = context.maximum_version = version
     context.set_alpn_protocols(["h2", "http/1.1"])
@@ -51,7 +51,7 @@ def test_http2(site: Site) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_plain_http_is_sent_on_to_tls(site: Site, method: str) -> None:
+def test_plain_http_redirects_to_tls(site: Site, method: str) -> None:
     headers = {"Host": "evil.example"}
     answer = requests.request(
         method, f"{site.plain_url}/blabla?a=1", headers=headers, allow_redirects=False, timeout=20
@@ -69,14 +69,14 @@ def test_security_headers_are_on_every_answer(site: Site) -> None:
             assert len(re.findall(f"(?im)^{name}:", answer)) == 1
 
 
-def test_the_page_of_the_docs_may_do_what_it_does(site: Site) -> None:
+def test_docs_page_may_run_its_script(site: Site) -> None:
     policy = site.ask("GET", "/docs").headers["Content-Security-Policy"]
     assert "script-src 'self' 'unsafe-inline'" in policy
     assert "script-src" not in site.ask("GET", "/health").headers["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/docs", "/docs/assets/swagger-ui.css", "/openapi.json"])
-def test_the_local_network_reads_what_is_for_it(site: Site, path: str) -> None:
+def test_local_network_may_read_internal_pages(site: Site, path: str) -> None:
     assert site.ask("GET", path).status_code == 200
 
 
@@ -88,7 +88,7 @@ def test_the_local_network_reads_what_is_for_it(site: Site, path: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
-def test_who_is_outside_does_not(site: Site, path: str, version: str) -> None:
+def test_outsiders_may_not_read_internal_pages(site: Site, path: str, version: str) -> None:
     spoofs = (
         "--header",
         "X-Forwarded-For: 127.0.0.1",
@@ -103,7 +103,7 @@ def test_who_is_outside_does_not(site: Site, path: str, version: str) -> None:
     assert json.loads(body)["error"]["code"] == "forbidden"
 
 
-def test_who_is_outside_is_heard_all_the_same(site: Site) -> None:
+def test_outsiders_may_speak(site: Site) -> None:
     for path in ("/health", "/health/live", "/v1/models"):
         assert site.curl(path, "--interface", OUTSIDE, "--fail").returncode == 0
     said = site.curl("/blabla", "--interface", OUTSIDE, "--fail", "--json", '{"text": "Bonsoir."}')
@@ -120,7 +120,7 @@ def test_who_is_outside_is_heard_all_the_same(site: Site) -> None:
         {"Host": "localhost", "Connection": "close, X-Forwarded-For, X-Forwarded-Proto, X-Real-IP"},
     ],
 )
-def test_who_comes_through_nginx_is_not_this_machine(site: Site, server: Server, headers: dict[str, str]) -> None:
+def test_requests_through_nginx_do_not_count_as_local(site: Site, server: Server, headers: dict[str, str]) -> None:
     assert requests.post(f"{server.url}/v1/phrases/warm", json=WARM, timeout=20).status_code == 200
     answer = site.ask("POST", "/v1/phrases/warm", json=WARM, headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
@@ -133,7 +133,7 @@ def test_a_sane_request_id_is_kept_and_another_is_not(site: Site) -> None:
         assert re.fullmatch("[0-9a-f]{32}", given)
 
 
-def test_the_log_is_json_and_tells_of_the_cache_and_the_node(site: Site, server: Server) -> None:
+def test_log_is_json_with_the_cache_and_the_node(site: Site, server: Server) -> None:
     site.say("Anatole double.", **{"X-Request-Id": "logged-miss"})
     site.say("Anatole double.", **{"X-Request-Id": "logged-hit", "User-Agent": 'a "quoted\\ agent'})
     site.ask("POST", "/blabla?a=%22", data=b"x" * (MAX_BODY_BYTES + 1), headers={"X-Request-Id": "logged-refused"})
@@ -177,7 +177,7 @@ def test_bodies_up_to_monicas_own_limits(site: Site) -> None:
         (b"POST /blabla HTTP/1.1\r\nHost: monica\r\nContent-Length: -1\r\n\r\n", 400),
     ],
 )
-def test_what_is_not_http_is_refused_in_monicas_shape(site: Site, certificate: Path, sent: bytes, status: int) -> None:
+def test_invalid_http_is_refused_in_monicas_shape(site: Site, certificate: Path, sent: bytes, status: int) -> None:
     context = ssl.create_default_context(cafile=certificate / "fullchain.pem")
     with (
         socket.create_connection(("127.0.0.1", site.port), timeout=20) as plain,
@@ -190,6 +190,6 @@ def test_what_is_not_http_is_refused_in_monicas_shape(site: Site, certificate: P
     assert b"application/json" in head
 
 
-def test_plain_http_on_the_port_of_tls_is_refused_in_monicas_shape(site: Site) -> None:
+def test_plain_http_on_the_tls_port_is_refused_in_monicas_shape(site: Site) -> None:
     answer = requests.get(f"http://127.0.0.1:{site.port}/health", timeout=20)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "http_invalid")

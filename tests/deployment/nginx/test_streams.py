@@ -1,4 +1,4 @@
-"""Monica's own streams, through nginx: heard while they are made, whole to the last byte, broken off where they are."""
+"""Monica's own streams through nginx: they arrive while they are made, complete, and broken if they break."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def faults(tmp_path: Path) -> Faults:
 
 @pytest.fixture
 def slow(tmp_path: Path, faults: Faults) -> Iterator[Server]:
-    """A Monica whose streams come in pieces."""
+    """A Monica whose streams come in many chunks."""
     settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "cache")}
     with Server(tmp_path, settings | faults.settings) as server:
         server.wait_ready()
@@ -31,7 +31,7 @@ def slow(tmp_path: Path, faults: Faults) -> Iterator[Server]:
             yield server
 
 
-def test_a_stream_is_heard_while_it_is_made(front: Front, slow: Server, faults: Faults) -> None:
+def test_stream_arrives_while_it_is_made(front: Front, slow: Server, faults: Faults) -> None:
     site, body = front(slow.port), {"text": LONG}
     with (
         site.session() as session,
@@ -50,7 +50,7 @@ def test_a_stream_is_heard_while_it_is_made(front: Front, slow: Server, faults: 
 
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
-def test_a_stream_that_fails_does_not_look_whole(front: Front, slow: Server, faults: Faults, version: str) -> None:
+def test_failed_stream_does_not_look_complete(front: Front, slow: Server, faults: Faults, version: str) -> None:
     site = front(slow.port)
     with faults.on("torn"):
         said = site.curl("/blabla?stream=1", version, "--json", f'{{"text": "{LONG}"}}')
@@ -58,7 +58,7 @@ def test_a_stream_that_fails_does_not_look_whole(front: Front, slow: Server, fau
     assert said.returncode != 0
 
 
-def test_who_hangs_up_in_the_middle_leaves_his_place(front: Front, slow: Server, faults: Faults) -> None:
+def test_hanging_up_in_the_middle_abandons_the_take(front: Front, slow: Server, faults: Faults) -> None:
     site = front(slow.port)
     with (
         faults.on("slow"),

@@ -1,4 +1,4 @@
-"""Two nodes: one may be away, full, loading or dying, and nobody hears it."""
+"""Two nodes: one may be away, full, loading or dying, and no client notices."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.wire import until
 
 CLIENTS = 10
 PAUSE_S = 0.1
-"""Of each client, between two phrases: nginx and two nodes have their machine to share with what starts."""
+"""Pause of each client between two phrases, because nginx and two nodes share the machine with a node that starts."""
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ PAUSE_S = 0.1
         pytest.param(None, id="away"),
     ],
 )
-def test_the_other_node_is_asked(front: Front, fault: Callable[[Call], None] | None) -> None:
+def test_other_node_takes_over(front: Front, fault: Callable[[Call], None] | None) -> None:
     with Node() as well, ExitStack() as stack:
         ill = stack.enter_context(Node(fault)) if fault else None
         site = front(ill.port if ill else free_port(), well.port)
@@ -41,11 +41,11 @@ def test_the_other_node_is_asked(front: Front, fault: Callable[[Call], None] | N
         assert [answer.status_code for answer in answers] == [200] * 20
         assert [answer.text for answer in answers] == bodies
         tried = [line["node"] for line in site.log(20)]
-        # The ill one is asked again and again: it is back as soon as it is well.
+        # The ill node keeps being tried, so that it is used again as soon as it is well.
         assert sum("," in nodes for nodes in tried) > 5
 
 
-def test_two_that_are_full_say_so(front: Front) -> None:
+def test_two_full_nodes_say_so(front: Front) -> None:
     with Node(lambda call: call.refuse(503, "overloaded")) as one, Node(one.answer) as other:
         answer = front(one.port, other.port).ask("POST", "/blabla", data=b"{}")
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
@@ -56,7 +56,7 @@ def test_two_that_are_full_say_so(front: Front) -> None:
 @pytest.mark.parametrize(
     ("status", "code"), [(504, "deadline_exceeded"), (500, "synthesis_failed"), (400, "text_empty")]
 )
-def test_what_would_not_be_better_elsewhere_is_not_tried_there(front: Front, status: int, code: str) -> None:
+def test_errors_that_would_recur_are_not_retried(front: Front, status: int, code: str) -> None:
     with Node(lambda call: call.refuse(status, code)) as one, Node(one.answer) as other:
         site = front(one.port, other.port)
         answers = [site.ask("POST", "/blabla", data=b"{}").status_code for _ in range(6)]
@@ -64,7 +64,7 @@ def test_what_would_not_be_better_elsewhere_is_not_tried_there(front: Front, sta
         assert len(one.calls) + len(other.calls) == 6
 
 
-def test_who_has_waited_long_is_not_made_to_wait_again(front: Front) -> None:
+def test_request_that_has_waited_long_is_not_retried(front: Front) -> None:
     changes = {"proxy_read_timeout 40s;": "proxy_read_timeout 1s;", "upstream_timeout 10s;": "upstream_timeout 500ms;"}
     with Node(Call.wait_hang_up) as one, Node(Call.wait_hang_up) as other:
         answer = front(one.port, other.port, changes=changes).ask("POST", "/blabla", data=b"{}")
@@ -72,7 +72,7 @@ def test_who_has_waited_long_is_not_made_to_wait_again(front: Front) -> None:
         assert len(one.calls) + len(other.calls) == 1
 
 
-def test_jobs_are_of_one_node(front: Front) -> None:
+def test_jobs_go_to_one_node(front: Front) -> None:
     with Node() as one, Node() as other:
         site = front(one.port, other.port)
         for _ in range(3):
@@ -81,7 +81,7 @@ def test_jobs_are_of_one_node(front: Front) -> None:
         assert (len(one.calls), len(other.calls)) == (9, 0)
 
 
-def test_the_less_busy_node_is_asked(front: Front) -> None:
+def test_less_busy_node_is_preferred(front: Front) -> None:
     busy, done = threading.Event(), threading.Event()
 
     def hold(call: Call) -> None:
@@ -103,7 +103,7 @@ def test_the_less_busy_node_is_asked(front: Front) -> None:
         assert len(taken.calls) == 1
 
 
-def test_one_node_after_the_other_is_restarted_under_load_and_nobody_hears_it(
+def test_rolling_restart_under_load_loses_no_request(
     front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "cache")}
@@ -117,7 +117,7 @@ def test_one_node_after_the_other_is_restarted_under_load_and_nobody_hears_it(
         nodes = [start(port) for port in ports]
         for node in nodes:
             wait_ready(node)
-        # What one has made the other plays: they have one cache.
+        # One node plays what the other has made, because they share a cache.
         assert [node.say("Bonsoir.").headers["X-Monica-Cache"] for node in nodes] == ["miss", "hit"]
         site = front(*ports, changes={"rate=10r/s": "rate=100000r/s"})
         load = Load(f"{site.url}/blabla", site.session)
@@ -140,11 +140,11 @@ def test_one_node_after_the_other_is_restarted_under_load_and_nobody_hears_it(
     assert Counter(line["status"] for line in lines) == {"200": load.asked}
     served = Counter(line["node"].split(", ")[-1] for line in lines)
     assert all(served[f"127.0.0.1:{port}"] > 50 for port in ports)
-    assert any("," in line["node"] for line in lines), "no request met a node that was away: nothing was tried"
+    assert any("," in line["node"] for line in lines), "no request met a missing node, so nothing was tested"
 
 
 def wait_ready(node: Server) -> None:
-    """Wait as `Server.wait_ready` does, with more patience: under load a worker that begins answers late."""
+    """Wait like `Server.wait_ready`, but longer: under load a starting worker answers late."""
 
     def is_ready() -> bool:
         assert node.process.poll() is None, node.log()
@@ -157,7 +157,7 @@ def wait_ready(node: Server) -> None:
 
 
 class Load:
-    """Clients who ask for one phrase after the other, each a new one."""
+    """Clients that request one new phrase after the other."""
 
     def __init__(self, url: str, session: Callable[[], requests.Session]) -> None:
         self._url, self._session = url, session
@@ -185,7 +185,7 @@ class Load:
         return [] if answer.content[:4] == b"RIFF" else [f"{answer.status_code} {answer.text}"]
 
     def wait_for_more(self, number: int) -> None:
-        """Return when so many more have been answered."""
+        """Wait until `number` more requests have been answered."""
         with self._counted:
             goal = self.asked + number
             assert self._counted.wait_for(lambda: self.asked >= goal, 60)

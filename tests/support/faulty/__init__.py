@@ -1,17 +1,17 @@
 """Faults of the engine in a real Monica, which a test switches on and off while she runs.
 
-`with Server(folder, settings | faults.settings)` starts her with the project's own gunicorn.conf.py, and an espeak-ng
-that looks before each of its steps which faults are on:
+`with Server(folder, settings | faults.settings)` starts her with the project's own gunicorn.conf.py and with an
+espeak-ng that checks before each of its steps which faults are on:
 
-slow       a take that is begun meanwhile needs fifty steps of 20 ms before it is said
-held       no take ends; steps come back, so that takes can still be dropped
-stuck      a step does not come back
-broken     a step raises what no engine should
-silent     what is said cannot be heard
-piecewise  a stream that is begun meanwhile comes in twenty pieces, one every 20 ms
-torn       a stream that comes in pieces fails after some of them
+slow       a take that begins meanwhile needs fifty steps of 20 ms before it is said
+held       no take ends; steps return, so that takes can still be dropped
+stuck      a step does not return
+broken     a step raises what no engine should raise
+silent     the sound is silent
+piecewise  a stream that begins meanwhile comes in twenty chunks, one every 20 ms
+torn       a stream that comes in chunks fails after some of them
 
-Those that are on at the start keep Monica from being ready: her warm-up is a take like any other.
+A fault that is on at the start keeps Monica from becoming ready, because her warm-up is a take like any other.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from pathlib import Path
 
 
 class Faults:
-    """folder: an empty one of its own; a file in it is a fault that is on.
+    """The switches. A file in `folder`, which must be empty at first, is a fault that is on.
 
-    stuck_s: seconds after which a step counts as stuck for ever, instead of monica.synthesis.health's.
-    unread_s: after which a client that reads nothing of its answer is given up, instead of monica.worker's.
+    stuck_s: seconds after which a step counts as stuck forever, instead of the time in monica.synthesis.health.
+    unread_s: seconds after which a client that reads nothing of its answer is dropped, instead of monica.worker's.
     """
 
     def __init__(self, folder: Path, stuck_s: float | None = None, unread_s: int | None = None) -> None:
