@@ -26,16 +26,18 @@ def sound(text: str, kind: Attempt) -> NDArray[np.float32]:
 
 @dataclass(eq=False)
 class Part(Utterance):
-    """text, seed: as they were asked for. kind: what will come of it. left: steps until then."""
+    """One attempt at a text."""
 
     text: str = ""
     seed: int = 0
     kind: Attempt = "ok"
+    """The outcome it will have."""
     left: int = 0
+    """Steps until then."""
 
 
 class SteppingEngine:
-    """parts: by text, what each attempt at it comes to; one that is not there comes out well."""
+    """An engine that follows `parts`: for each text the outcome of each attempt. Any other attempt ends well."""
 
     name, device, clones, model, fingerprint = "chatterbox", "cpu", False, "stepping", "stepping 1"
     sample_rate = RATE
@@ -50,7 +52,7 @@ class SteppingEngine:
         self.elapse: Callable[[], None] = lambda: None
         """Called in every step."""
         self.fail_to: set[str] = set()
-        """pause, resume: what it throws at."""
+        """The calls that raise: `pause`, `resume`."""
 
     def load(self) -> None:
         pass
@@ -64,7 +66,7 @@ class SteppingEngine:
         if part.kind == "crash begin":
             raise RuntimeError("begin")
         self.held.append(part)
-        assert len(self.held) - len(self.paused) <= self.slots, "more than the slots hold"
+        assert len(self.held) - len(self.paused) <= self.slots, "more takes than slots"
         return part
 
     def step(self) -> None:
@@ -95,7 +97,7 @@ class SteppingEngine:
         assert isinstance(utterance, Part)
         self.paused.remove(utterance)
         utterance.paused = False
-        assert len(self.held) - len(self.paused) <= self.slots, "more than the slots hold"
+        assert len(self.held) - len(self.paused) <= self.slots, "more takes than slots"
 
     def drop(self, utterance: Utterance) -> None:
         self.held = [part for part in self.held if part is not utterance]
