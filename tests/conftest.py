@@ -46,6 +46,7 @@ MARKERS = {
     "cli/test_cache.py::test_a_running_server_makes_a_phrase_anew": "slow",
     "cli/test_commands.py": "slow",
     "cli/test_warm.py": "slow",
+    "engine/test_registry.py": "slow",
     "store/test_hostile_bundles.py::test_whatever_a_bundle_is_only_whole_sounds_come_in": "slow",
     "synthesis/test_scheduler_machine.py": "slow",
     "test_audio_stream.py": "slow",
