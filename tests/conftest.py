@@ -30,6 +30,7 @@ MARKERS = {
     "engine/chatterbox/": "torch",
     "engine/torch/": "torch",
     "engine/test_selection.py::test_chatterbox_on_a_cpu_that_was_asked_for": "torch",
+    "engine/test_selection.py::test_auto_with_an_accelerator_is_chatterbox": "torch",
     "clients/": "system",
     "deployment/nginx/": "system",
     "deployment/test_grafana.py": "system",
