@@ -23,7 +23,7 @@ MonicaError                 500 internal
 │   ├── ForeignBundle       409 bundle_foreign
 │   └── NoRoom              507 no_room
 ├── BadRecording            422 recording_invalid               monica.voices.recording
-├── VoiceExists, FolderFault  409 voice_exists, 503 voices_unusable  monica.voices.uploads
+├── VoiceExists, VoicesUnusable  409 voice_exists, 503 voices_unusable  monica.voices.uploads
 └── ModelUnavailable        the loader's: the weights cannot be had or read just now
 ConfigError                 start-up only, never HTTP
 """

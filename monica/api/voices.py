@@ -1,4 +1,4 @@
-"""POST and DELETE /v1/audio/voices: voices that are added and removed while Monica speaks."""
+"""POST and DELETE /v1/audio/voices: voices are added and removed while Monica runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monica.errors import InvalidRequest
 
 voices = flask_smorest.Blueprint("voices", __name__, description="Voices")
 
-MAX_RECORDING = 50 * 2**20
+MAX_RECORDING = 50 * 2**20  # bytes
 FORM = "multipart/form-data"
 
 _FORM_SCHEMA = {
@@ -51,11 +51,11 @@ _REMOVE_RESPONSES = error_responses(
 
 
 @voices.route("/v1/audio/voices", methods=["POST"])
-@voices.response(201, VoiceSchema, description="The voice speaks from now on.")
+@voices.response(201, VoiceSchema, description="The voice can be used from now on.")
 @voices.doc(requestBody={"required": True, "content": {FORM: {"schema": _FORM_SCHEMA}}}, responses=_ADD_RESPONSES)
 def add() -> dict[str, Any]:
     """Add a voice, cloned from a recording."""
-    service().uploads.folder()  # who may not is told before his recording is read
+    service().uploads.folder()  # refuses uploads that are not allowed before the recording is read
     request.max_content_length = MAX_RECORDING + 2**16
     if request.mimetype != FORM:
         raise InvalidRequest(f"The Content-Type must be {FORM}.")
@@ -70,8 +70,8 @@ def add() -> dict[str, Any]:
 
 
 @voices.route("/v1/audio/voices/<string:name>", methods=["DELETE"])
-@voices.response(204, description="The voice is known no more, and its recording is gone.")
+@voices.response(204, description="The voice and its recording are gone.")
 @voices.doc(responses=_REMOVE_RESPONSES)
 def remove(name: str) -> None:
-    """Remove a voice that lies in MONICA_VOICES_DIR."""
+    """Remove a voice whose recording is in MONICA_VOICES_DIR."""
     service().uploads.remove(name)

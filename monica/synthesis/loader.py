@@ -117,13 +117,13 @@ class Loader:
         # Chosen once: the hardware does not change while the process lives.
         self._engine = self._engine or self._given or choose_engine(self._settings)
         engine = self._engine
-        self.registry.look(engine)
+        self.registry.read_recordings(engine)
 
         loading = time.monotonic()
         engine.load()
         logger.info("model: %s on %s, loaded in %.1f s", engine.model, engine.device, time.monotonic() - loading)
 
-        self.registry.open(engine, self._check_stop)
+        self.registry.make_speakable(engine, self._check_stop)
         self._warm_up(engine)
         took = time.monotonic() - began
         metrics.model_load_seconds.set(took)

@@ -1,1 +1,1 @@
-"""Voices: their recordings, the registry of those that can be spoken, and uploads."""
+"""Voices: their recordings, the registry of the known ones, and uploads."""

@@ -1,4 +1,4 @@
-"""A voice: its name and the recording it is cloned from."""
+"""The recordings that voices are cloned from, and the names that voices may have."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from monica.engine import Reference
 from monica.errors import ConfigError, MonicaError
 
 DEFAULT_VOICE = "monica"
-SHORTEST_S = 1.0
-SILENCE_PEAK = 1e-3  # -60 dB: below it there is no voice to clone
-LOWEST_RATE, HIGHEST_RATE = 4_000, 384_000  # hertz
-PIECE = 2**14  # frames
+MIN_SECONDS = 1.0
+SILENCE_PEAK = 1e-3
+"""Peak (-60 dB) below which a recording holds no voice to clone."""
+MIN_RATE, MAX_RATE = 4_000, 384_000
+"""Accepted sample rates, in hertz."""
+BLOCK_FRAMES = 2**14
 
-NAMES = "1 to 64 of the letters a to z, digits, - and _, with a letter or a digit first"
+NAME_RULE = "1 to 64 of the letters a to z, digits, - and _, with a letter or a digit first"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 logger = logging.getLogger(__name__)
@@ -32,17 +34,17 @@ class BadRecording(MonicaError):
     status, code = 422, "recording_invalid"
 
 
-def is_name(text: str) -> bool:
-    """Tell whether a voice can be called so."""
+def is_voice_name(text: str) -> bool:
+    """Tell whether a voice may have this name; NAME_RULE says the same in words."""
     return _NAME.fullmatch(text) is not None
 
 
 def read_reference(path: Path, max_seconds: float) -> Reference:
-    """Read the recording of REFERENCE_AUDIO. Raises ConfigError, saying what to do, where it is missing or bad."""
+    """Read the recording of REFERENCE_AUDIO. Raises ConfigError, with advice, if it is missing or cannot be used."""
     advice = "Set REFERENCE_AUDIO to a recording of the voice, or to nothing for the model's built-in voice."
     try:
         there = path.is_file()
-    except OSError as error:  # its folder may not be entered
+    except OSError as error:  # for example, no permission to enter its folder
         raise ConfigError(f"REFERENCE_AUDIO={str(path)!r}: it cannot be read, {error.strerror}. {advice}") from error
     if not there:
         raise ConfigError(f"REFERENCE_AUDIO={str(path)!r}: there is no such file. {advice}")
@@ -53,25 +55,25 @@ def read_reference(path: Path, max_seconds: float) -> Reference:
 
 
 def read_recording(path: Path, max_seconds: float, title: str) -> Reference:
-    """Read a recording of any format and channel count as mono, cropped to its first seconds.
+    """Read a recording of any format and channel count as mono, cropped to its first `max_seconds`.
 
-    title: what it is, for the log. Raises BadRecording where it is unreadable, too short or silent.
+    title: what the log calls it. Raises BadRecording if it is unreadable, too short or silent.
     """
     try:
         with soundfile.SoundFile(path) as recording:
             rate, seconds = recording.samplerate, recording.frames / recording.samplerate
-            if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-                raise BadRecording(f"It has {rate} samples a second, not {LOWEST_RATE} to {HIGHEST_RATE}.")
+            if not MIN_RATE <= rate <= MAX_RATE:
+                raise BadRecording(f"It has {rate} samples a second, not {MIN_RATE} to {MAX_RATE}.")
             mono = _read_mono(recording, int(max_seconds * rate))
     except (soundfile.SoundFileError, OSError, TypeError, ValueError, ZeroDivisionError) as error:
         raise BadRecording("This is not a recording that can be read.") from error
     if not np.isfinite(mono).all():
         raise BadRecording("It holds samples that are not numbers.")
     used = len(mono) / rate
-    if used < SHORTEST_S:
+    if used < MIN_SECONDS:
         raise BadRecording(
-            f"A recording of {used:.2f} s is too short, at least {SHORTEST_S:g} s are needed; "
-            "ten seconds of clear speech or more do best."
+            f"A recording of {used:.2f} s is too short: at least {MIN_SECONDS:g} s are needed, "
+            "and ten seconds of clear speech or more work best."
         )
     if np.abs(mono).max() < SILENCE_PEAK:
         raise BadRecording(f"Its first {used:.1f} s are silent.")
@@ -84,17 +86,17 @@ def read_recording(path: Path, max_seconds: float, title: str) -> Reference:
 
 
 def suffix_of(path: Path) -> str:
-    """Return the suffix that belongs to what a readable recording holds."""
+    """Return the file suffix that fits the format of a readable recording."""
     return f".{soundfile.info(path).format.lower()}"
 
 
 def _read_mono(recording: soundfile.SoundFile, frames: int) -> NDArray[np.float32]:
-    """Read so many frames at most. (N, channels) -> (N,)."""
-    # A small file may hold hundreds of channels of silence. Two are read at once: after each piece soundfile seeks,
-    # and from there an MP3 does not go on as it would have.
-    size = frames if recording.channels <= 2 else PIECE
-    pieces = []
-    while frames > 0 and len(piece := recording.read(min(frames, size), dtype="float32", always_2d=True)):
-        pieces.append(piece.mean(axis=1))
-        frames -= len(piece)
-    return np.concatenate(pieces) if pieces else np.empty(0, np.float32)
+    """Read `frames` frames at most and average their channels: (N, channels) -> (N,)."""
+    # A small file may hold hundreds of channels of silence, so it is read block by block. One or two channels are read
+    # in one go: soundfile seeks after each block, and an MP3 does not go on from there with the samples it would have.
+    size = frames if recording.channels <= 2 else BLOCK_FRAMES
+    blocks = []
+    while frames > 0 and len(block := recording.read(min(frames, size), dtype="float32", always_2d=True)):
+        blocks.append(block.mean(axis=1))
+        frames -= len(block)
+    return np.concatenate(blocks) if blocks else np.empty(0, np.float32)

@@ -1,7 +1,8 @@
-"""The voices there are: that of REFERENCE_AUDIO, and one for each recording in MONICA_VOICES_DIR.
+"""The known voices: that of REFERENCE_AUDIO, and one for each recording in MONICA_VOICES_DIR.
 
-A voice goes by its name outside, and by its digest in the engine and in the stores: what takes the name of another
-voice never speaks in its place. Conditionals are made once and kept; the engine has those used of late at hand.
+Callers use a voice's name; the engine and the stores use its digest. So a new recording under an old name never speaks
+with the old voice's takes, nor the other way round. Conditionals are made once and stored; the engine holds those of
+the recently used voices in memory.
 """
 
 from __future__ import annotations
@@ -17,75 +18,82 @@ from monica.config import Settings
 from monica.engine import CloningEngine, Engine, Reference, is_cloning
 from monica.errors import ConfigError, Forbidden, MonicaError, SynthesisFailed, UnknownVoice
 from monica.store.cache import Store
-from monica.voices.recording import DEFAULT_VOICE, NAMES, BadRecording, is_name, read_recording, read_reference
+from monica.voices.recording import (
+    DEFAULT_VOICE,
+    NAME_RULE,
+    BadRecording,
+    is_voice_name,
+    read_recording,
+    read_reference,
+)
 
 logger = logging.getLogger(__name__)
 
-InEngine = Callable[[Callable[[], bytes]], bytes]
-"""Has something done in the engine's thread, and returns what it returned."""
+RunInEngine = Callable[[Callable[[], bytes]], bytes]
+"""Runs a function in the engine thread and returns its result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """recording: None for one that is the engine's own. sound: the digest of what the recording holds.
-
-    digest: of that, and of the engine that clones it.
-    """
+    """A voice that can be spoken."""
 
     name: str
     recording: Path | None
-    sound: str
+    """The file it is cloned from; None if it is built into the engine."""
+    recording_digest: str
+    """Digest of the samples of the recording."""
     digest: str
+    """Digest of the recording and of the engine that clones it. Takes and conditionals are kept under it."""
 
 
 class VoiceRegistry:
-    """Voices by name. Looked up from any thread; whatever touches the engine runs in the engine's."""
+    """Voices by name. Lookups may come from any thread; methods that touch the engine run in the engine thread."""
 
     def __init__(self, settings: Settings, conditionals: Store) -> None:
-        """Raises ConfigError where there is no such folder."""
+        """Raises ConfigError if MONICA_VOICES_DIR is set and does not exist."""
         self._folder = settings.voices_dir
         self._reference = settings.reference_audio
-        self._seconds = settings.reference_duration_s
+        self._max_seconds = settings.reference_duration_s
         self._conditionals = conditionals
         self._engine: CloningEngine | None = None
-        self._found: list[tuple[str, Path | None, str]] = []
+        self._recordings: list[tuple[str, Path | None, str]] = []  # name, file, digest
         self._voices: dict[str, Voice] = {}  # replaced as a whole, never changed
         if self._folder is not None and not self._folder.is_dir():
             raise ConfigError(f"MONICA_VOICES_DIR={str(self._folder)!r}: there is no such folder.")
 
     @property
     def digests(self) -> dict[str, str]:
-        """Those of the voices, by name."""
+        """The digests of the voices, by name."""
         return {voice.name: voice.digest for voice in self._voices.values()}
 
     def find(self, name: str) -> Voice | None:
         return self._voices.get(name)
 
-    def look(self, engine: Engine) -> None:
-        """Read the recordings, before the engine is loaded.
+    def read_recordings(self, engine: Engine) -> None:
+        """Read the recordings. Done before the engine is loaded, so that a wrong setting is reported at once.
 
-        One in the folder that cannot be used is left out, and the log says why. Raises ConfigError where
+        A file in the folder that cannot be used is left out, and the log says why. Raises ConfigError if
         REFERENCE_AUDIO cannot be used.
         """
-        self._found = []
+        self._recordings = []
         if not engine.clones:
             if self._folder is not None:
                 logger.warning("MONICA_VOICES_DIR: %s clones no voices; none of those is known", engine.name)
             return
         if self._reference is None:
             logger.info("reference audio: none; the model's built-in voice speaks")
-        sound = read_reference(self._reference, self._seconds).digest if self._reference else "built-in"
-        self._found.append((DEFAULT_VOICE, self._reference, sound))
-        for name, path in self._recordings():
+        digest = read_reference(self._reference, self._max_seconds).digest if self._reference else "built-in"
+        self._recordings.append((DEFAULT_VOICE, self._reference, digest))
+        for name, path in self._voice_files():
             try:
-                self._found.append((name, path, self._read(name, path).digest))
+                self._recordings.append((name, path, self._read_recording(name, path).digest))
             except BadRecording as error:
                 logger.warning("voice %s: %s is left out: %s", name, path.name, error)
 
-    def _recordings(self) -> Iterator[tuple[str, Path]]:
-        """Yield the files of the folder that name a voice. Raises ConfigError where one takes the default's name."""
+    def _voice_files(self) -> Iterator[tuple[str, Path]]:
+        """Yield the name and file of each voice in the folder. Raises ConfigError if one is named like the default."""
         taken: dict[str, str] = {}
-        for path in self._files():
+        for path in self._folder_content():
             name, shown = path.stem.lower(), ascii(path.name)[1:-1]
             if path.name.startswith(".") or not path.is_file() or (self._reference and path.samefile(self._reference)):
                 continue
@@ -93,15 +101,15 @@ class VoiceRegistry:
                 raise ConfigError(
                     f"MONICA_VOICES_DIR holds {shown}, but {name} is the voice of REFERENCE_AUDIO: rename it."
                 )
-            if not is_name(name):
-                logger.warning("voice %s is left out: a voice's name is %s", shown, NAMES)
+            if not is_voice_name(name):
+                logger.warning("voice %s is left out: a voice's name is %s", shown, NAME_RULE)
             elif name in taken:
                 logger.warning("voice %s: %s is left out: %s has its name", name, shown, taken[name])
             else:
                 taken[name] = shown
                 yield name, path
 
-    def _files(self) -> list[Path]:
+    def _folder_content(self) -> list[Path]:
         if self._folder is None:
             return []
         try:
@@ -109,62 +117,66 @@ class VoiceRegistry:
         except OSError as error:
             raise ConfigError(f"MONICA_VOICES_DIR={str(self._folder)!r} cannot be read: {error.strerror}.") from error
 
-    def open(self, engine: Engine, check: Callable[[], None]) -> None:
-        """Make the voices speakable by an engine that is loaded; this is its thread.
+    def make_speakable(self, engine: Engine, check: Callable[[], None]) -> None:
+        """Make sure that conditionals of every voice are stored. Runs in the thread that has loaded the engine.
 
-        check: called between two voices. Raises what it raises, and ConfigError or a MonicaError where the default
-        voice cannot be made.
+        check: called between two voices; what it raises ends the work. Raises ConfigError, or another MonicaError, if
+        the default voice cannot be made.
         """
         if not is_cloning(engine):
             self._voices = {DEFAULT_VOICE: Voice(DEFAULT_VOICE, None, "", engine.fingerprint)}
             return
         self._engine = engine
-        self._engine.bring_voice = self._bring
-        self._voices = {name: self.voice(name, recording, sound) for name, recording, sound in self._found}
+        self._engine.bring_voice = self._load_voice
+        self._voices = {name: self.new_voice(name, path, digest) for name, path, digest in self._recordings}
         default = self._voices[DEFAULT_VOICE]
         try:
-            self._ensure(default)
+            self._ensure_cloned(default)
         except BadRecording as error:
             raise ConfigError(f"REFERENCE_AUDIO: {error}") from error
-        self._bring(default.digest)
+        self._load_voice(default.digest)
         for voice in [each for each in self._voices.values() if each is not default]:
             check()
             try:
-                self._ensure(voice)
-            except MonicaError as error:  # whatever one recording does to the model, the other voices speak
-                self.dismiss(voice)
+                self._ensure_cloned(voice)
+            except MonicaError as error:  # whatever a recording does to the model, the other voices must speak
+                self.unregister(voice)
                 logger.warning("voice %s is left out: %s", voice.name, error)
 
-    def voice(self, name: str, recording: Path | None, sound: str) -> Voice:
-        """Return a voice as the engine would clone it. Raises Forbidden where it clones none."""
-        digest = hashlib.sha256(f"{self._cloning().fingerprint} {sound}".encode()).hexdigest()
-        return Voice(name, recording, sound, digest)
+    def new_voice(self, name: str, recording: Path | None, recording_digest: str) -> Voice:
+        """Return a voice, not registered yet, as this engine would clone it. Raises Forbidden if it clones none."""
+        digest = hashlib.sha256(f"{self._cloning_engine().fingerprint} {recording_digest}".encode()).hexdigest()
+        return Voice(name, recording, recording_digest, digest)
 
-    def prepare(self, voice: Voice, reference: Reference, in_engine: InEngine) -> None:
-        """Make the conditionals of a voice, unless they are kept. Raises BadRecording, or what `in_engine` does."""
+    def clone_voice(self, voice: Voice, reference: Reference, run_in_engine: RunInEngine) -> None:
+        """Make and store the conditionals of a voice, unless they are stored already.
+
+        Raises BadRecording, or what `run_in_engine` raises.
+        """
         if self._conditionals.get(voice.digest) is None:
-            self._conditionals.put(voice.digest, in_engine(lambda: self._clone(voice.name, reference)))
+            made = run_in_engine(lambda: self._make_conditionals(voice.name, reference))
+            self._conditionals.put(voice.digest, made)
 
-    def admit(self, voice: Voice) -> None:
-        """Let a voice that is prepared be known."""
+    def register(self, voice: Voice) -> None:
+        """Make a cloned voice known."""
         self._voices = {**self._voices, voice.name: voice}
 
-    def dismiss(self, voice: Voice) -> None:
-        """Let a voice be known no more, and forget its conditionals, unless another one has the same."""
+    def unregister(self, voice: Voice) -> None:
+        """Remove a voice, and its conditionals unless another voice has the same."""
         self._voices = {name: each for name, each in self._voices.items() if each is not voice}
         if voice.digest not in self.digests.values():
             self._conditionals.remove(voice.digest)
 
-    def _bring(self, digest: str) -> None:
-        """Give the engine a voice that it has not at hand. Raises UnknownVoice, SynthesisFailed."""
+    def _load_voice(self, digest: str) -> None:
+        """Load a voice into the engine, which calls this if it needs one. Raises UnknownVoice or SynthesisFailed."""
         voice = next((each for each in self._voices.values() if each.digest == digest), None)
         if voice is None:
             raise UnknownVoice("This voice has been removed.", param="voice")
         began = time.monotonic()
-        kept = self._conditionals.get(digest)
-        if kept is not None:
+        stored = self._conditionals.get(digest)
+        if stored is not None:
             try:
-                self._cloning().add_voice(digest, kept)
+                self._cloning_engine().add_voice(digest, stored)
             except ValueError as error:
                 logger.warning("conditionals: the kept ones cannot be used (%s); they are made again", error)
             else:
@@ -172,32 +184,32 @@ class VoiceRegistry:
                 logger.info("conditionals: read back from the cache in %.1f s: %s", took, voice.name)
                 return
         try:
-            self._cloning().add_voice(digest, self._make(voice))
+            self._cloning_engine().add_voice(digest, self._clone_from_file(voice))
         except BadRecording as error:
             raise SynthesisFailed(f"The voice {voice.name} can no longer be cloned: {error}") from error
 
-    def _ensure(self, voice: Voice) -> None:
+    def _ensure_cloned(self, voice: Voice) -> None:
         if self._conditionals.get(voice.digest) is None:
-            self._make(voice)
+            self._clone_from_file(voice)
 
-    def _make(self, voice: Voice) -> bytes:
-        """Make and keep the conditionals of a voice. Raises BadRecording, also where the recording is another one."""
+    def _clone_from_file(self, voice: Voice) -> bytes:
+        """Make and store conditionals from the recording. Raises BadRecording, also if the file has changed since."""
         reference = None
         if voice.recording is not None:
-            reference = self._read(voice.name, voice.recording)
-            if reference.digest != voice.sound:
-                raise BadRecording("Its recording has changed: it is heard after the next start.")
-        made = self._clone(voice.name, reference)
+            reference = self._read_recording(voice.name, voice.recording)
+            if reference.digest != voice.recording_digest:
+                raise BadRecording("Its recording has changed: restart Monica to use the new one.")
+        made = self._make_conditionals(voice.name, reference)
         self._conditionals.put(voice.digest, made)
         return made
 
-    def _read(self, name: str, recording: Path) -> Reference:
-        return read_recording(recording, self._seconds, f"voice {name}")
+    def _read_recording(self, name: str, recording: Path) -> Reference:
+        return read_recording(recording, self._max_seconds, f"voice {name}")
 
-    def _clone(self, name: str, reference: Reference | None) -> bytes:
+    def _make_conditionals(self, name: str, reference: Reference | None) -> bytes:
         began = time.monotonic()
         try:
-            made = self._cloning().make_conditionals(reference)
+            made = self._cloning_engine().make_conditionals(reference)
         except ConfigError as error:
             raise BadRecording(str(error)) from error
         except MonicaError:
@@ -208,7 +220,7 @@ class VoiceRegistry:
         logger.info("conditionals: made in %.1f s: %s", time.monotonic() - began, name)
         return made
 
-    def _cloning(self) -> CloningEngine:
+    def _cloning_engine(self) -> CloningEngine:
         if self._engine is None:
             raise Forbidden("The engine that speaks here clones no voices.")
         return self._engine

@@ -1,4 +1,4 @@
-"""Voices that come and go over HTTP: their recordings are put into MONICA_VOICES_DIR, or taken from there."""
+"""Voices added and removed over HTTP: their recordings are written to MONICA_VOICES_DIR, or deleted from it."""
 
 from __future__ import annotations
 
@@ -14,35 +14,37 @@ from typing import IO
 
 from monica.config import Settings
 from monica.errors import ConfigError, Forbidden, InvalidRequest, MonicaError, Overloaded, UnknownVoice
-from monica.voices.recording import DEFAULT_VOICE, NAMES, is_name, read_recording, suffix_of
-from monica.voices.registry import InEngine, VoiceRegistry
+from monica.voices.recording import DEFAULT_VOICE, NAME_RULE, is_voice_name, read_recording, suffix_of
+from monica.voices.registry import RunInEngine, VoiceRegistry
 
-INCOMING = ".incoming-"
-LEFT_S = 3600
-"""Nothing is uploaded for as long as that."""
+INCOMING_PREFIX = ".incoming-"
+ABANDONED_AFTER_S = 3600
+"""Age after which an incoming file belongs to a killed upload: no upload takes that long."""
 
 logger = logging.getLogger(__name__)
 
 
 class VoiceExists(MonicaError):
+    """A voice has this name already."""
+
     status, code = 409, "voice_exists"
 
 
-class FolderFault(MonicaError):
-    """The folder of the voices cannot be written just now."""
+class VoicesUnusable(MonicaError):
+    """The voices' folder cannot be written just now."""
 
     status, code = 503, "voices_unusable"
 
 
 class Uploads:
-    """Changes to the voices, one at a time; where MONICA_VOICE_UPLOADS is off, every one is refused."""
+    """Changes to the voices, one at a time. If MONICA_VOICE_UPLOADS is off, every change is refused."""
 
     def __init__(
         self,
         settings: Settings,
         registry: VoiceRegistry,
         ready: Callable[[], object],
-        in_engine: InEngine,
+        run_in_engine: RunInEngine,
         on_change: Callable[[], None],
     ) -> None:
         """Raises ConfigError if uploads are on but cannot work.
@@ -51,16 +53,16 @@ class Uploads:
         """
         self._registry = registry
         self._ready = ready
-        self._in_engine = in_engine
+        self._run_in_engine = run_in_engine
         self._on_change = on_change
-        self._seconds = settings.reference_duration_s
-        self._folder = _writable(settings) if settings.voice_uploads else None
+        self._max_seconds = settings.reference_duration_s
+        self._folder = _writable_folder(settings) if settings.voice_uploads else None
         if self._folder is not None:
-            _clear(self._folder)
+            _remove_abandoned(self._folder)
         self._changing = threading.Lock()
 
     def folder(self) -> Path:
-        """Return where the recordings are put. Raises Forbidden."""
+        """Return the folder that recordings are written to. Raises Forbidden if uploads are off."""
         if self._folder is None:
             raise Forbidden("Voices are neither added nor removed over HTTP here: MONICA_VOICE_UPLOADS is off.")
         return self._folder
@@ -68,33 +70,33 @@ class Uploads:
     def add(self, name: str, recording: IO[bytes]) -> None:
         """Add a voice.
 
-        Raises NotReady, InvalidRequest, VoiceExists, BadRecording, Forbidden, Overloaded, FolderFault, or what
-        `in_engine` does.
+        Raises NotReady, InvalidRequest, VoiceExists, BadRecording, Forbidden, Overloaded, VoicesUnusable, or what
+        `run_in_engine` raises.
         """
         self._ready()
-        folder, gallery = self.folder(), self._registry
-        if not is_name(name):
-            raise InvalidRequest(f"name: A voice's name is {NAMES}.", param="name")
-        with self._change(), _incoming(folder, recording) as file:
-            # What lies there and could not be used has its name all the same.
-            if gallery.find(name) is not None or any(path.stem.lower() == name for path in folder.iterdir()):
+        folder, registry = self.folder(), self._registry
+        if not is_voice_name(name):
+            raise InvalidRequest(f"name: A voice's name is {NAME_RULE}.", param="name")
+        with self._one_change(), _incoming(folder, recording) as file:
+            # A file that could not be used occupies its name all the same: an upload never overwrites it.
+            if registry.find(name) is not None or any(path.stem.lower() == name for path in folder.iterdir()):
                 raise VoiceExists(f"There is a voice called {name} already.", param="name")
-            reference = read_recording(file, self._seconds, f"voice {name}")
-            voice = gallery.voice(name, folder / f"{name}{suffix_of(file)}", reference.digest)
-            gallery.prepare(voice, reference, self._in_engine)
+            reference = read_recording(file, self._max_seconds, f"voice {name}")
+            voice = registry.new_voice(name, folder / f"{name}{suffix_of(file)}", reference.digest)
+            registry.clone_voice(voice, reference, self._run_in_engine)
             file.rename(folder / f"{name}{suffix_of(file)}")
-            gallery.admit(voice)
+            registry.register(voice)
         self._on_change()
         logger.info("voice %s: added", name)
 
     def remove(self, name: str) -> None:
-        """Remove a voice: its recording and its conditionals. What it has said is kept, and asked for no more.
+        """Remove a voice: its recording and its conditionals. Its takes stay in the cache, unused.
 
-        Raises NotReady, UnknownVoice, Forbidden, Overloaded, FolderFault.
+        Raises NotReady, UnknownVoice, Forbidden, Overloaded, VoicesUnusable.
         """
         self._ready()
         self.folder()
-        with self._change():
+        with self._one_change():
             voice = self._registry.find(name)
             if voice is None:
                 raise UnknownVoice("There is no such voice.", param="name")
@@ -103,14 +105,17 @@ class Uploads:
             try:
                 voice.recording.unlink(missing_ok=True)
             except OSError as error:
-                raise FolderFault(f"The recording cannot be removed: {error.strerror}.") from error
-            self._registry.dismiss(voice)
+                raise VoicesUnusable(f"The recording cannot be removed: {error.strerror}.") from error
+            self._registry.unregister(voice)
         self._on_change()
         logger.info("voice %s: removed", name)
 
     @contextmanager
-    def _change(self) -> Iterator[None]:
-        """Make a change. Who comes meanwhile does not queue for it, with a recording in his hands and in a thread."""
+    def _one_change(self) -> Iterator[None]:
+        """Hold the lock for one change. Raises Overloaded if another one is under way.
+
+        Concurrent changes are refused rather than queued, so that no request thread blocks while it holds an upload.
+        """
         if not self._changing.acquire(blocking=False):
             raise Overloaded("Another voice is being added or removed.", retry_after=5)
         try:
@@ -121,34 +126,37 @@ class Uploads:
 
 @contextmanager
 def _incoming(folder: Path, recording: IO[bytes]) -> Iterator[Path]:
-    """Write a recording into the folder, under a name that is no voice's; it goes, if it still has it in the end."""
+    """Write a recording to the folder under a name that no voice can have; remove it if it was not renamed.
+
+    In the same folder, so that renaming it cannot fail half-way.
+    """
     path = None
     try:
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=INCOMING, delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=INCOMING_PREFIX, delete=False) as file:
             path = Path(file.name)
             shutil.copyfileobj(recording, file)
         yield path
     except OSError as error:
-        raise FolderFault(f"The recording cannot be kept: {error.strerror}.") from error
+        raise VoicesUnusable(f"The recording cannot be kept: {error.strerror}.") from error
     finally:
         if path is not None:
             path.unlink(missing_ok=True)
 
 
-def _clear(folder: Path) -> None:
-    """Remove what uploads that were killed have left. Another node may be in the middle of one: its is young."""
-    for path in folder.glob(f"{INCOMING}*"):
-        with suppress(OSError):  # it has gone by itself, or may not be removed
-            if time.time() - path.stat().st_mtime > LEFT_S:
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed uploads left. A young file is spared: another node may be writing it."""
+    for path in folder.glob(f"{INCOMING_PREFIX}*"):
+        with suppress(OSError):  # it has gone meanwhile, or may not be removed
+            if time.time() - path.stat().st_mtime > ABANDONED_AFTER_S:
                 path.unlink()
 
 
-def _writable(settings: Settings) -> Path:
+def _writable_folder(settings: Settings) -> Path:
     folder = settings.voices_dir
     if folder is None:
         raise ConfigError("MONICA_VOICE_UPLOADS=on needs MONICA_VOICES_DIR, the folder to put them in.")
     if settings.api_key is None:
-        raise ConfigError("MONICA_VOICE_UPLOADS=on needs MONICA_API_KEY: not everyone is to add voices.")
+        raise ConfigError("MONICA_VOICE_UPLOADS=on needs MONICA_API_KEY: not everyone may add voices.")
     try:
         with tempfile.TemporaryFile(dir=folder):
             return folder

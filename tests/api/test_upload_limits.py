@@ -1,4 +1,4 @@
-"""Uploads of voices that are too much, too slow, or not possible here at all."""
+"""Uploads of voices that are too large, too slow, or not possible with these settings."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left(server: Server, environment: dict[str, str]) -> Iterator[None]:
+def _nothing_is_left_behind(server: Server, environment: dict[str, str]) -> Iterator[None]:
     yield
     assert requests.get(f"{server.url}/health", timeout=10).status_code == 200
     assert list(Path(environment["MONICA_VOICES_DIR"]).iterdir()) == []
@@ -68,26 +68,26 @@ def test_two_gigabytes_are_refused_unread(server: Server) -> None:
         assert b"51264 KiB" in heard.body
 
 
-def test_who_does_not_say_how_much_it_is_is_counted(server: Server) -> None:
-    """In chunks: he is stopped soon after the limit."""
+def test_an_upload_without_content_length_is_counted(server: Server) -> None:
+    """It is sent in chunks, and stopped soon after the limit."""
     sent = 0
     chunk = f"{MEGABYTE:x}\r\n".encode() + bytes(MEGABYTE) + b"\r\n"
     heard: Heard | None = None
     with connect(server) as connection:
-        with suppress(OSError):  # he is not listened to any more
+        with suppress(OSError):  # the server has stopped reading
             connection.sendall(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode())
             connection.sendall(f"{len(FORM):x}\r\n".encode() + FORM + b"\r\n")
             while sent < 4 * MAX_RECORDING:
                 connection.sendall(chunk)
                 sent += MEGABYTE
-        with suppress(OSError):  # nor can he hear why, if he went on
+        with suppress(OSError):  # a client that went on sending may not receive the reason
             heard = listen(connection)
     assert MAX_RECORDING <= sent < 2 * MAX_RECORDING
     assert heard is None or (heard.status, heard.code) == (413, "body_too_large")
 
 
-def test_at_the_limit_it_is_read(server: Server) -> None:
-    """And refused here for another reason: the embedded engine clones no voices."""
+def test_an_upload_of_the_largest_size_is_read(server: Server) -> None:
+    """It is refused for another reason: the embedded engine clones no voices."""
     answer = requests.post(
         f"{server.url}{PATH}",
         data={"name": "anna"},
@@ -98,7 +98,7 @@ def test_at_the_limit_it_is_read(server: Server) -> None:
     assert answer.status_code in (403, 422)
 
 
-def test_a_form_that_breaks_off(server: Server) -> None:
+def test_a_form_that_breaks_off_is_refused(server: Server) -> None:
     with connect(server) as connection:
         connection.sendall(f"{HEAD}Content-Length: 5000\r\n\r\n".encode() + FORM)
         connection.shutdown(socket.SHUT_WR)
@@ -106,14 +106,14 @@ def test_a_form_that_breaks_off(server: Server) -> None:
         assert (heard.status, heard.code) == (422, "request_invalid")
 
 
-def test_a_form_that_stalls(server: Server) -> None:
+def test_a_form_that_stalls_times_out(server: Server) -> None:
     with connect(server) as connection:
         connection.sendall(f"{HEAD}Content-Length: 5000\r\n\r\n".encode() + FORM)
         heard = listen(connection)
         assert (heard.status, heard.code) == (408, "request_timeout")
 
 
-def test_without_a_key_it_does_not_start(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_monica_does_not_start_with_uploads_and_no_key(tmp_path: Path, environment: dict[str, str]) -> None:
     log = run_to_failure(tmp_path, {k: v for k, v in environment.items() if k != "MONICA_API_KEY"})
     assert "Monica cannot start: MONICA_VOICE_UPLOADS=on needs MONICA_API_KEY" in log
     assert "Traceback" not in log
@@ -127,9 +127,9 @@ def test_without_a_key_it_does_not_start(tmp_path: Path, environment: dict[str, 
         ({"voices_dir": Path("/proc")}, "MONICA_VOICES_DIR='/proc' cannot be written"),
     ],
 )
-def test_settings_that_do_not_go_together(tmp_path: Path, change: dict[str, Any], says: str) -> None:
+def test_settings_that_contradict_each_other(tmp_path: Path, change: dict[str, Any], says: str) -> None:
     if change.get("voices_dir") == Path("/proc") and not Path("/proc").is_dir():
-        pytest.skip("there is no folder here that nobody can write to")
+        pytest.skip("this system has no folder that no one can write to")
     settings = replace(Settings(voices_dir=tmp_path, voice_uploads=True, api_key=KEY), **change)
     store: Any = None
     with pytest.raises(ConfigError) as caught:

@@ -1,4 +1,4 @@
-"""Voices over HTTP: added and removed by who may, refused where there is anything wrong with them."""
+"""Voices added and removed over HTTP with the key, and refused if anything is wrong with them."""
 
 from __future__ import annotations
 
@@ -36,8 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def wanted(tmp_path: Path, folder: Path) -> Settings:
-    """Uploads are switched on."""
+def uploads_on(tmp_path: Path, folder: Path) -> Settings:
     return Settings(
         engine="chatterbox",
         reference_audio=None,
@@ -48,19 +47,19 @@ def wanted(tmp_path: Path, folder: Path) -> Settings:
     )
 
 
-Open = Callable[..., FlaskClient]
+Serve = Callable[..., FlaskClient]
 
 
 @pytest.fixture
-def serve(wanted: Settings) -> Iterator[Open]:
-    announcers = []
+def serve(uploads_on: Settings) -> Iterator[Serve]:
+    services = []
 
-    def serve(engine: ToyEngine, settings: Settings = wanted) -> FlaskClient:
-        announcers.append(started(settings, engine))
-        return create_app(service=announcers[-1]).test_client()
+    def serve(engine: ToyEngine, settings: Settings = uploads_on) -> FlaskClient:
+        services.append(started(settings, engine))
+        return create_app(service=services[-1]).test_client()
 
     yield serve
-    for service in announcers:
+    for service in services:
         service.close()
 
 
@@ -70,7 +69,7 @@ def toy() -> CloningToy:
 
 
 @pytest.fixture
-def client(serve: Open, toy: CloningToy) -> FlaskClient:
+def client(serve: Serve, toy: CloningToy) -> FlaskClient:
     return serve(toy)
 
 
@@ -90,13 +89,13 @@ def say(client: FlaskClient, voice: str) -> TestResponse:
 
 def error(answer: TestResponse) -> dict[str, Any]:
     found: dict[str, Any] = answer.get_json()["error"]
-    assert "/" not in found["message"].replace("multipart/form-data", ""), "names a path"
+    assert "/" not in found["message"].replace("multipart/form-data", ""), "the message contains a path"
     return found
 
 
 @pytest.mark.parametrize("format", ["WAV", "FLAC", "OGG", "MP3"])
 def test_a_voice_is_added_and_speaks(
-    client: FlaskClient, serve: Open, toy: CloningToy, folder: Path, wanted: Settings, format: str
+    client: FlaskClient, serve: Serve, toy: CloningToy, folder: Path, uploads_on: Settings, format: str
 ) -> None:
     sound = recording(format=format)
     added = upload(client, "anna", sound)
@@ -109,7 +108,7 @@ def test_a_voice_is_added_and_speaks(
     assert [path.name for path in folder.iterdir()] == [f"anna.{format.lower()}"]
     assert (folder / f"anna.{format.lower()}").read_bytes() == sound
     assert toy.made[-1][1] == "engine"
-    assert "anna" in json.loads((wanted.cache_dir / "identity.json").read_bytes())["voices"]
+    assert "anna" in json.loads((uploads_on.cache_dir / "identity.json").read_bytes())["voices"]
 
     later = CloningToy()
     again = serve(later)
@@ -117,7 +116,7 @@ def test_a_voice_is_added_and_speaks(
     assert later.made == []
 
 
-def test_a_voice_is_added_while_another_one_speaks(client: FlaskClient, toy: CloningToy) -> None:
+def test_a_voice_is_added_while_another_speaks(client: FlaskClient, toy: CloningToy) -> None:
     toy.gate.clear()
     with ThreadPoolExecutor() as pool:
         said = pool.submit(say, client.application.test_client(), "monica")
@@ -133,7 +132,7 @@ def test_a_voice_is_added_while_another_one_speaks(client: FlaskClient, toy: Clo
     ["", ".", "..", "../anna", "/etc/anna", "a/b", "a\\b", "a.b", ".anna", "Anna", "zoé", "a b", "-a", "a\0", "a\n",
      "x" * 65, "x" * 400_000, "con.wav"],
 )  # fmt: skip
-def test_a_name_that_is_none(client: FlaskClient, folder: Path, name: str) -> None:
+def test_an_invalid_name_is_refused(client: FlaskClient, folder: Path, name: str) -> None:
     refused = upload(client, name)
     assert refused.status_code == 422
     assert (error(refused)["code"], error(refused)["param"]) == ("request_invalid", "name")
@@ -141,7 +140,7 @@ def test_a_name_that_is_none(client: FlaskClient, folder: Path, name: str) -> No
 
 
 @pytest.mark.parametrize("what", sorted(UNUSABLE))
-def test_a_file_that_is_no_recording(client: FlaskClient, folder: Path, toy: CloningToy, what: str) -> None:
+def test_an_unusable_recording_is_refused(client: FlaskClient, folder: Path, toy: CloningToy, what: str) -> None:
     made = len(toy.made)
     refused = upload(client, "anna", UNUSABLE[what])
     assert (refused.status_code, error(refused)["code"]) == (422, "recording_invalid")
@@ -164,14 +163,14 @@ def test_a_file_that_is_no_recording(client: FlaskClient, folder: Path, toy: Clo
         ({}, "Content-Type must be multipart/form-data"),
     ],
 )
-def test_a_form_that_is_none(client: FlaskClient, form: dict[str, Any], says: str) -> None:
+def test_an_invalid_form_is_refused(client: FlaskClient, form: dict[str, Any], says: str) -> None:
     refused = client.post(PATH, headers=ALLOWED, **form)
     assert refused.status_code == 422
     assert says in error(refused)["message"]
 
 
 @pytest.mark.parametrize("name", ["monica", "anna", "marc"])
-def test_a_name_that_is_taken(serve: Open, folder: Path, name: str) -> None:
+def test_a_name_that_is_taken_is_refused(serve: Serve, folder: Path, name: str) -> None:
     record(folder, "anna.wav")
     (folder / "Marc.txt").write_bytes(b"not a recording, and yet someone's file")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -180,7 +179,7 @@ def test_a_name_that_is_taken(serve: Open, folder: Path, name: str) -> None:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_a_recording_that_breaks_the_model(client: FlaskClient, folder: Path, toy: CloningToy) -> None:
+def test_a_recording_that_breaks_the_model_is_refused(client: FlaskClient, folder: Path, toy: CloningToy) -> None:
     for error_, status in ((ConfigError("No voice can be cloned."), 422), (RuntimeError("index out of range"), 500)):
         toy.make_conditionals = _raising(error_)  # type: ignore[method-assign]
         refused = upload(client, "anna")
@@ -198,8 +197,10 @@ def _raising(error: Exception) -> Callable[..., bytes]:
     return make_conditionals
 
 
-def test_an_engine_that_does_not_come_to_it(serve: Open, toy: CloningToy, wanted: Settings, folder: Path) -> None:
-    client = serve(toy, replace(wanted, deadline_s=0.2))
+def test_an_engine_that_does_not_clone_in_time(
+    serve: Serve, toy: CloningToy, uploads_on: Settings, folder: Path
+) -> None:
+    client = serve(toy, replace(uploads_on, deadline_s=0.2))
     toy.cloning.clear()
     late = upload(client, "anna")
     toy.cloning.set()
@@ -208,7 +209,7 @@ def test_an_engine_that_does_not_come_to_it(serve: Open, toy: CloningToy, wanted
     assert voices(client) == ["monica"]
 
 
-def test_one_change_at_a_time(client: FlaskClient, toy: CloningToy) -> None:
+def test_a_second_change_at_the_same_time_is_refused(client: FlaskClient, toy: CloningToy) -> None:
     toy.cloning.clear()
     with ThreadPoolExecutor() as pool:
         first = pool.submit(upload, client.application.test_client(), "anna")
@@ -222,7 +223,7 @@ def test_one_change_at_a_time(client: FlaskClient, toy: CloningToy) -> None:
     assert voices(client) == ["anna", "monica"]
 
 
-def test_a_full_disk(client: FlaskClient, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(client: FlaskClient, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -233,7 +234,9 @@ def test_a_full_disk(client: FlaskClient, folder: Path, monkeypatch: pytest.Monk
     assert list(folder.iterdir()) == []
 
 
-def test_what_a_killed_upload_left_goes_at_the_next_start(serve: Open, toy: CloningToy, folder: Path) -> None:
+def test_leftovers_of_a_killed_upload_are_removed_at_the_next_start(
+    serve: Serve, toy: CloningToy, folder: Path
+) -> None:
     left, others = folder / ".incoming-left", folder / ".incoming-of-another-node"
     for path in (left, others):
         path.write_bytes(b"RIFF")
@@ -254,13 +257,13 @@ def test_a_voice_is_removed(client: FlaskClient, toy: CloningToy, folder: Path) 
     made = len(toy.made)
     assert client.post("/blabla", json={"text": "À vous !", "voice": "zoe"}, headers=ALLOWED).status_code == 200
     assert toy.loaded_voices
-    assert len(toy.made) == made  # hers are the same conditionals
+    assert len(toy.made) == made  # both voices have the same conditionals
     assert upload(client, "anna", recording(1.4)).status_code == 201
     assert say(client, "anna").headers["ETag"] != before
     assert client.delete(f"{PATH}/anna", headers=ALLOWED).status_code == 204
     assert client.delete(f"{PATH}/zoe", headers=ALLOWED).status_code == 204
     store = client.application.extensions["monica"]._conditionals
-    assert len(store.entries()) == 1  # monica's
+    assert len(store.entries()) == 1  # those of monica
 
 
 @pytest.mark.parametrize(
@@ -274,7 +277,7 @@ def test_a_voice_that_cannot_be_removed(client: FlaskClient, name: str, status: 
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer x"}, {"Authorization": KEY}])
-def test_without_the_key(client: FlaskClient, folder: Path, headers: dict[str, str]) -> None:
+def test_without_the_key_every_change_is_refused(client: FlaskClient, folder: Path, headers: dict[str, str]) -> None:
     record(folder, "anna.wav")
     form = {"name": "zoe", "file": (io.BytesIO(recording()), "a.wav")}
     assert client.post(PATH, data=form, headers=headers).status_code == 401
@@ -282,16 +285,16 @@ def test_without_the_key(client: FlaskClient, folder: Path, headers: dict[str, s
     assert [path.name for path in folder.iterdir()] == ["anna.wav"]
 
 
-def test_it_is_off_by_default(serve: Open, wanted: Settings, folder: Path) -> None:
+def test_uploads_that_are_off_are_refused(serve: Serve, uploads_on: Settings, folder: Path) -> None:
     record(folder, "anna.wav")
-    client = serve(CloningToy(), replace(wanted, voice_uploads=False))
+    client = serve(CloningToy(), replace(uploads_on, voice_uploads=False))
     for refused in (upload(client, "zoe"), client.delete(f"{PATH}/anna", headers=ALLOWED)):
         assert (refused.status_code, error(refused)["code"]) == (403, "forbidden")
         assert "MONICA_VOICE_UPLOADS is off" in error(refused)["message"]
     assert say(client, "anna").status_code == 200
 
 
-def test_an_engine_that_clones_none(serve: Open, folder: Path) -> None:
+def test_an_engine_that_clones_no_voices(serve: Serve, folder: Path) -> None:
     refused = upload(serve(ToyEngine()), "anna")
     assert (refused.status_code, error(refused)["message"]) == (403, "The engine that speaks here clones no voices.")
     assert list(folder.iterdir()) == []

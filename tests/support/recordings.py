@@ -1,4 +1,4 @@
-"""Recordings of voices, made with the embedded engine, and files that are not recordings."""
+"""Recordings of voices, made with the embedded engine, and files that cannot be used as one."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tests.support.sounds import Sound, noise, silence, speech
 
 
 def recording(pitch: float = 1.0, format: str = "WAV") -> bytes:
-    """Return a few seconds of speech as a file. pitch: a different pitch makes a different voice."""
+    """Return a few seconds of speech as the content of a file. Another pitch makes another voice."""
     samples, rate = speech()
     at = np.arange(0, len(samples) - 1, pitch)
-    return written(np.interp(at, np.arange(len(samples)), samples).astype(np.float32), rate, format)
+    return encoded(np.interp(at, np.arange(len(samples)), samples).astype(np.float32), rate, format)
 
 
-def written(samples: Sound, rate: int, format: str = "WAV", subtype: str | None = None) -> bytes:
+def encoded(samples: Sound, rate: int, format: str = "WAV", subtype: str | None = None) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, rate, format=format, subtype=subtype)
     return buffer.getvalue()
 
 
 def record(folder: Path, *names: str) -> None:
-    """Put recordings into a folder, each of a different voice."""
+    """Write recordings into a folder, each of a different voice."""
     folder.mkdir(exist_ok=True)
     for name in names:
         pitch = 1 + crc32(name.encode()) % 5000 / 10_000
@@ -38,10 +38,10 @@ UNUSABLE = {
     "empty": b"",
     "half a header": recording()[:20],
     "zip": b"PK\x03\x04" + b"\0" * 1000,
-    "no sound": written(silence(0, 16_000), 16_000),
-    "short": written(noise(0.5, 16_000), 16_000),
-    "silent": written(silence(2, 16_000), 16_000),
-    "no numbers": written(np.full(32_000, np.nan, np.float32), 16_000, subtype="FLOAT"),
-    "slow": written(noise(10, 1_000), 1_000),
-    "fast": written(noise(0.4, 500_000), 500_000),
+    "no sound": encoded(silence(0, 16_000), 16_000),
+    "short": encoded(noise(0.5, 16_000), 16_000),
+    "silent": encoded(silence(2, 16_000), 16_000),
+    "no numbers": encoded(np.full(32_000, np.nan, np.float32), 16_000, subtype="FLOAT"),
+    "slow": encoded(noise(10, 1_000), 1_000),
+    "fast": encoded(noise(0.4, 500_000), 500_000),
 }

@@ -1,4 +1,4 @@
-"""Many voices: a folder of recordings, around a toy that clones."""
+"""A folder of recordings becomes voices, with a toy engine that clones."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def cloning(tmp_path: Path, folder: Path) -> Settings:
 
 @pytest.fixture
 def start(cloning: Settings) -> Iterator[Start]:
-    """Start an service in a voice of the folder's; all are closed in the end."""
-    announcers = []
+    """Start a service with the recordings of the folder. All services are closed at the end."""
+    services = []
 
     def start(engine: ToyEngine, settings: Settings = cloning) -> Service:
-        announcers.append(started(settings, engine))
-        return announcers[-1]
+        services.append(started(settings, engine))
+        return services[-1]
 
     yield start
-    for service in announcers:
+    for service in services:
         service.close()
 
 
@@ -58,7 +58,7 @@ def test_each_recording_is_a_voice(start: Start, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("what", sorted(UNUSABLE))
-def test_what_cannot_be_used_is_left_out_and_named(
+def test_an_unusable_recording_is_left_out_with_a_warning(
     start: Start, folder: Path, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
     record(folder, "anna.wav", "zoe.wav")
@@ -70,7 +70,7 @@ def test_what_cannot_be_used_is_left_out_and_named(
 
 
 @pytest.mark.parametrize("name", ["Zoé", "a b", "a.b", "-a", "x" * 65, "a\nb"])
-def test_a_file_whose_name_is_no_voices_is_left_out(
+def test_a_file_whose_name_no_voice_may_have_is_left_out(
     start: Start, folder: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     record(folder, f"{name}.wav")
@@ -79,7 +79,7 @@ def test_a_file_whose_name_is_no_voices_is_left_out(
     assert "\nb" not in caplog.text
 
 
-def test_of_two_recordings_of_a_name_the_first_is_taken(
+def test_the_first_of_two_recordings_with_the_same_name_is_used(
     start: Start, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     record(folder, "anna.flac", "Anna.wav")
@@ -92,11 +92,11 @@ def test_monica_is_the_voice_of_reference_audio(start: Start, folder: Path, clon
     record(folder, "Monica.wav")
     with pytest.raises(ConfigError, match=r"^MONICA_VOICES_DIR holds Monica.wav, but monica is the voice of REFERENCE"):
         start(CloningToy())
-    # It may lie there itself.
+    # The file of REFERENCE_AUDIO itself may be in that folder.
     assert start(CloningToy(), replace(cloning, reference_audio=folder / "Monica.wav")).announcer.voices() == ["monica"]
 
 
-def test_takes_are_said_and_kept_in_their_voice(start: Start, folder: Path) -> None:
+def test_takes_are_made_and_kept_by_voice(start: Start, folder: Path) -> None:
     record(folder, "anna.wav")
     toy = CloningToy()
     service = start(toy)
@@ -126,7 +126,7 @@ def test_a_voice_is_cloned_once(start: Start, folder: Path) -> None:
     service = start(second)
     service.announcer.announce(SpeechRequest("Tapis !", voice="anna"))
     assert second.made == []
-    assert len(second.loaded_voices) == 2  # who has not spoken is not in memory
+    assert len(second.loaded_voices) == 2  # a voice that has not spoken is not in memory
 
 
 def test_another_recording_is_another_voice(start: Start, folder: Path) -> None:
@@ -137,7 +137,7 @@ def test_another_recording_is_another_voice(start: Start, folder: Path) -> None:
     assert start(CloningToy()).announcer.key_of(request) != before
 
 
-def test_kept_conditionals_that_are_none_are_made_again(start: Start, folder: Path, cloning: Settings) -> None:
+def test_kept_conditionals_that_are_damaged_are_made_again(start: Start, folder: Path, cloning: Settings) -> None:
     record(folder, "anna.wav")
     service = start(CloningToy())
     digest = service._loader.voices["anna"]
@@ -150,7 +150,7 @@ def test_kept_conditionals_that_are_none_are_made_again(start: Start, folder: Pa
     assert [thread for _, thread in toy.made] == ["engine"]
 
 
-def test_a_bounded_number_of_voices_is_loaded(start: Start, folder: Path) -> None:
+def test_the_number_of_voices_in_memory_is_bounded(start: Start, folder: Path) -> None:
     names = [f"v{n:02}" for n in range(MAX_LOADED_VOICES + 4)]
     record(folder, *(f"{name}.wav" for name in names))
     toy = CloningToy()
@@ -159,11 +159,13 @@ def test_a_bounded_number_of_voices_is_loaded(start: Start, folder: Path) -> Non
     for name in (*names, *names):
         service.announcer.announce(SpeechRequest("Tapis !", voice=name, fresh=True))
         assert len(toy.loaded_voices) <= MAX_LOADED_VOICES
-    assert made == len(toy.made) == len(names) + 1  # who comes back is read, not cloned
+    assert made == len(toy.made) == len(names) + 1  # a voice that comes back is read from the store, not cloned
     assert len(set(toy.heard)) == len(names) + 1
 
 
-def test_what_breaks_the_model_is_left_out(start: Start, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_recording_that_breaks_the_model_is_left_out(
+    start: Start, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     record(folder, "anna.wav", "marc.wav", "zoe.wav")
     toy = CloningToy()
     toy.break_on[read_recording(folder / "anna.wav", 120, "").digest] = ConfigError("No voice can be cloned.")
@@ -174,7 +176,9 @@ def test_what_breaks_the_model_is_left_out(start: Start, folder: Path, caplog: p
     assert "index out of range" in caplog.text
 
 
-def test_the_default_voice_is_needed(start: Start, folder: Path, cloning: Settings, tmp_path: Path) -> None:
+def test_monica_does_not_start_without_the_default_voice(
+    start: Start, folder: Path, cloning: Settings, tmp_path: Path
+) -> None:
     record(tmp_path, "reference.wav")
     settings = replace(cloning, reference_audio=tmp_path / "reference.wav")
     toy = CloningToy()
@@ -183,7 +187,7 @@ def test_the_default_voice_is_needed(start: Start, folder: Path, cloning: Settin
         start(toy, settings)
 
 
-def test_a_recording_that_goes_while_its_conditionals_are_lost(
+def test_a_recording_that_is_gone_when_its_conditionals_are_lost(
     start: Start, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     record(folder, "anna.wav", "zoe.wav")
@@ -199,8 +203,8 @@ def test_a_recording_that_goes_while_its_conditionals_are_lost(
     assert service.announcer.announce(SpeechRequest("Tapis !")).source == "miss"
 
 
-def test_loading_again_looks_again(start: Start, folder: Path) -> None:
-    """The model could not be had at first; meanwhile someone has put a recording there."""
+def test_loading_again_reads_the_recordings_again(start: Start, folder: Path) -> None:
+    """The model is unavailable at first, and a recording is added meanwhile."""
     toy = CloningToy()
     toy.fail_load_with = [ModelUnavailable("no network")]
     with pytest.raises(ModelUnavailable):
@@ -209,7 +213,7 @@ def test_loading_again_looks_again(start: Start, folder: Path) -> None:
     assert start(toy).announcer.voices() == ["anna", "monica"]
 
 
-def test_the_embedded_engine_says_that_it_has_one_voice(
+def test_the_embedded_engine_warns_that_it_has_one_voice(
     start: Start, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     record(folder, "anna.wav")
@@ -220,12 +224,12 @@ def test_the_embedded_engine_says_that_it_has_one_voice(
         service.announcer.announce(SpeechRequest("Tapis !", voice="anna"))
 
 
-def test_a_folder_that_is_not_there_stops_the_start(tmp_path: Path, cloning: Settings) -> None:
+def test_a_missing_folder_stops_the_start(tmp_path: Path, cloning: Settings) -> None:
     with pytest.raises(ConfigError, match=r"^MONICA_VOICES_DIR='.*nowhere': there is no such folder\.$"):
         Service(replace(cloning, voices_dir=tmp_path / "nowhere"))
 
 
-def test_whose_takes_are_played_here_is_noted(start: Start, folder: Path, cloning: Settings) -> None:
+def test_the_identity_file_lists_the_voices(start: Start, folder: Path, cloning: Settings) -> None:
     record(folder, "anna.wav")
     start(CloningToy())
     assert sorted(json.loads((cloning.cache_dir / "identity.json").read_bytes())["voices"]) == ["anna", "monica"]

@@ -52,8 +52,8 @@ def test_voices_of_a_folder(
     def speak_as(name: str) -> NDArray[np.float32]:
         return speak(visited, TEXT, voice=gallery.digests[name], params=short, seed=0)
 
-    gallery.look(visited)
-    gallery.open(visited, lambda: None)
+    gallery.read_recordings(visited)
+    gallery.make_speakable(visited, lambda: None)
     assert sorted(gallery.digests) == ["anna", "monica", "zoe"]
     assert list(visited._voices) == [gallery.digests["monica"]]
     takes = {name: speak_as(name) for name in gallery.digests}
@@ -79,18 +79,18 @@ def test_voices_of_a_folder(
     # A voice that is added while another one speaks, cloned by the engine in use.
     (tmp_path / "luc.wav").write_bytes(recording(1.45))
     reference = read_recording(tmp_path / "luc.wav", 1.5, "voice luc")
-    luc = gallery.voice("luc", tmp_path / "luc.wav", reference.digest)
+    luc = gallery.new_voice("luc", tmp_path / "luc.wav", reference.digest)
     utterance = visited.begin(TEXT, voice=gallery.digests["zoe"], params=short, seed=0)
     visited.step()
-    gallery.prepare(luc, reference, lambda work: work())
-    gallery.admit(luc)
+    gallery.clone_voice(luc, reference, lambda work: work())
+    gallery.register(luc)
     while not utterance.done:
         visited.step()
     visited.drop(utterance)
     np.testing.assert_array_equal(utterance.samples, takes["zoe"])
     assert not np.array_equal(speak_as("luc"), takes["monica"])
 
-    gallery.dismiss(luc)
+    gallery.unregister(luc)
     visited._voices.clear()
     with pytest.raises(UnknownVoice, match="removed"):
         visited.begin(TEXT, voice=luc.digest, params=short, seed=0)
@@ -100,12 +100,12 @@ def test_a_recording_the_model_cannot_use_is_refused(
     tmp_path: Path, settings: Settings, store: Store, visited: ChatterboxEngine
 ) -> None:
     gallery = VoiceRegistry(replace(settings, reference_audio=None), store)
-    gallery.look(visited)
-    gallery.open(visited, lambda: None)
+    gallery.read_recordings(visited)
+    gallery.make_speakable(visited, lambda: None)
     (tmp_path / "luc.wav").write_bytes(recording())
     reference = read_recording(tmp_path / "luc.wav", 1.5, "voice luc")
     broken = replace(reference, samples=np.full_like(reference.samples, np.nan), digest="other")
-    voice = gallery.voice("luc", None, broken.digest)
+    voice = gallery.new_voice("luc", None, broken.digest)
     with pytest.raises(BadRecording, match="not finite"):
-        gallery.prepare(voice, broken, lambda work: work())
+        gallery.clone_voice(voice, broken, lambda work: work())
     assert store.get(voice.digest) is None
