@@ -20,8 +20,8 @@ from monica.service import Service
 from monica.speech import SpeechRequest
 from monica.synthesis.take import Lane
 from monica.voices.recording import DEFAULT_VOICE
-from monica.warming.job_run import SPARE, JobRun
-from monica.warming.jobs import Job, Script
+from monica.warming.job import Job, JobSource
+from monica.warming.job_run import SPARE_WORKERS, JobRun
 
 _runs = itertools.count()
 
@@ -48,14 +48,14 @@ def synthesise(engine: Engine, voice: str, said: list[str]) -> None:
 
 def announce(service: Service, texts: list[str]) -> None:
     """Request texts from as many threads as a job has."""
-    with ThreadPoolExecutor(service.announcer.slots() + SPARE) as pool:
+    with ThreadPoolExecutor(service.announcer.slots() + SPARE_WORKERS) as pool:
         requests = (SpeechRequest(text, lane=Lane.BACKGROUND, deadline_s=3600) for text in texts)
         for answer in [pool.submit(service.announcer.announce, request) for request in requests]:
             answer.result()
 
 
 def rehearse(service: Service, texts: list[str]) -> None:
-    job = Job("0", Script("b", phrases=tuple(texts)), 0, 0.0)
+    job = Job("0", JobSource("b", phrases=tuple(texts)), 0, 0.0)
     JobRun(job, service.announcer, service.catalogue, service.settings, lambda _: None).run()
     if job.made != len(texts):
         raise RuntimeError(f"{job}")

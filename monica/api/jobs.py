@@ -22,13 +22,13 @@ from monica.warming.book.source import MAX_SIZE
 jobs = flask_smorest.Blueprint("jobs", __name__, description="Phrases made ahead of time")
 
 MAX_BODY_BYTES = 2 * MAX_SIZE + 2**16
-"""A book of the largest size: JSON writes a quote and a line feed in two bytes."""
+"""Enough for a book of the largest size: JSON needs two bytes for a quote or a line feed."""
 
 _BODY = {
     "required": True,
     "content": {"application/json": {"schema": {"oneOf": [WarmListSchema, WarmBookSchema]}}},
 }
-_LOCATION = {"Location": {"schema": {"type": "string"}, "description": "Of the job."}}
+_LOCATION = {"Location": {"schema": {"type": "string"}, "description": "The URL of the job."}}
 _WARM_RESPONSES = error_responses(
     {
         "408": "request_timeout",
@@ -39,22 +39,22 @@ _WARM_RESPONSES = error_responses(
     }
 )
 _WARM_RESPONSES["200"] = {
-    "description": "What it would take, where that is all that was asked for.",
+    "description": "The estimate, if `dry_run` was set.",
     "content": {"application/json": {"schema": EstimateSchema}},
 }
 _UNKNOWN = {"404": "job_unknown"}
 
 
 @jobs.route("/v1/phrases/warm", methods=["POST"])
-@jobs.response(202, JobSchema, headers=_LOCATION, description="The job; it runs when those before it have ended.")
+@jobs.response(202, JobSchema, headers=_LOCATION, description="The job; it runs once the jobs before it have ended.")
 @jobs.doc(requestBody=_BODY, responses=_WARM_RESPONSES)
 def warm() -> Response:
-    """Have phrases made, whenever no live announcement is: a list of them, or those of a phrase book."""
+    """Make phrases ahead of time, whenever no live announcement is being made: a list, or those of a phrase book."""
     request.max_content_length = MAX_BODY_BYTES
-    script, dry_run = parse_warm(read_body(request))
+    source, dry_run = parse_warm(read_body(request))
     if dry_run:
-        return jsonify(service().warmer.estimate(script).as_dict())
-    job = service().warmer.submit(script)
+        return jsonify(service().warmer.estimate(source).as_dict())
+    job = service().warmer.submit(source)
     response = jsonify(job.as_dict())
     response.status_code = 202
     response.headers["Location"] = f"/v1/jobs/{job.id}"
@@ -64,7 +64,7 @@ def warm() -> Response:
 @jobs.route("/v1/jobs", methods=["GET"])
 @jobs.response(200, JobsSchema)
 def index() -> dict[str, Any]:
-    """List the jobs that wait, run, or have ended of late."""
+    """List the jobs: those waiting, the running one, and the latest that have ended."""
     return {"jobs": [job.as_dict() for job in service().warmer.jobs.all()]}
 
 
@@ -72,7 +72,7 @@ def index() -> dict[str, Any]:
 @jobs.response(200, JobSchema)
 @jobs.doc(responses=error_responses(_UNKNOWN))
 def show(job_id: str) -> dict[str, Any]:
-    """Show how far a job has come."""
+    """Show the progress of a job."""
     return service().warmer.jobs.get(job_id).as_dict()
 
 
@@ -80,5 +80,5 @@ def show(job_id: str) -> dict[str, Any]:
 @jobs.response(200, JobSchema, description="The job, which has ended.")
 @jobs.doc(responses=error_responses(_UNKNOWN))
 def stop(job_id: str) -> dict[str, Any]:
-    """Stop a job: what it has made is kept, the take under way is left. One that has ended stays as it is."""
+    """Stop a job: what it has made is kept, running takes are abandoned. A job that has ended stays as it is."""
     return service().warmer.stop(job_id).as_dict()

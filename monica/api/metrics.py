@@ -17,6 +17,7 @@ from monica.service import Service
 from monica.synthesis.loader import Status
 from monica.synthesis.running import Outcome
 from monica.synthesis.take import Lane
+from monica.warming.job import COUNTERS
 
 metrics = flask_smorest.Blueprint("metrics", __name__, description="Metrics")
 
@@ -38,8 +39,8 @@ def begin() -> None:
             collectors.requests_served.labels(lane, source)
     for code in SPARED:
         collectors.fallbacks.labels(code)
-    for state in ("cached", "made", "failed", "left"):
-        collectors.warm_phrases.labels(state)
+    for counter in COUNTERS:
+        collectors.warm_phrases.labels(counter)
     collectors.cache_write_failures.labels("takes")
 
 

@@ -1,4 +1,4 @@
-"""What comes in and what goes out of the jobs, as marshmallow schemas."""
+"""Marshmallow schemas for the requests and responses of the jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import marshmallow as ma
 
 from monica.api.schemas import Truth, decode, validate
 from monica.warming.book import MAX_PHRASES
-from monica.warming.jobs import Script, State
+from monica.warming.job import JobSource, State
 
 PHRASES, BOOK = "phrases", "book"
 
@@ -22,13 +22,13 @@ class _WarmSchema(ma.Schema):
             ma.validate.Length(1, 100),
             ma.validate.Regexp(r"[^\x00-\x1f\x7f]*$", error="Must be one line."),
         ],
-        metadata={"description": "What the job is called, and the book in messages.", "example": "tournoi.toml"},
+        metadata={"description": "The name of the job, and of the book in error messages.", "example": "tournoi.toml"},
     )
-    dry_run = Truth(load_default=False, metadata={"description": "Only tell what it would take."})
+    dry_run = Truth(load_default=False, metadata={"description": "Only estimate what it would take."})
 
 
 class WarmListSchema(_WarmSchema):
-    """Phrases to make, as they will be asked for."""
+    """A list of phrases to make, exactly as they will be asked for."""
 
     phrases = ma.fields.List(
         ma.fields.String(), required=True, validate=ma.validate.Length(1, MAX_PHRASES),
@@ -37,7 +37,7 @@ class WarmListSchema(_WarmSchema):
 
 
 class WarmBookSchema(_WarmSchema):
-    """A phrase book to make the phrases of."""
+    """A phrase book whose phrases to make."""
 
     book = ma.fields.String(
         required=True,
@@ -48,18 +48,27 @@ class WarmBookSchema(_WarmSchema):
 class EstimateSchema(ma.Schema):
     """What making the phrases would take. null: not known yet."""
 
-    phrases = ma.fields.Integer(required=True, metadata={"description": "Each once."})
+    phrases = ma.fields.Integer(required=True, metadata={"description": "Number of phrases, without duplicates."})
     looked_at = ma.fields.Integer(
-        required=True, metadata={"description": "Of a large book, a sample; then the other numbers are drawn from it."}
+        required=True,
+        metadata={"description": "Phrases looked up: of a large book a sample, from which the rest is extrapolated."},
     )
-    cached = ma.fields.Integer(required=True, allow_none=True, metadata={"description": "Kept already."})
-    sound_s = ma.fields.Float(required=True, allow_none=True, metadata={"description": "Seconds of sound, of all."})
-    bytes = ma.fields.Integer(required=True, allow_none=True, metadata={"description": "On disk, of all."})
+    cached = ma.fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Phrases that are kept already."}
+    )
+    sound_s = ma.fields.Float(
+        required=True, allow_none=True, metadata={"description": "Seconds of sound, all phrases together."}
+    )
+    bytes = ma.fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Size on disk, all phrases together."}
+    )
     fits = ma.fields.Boolean(
-        required=True, allow_none=True, metadata={"description": "Whether MONICA_CACHE_MB is enough for all."}
+        required=True, allow_none=True, metadata={"description": "Whether MONICA_CACHE_MB is enough for all phrases."}
     )
     time_s = ma.fields.Float(
-        required=True, allow_none=True, metadata={"description": "Seconds to make what is missing, at the pace so far."}
+        required=True,
+        allow_none=True,
+        metadata={"description": "Seconds to make the missing phrases, at the pace so far."},
     )
 
 
@@ -74,27 +83,33 @@ def _seconds(description: str, **more: Any) -> ma.fields.Float:
 
 
 class JobSchema(ma.Schema):
-    """Phrases that are made ahead of time, and how far that has come."""
+    """A job that makes phrases ahead of time, and its progress."""
 
     id = ma.fields.String(required=True)
     name = ma.fields.String(required=True)
     state = ma.fields.Enum(State, by_value=True, required=True)
-    total = ma.fields.Integer(required=True, metadata={"description": "Phrases; duplicates count until it runs."})
-    cached = ma.fields.Integer(required=True, metadata={"description": "Were kept already."})
-    made = ma.fields.Integer(required=True, metadata={"description": "Since it began, or went on after a restart."})
+    total = ma.fields.Integer(
+        required=True, metadata={"description": "Number of phrases. Until the job runs, duplicates are counted too."}
+    )
+    cached = ma.fields.Integer(required=True, metadata={"description": "Phrases that were kept already."})
+    made = ma.fields.Integer(
+        required=True, metadata={"description": "Phrases made since the job began, or resumed after a restart."}
+    )
     failed = ma.fields.Integer(required=True)
     left = ma.fields.Integer(required=True)
     failures = ma.fields.List(
-        ma.fields.Nested(FailureSchema), required=True, metadata={"description": "The first ones that failed."}
+        ma.fields.Nested(FailureSchema), required=True, metadata={"description": "The first phrases that failed."}
     )
     reason = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "Why it failed, or what it is waiting for."}
+        required=True, allow_none=True, metadata={"description": "Why the job failed, or what it is waiting for."}
     )
-    warning = ma.fields.String(required=True, allow_none=True, metadata={"description": "What will go wrong."})
+    warning = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "What will go wrong if the job goes on."}
+    )
     rate = ma.fields.Float(
-        required=True, allow_none=True, metadata={"description": "Phrases made in a second, of late."}
+        required=True, allow_none=True, metadata={"description": "Phrases made per second recently."}
     )
-    left_s = _seconds("Seconds left, at this rate.")
+    left_s = _seconds("Seconds left at this rate.")
     created = ma.fields.Float(required=True, metadata={"description": "Seconds since the epoch."})
     started = _seconds("Seconds since the epoch.")
     ended = _seconds("Seconds since the epoch.")
@@ -104,12 +119,12 @@ class JobsSchema(ma.Schema):
     jobs = ma.fields.List(ma.fields.Nested(JobSchema), required=True, metadata={"description": "The newest first."})
 
 
-def parse_warm(body: bytes) -> tuple[Script, bool]:
-    """Read what to make, and whether only to tell what it would take. Raises InvalidRequest."""
+def parse_warm(body: bytes) -> tuple[JobSource, bool]:
+    """Read a request body: what to make, and whether it is a dry run. Raises InvalidRequest."""
     fields = decode(body)
     found = validate(_BOOK if BOOK in fields else _LIST, fields)
-    script = Script(found.get("name", "phrases"), found.get(BOOK), tuple(found.get(PHRASES, ())))
-    return script, found["dry_run"]
+    source = JobSource(found.get("name", "phrases"), found.get(BOOK), tuple(found.get(PHRASES, ())))
+    return source, found["dry_run"]
 
 
 _LIST, _BOOK = WarmListSchema(), WarmBookSchema()

@@ -10,8 +10,8 @@ from urllib.parse import quote
 import click
 
 from monica.cli.group import fail
-from monica.cli.output import write
-from monica.cli.remote import TIMEOUT_S, Remote, told
+from monica.cli.output import write_sound
+from monica.cli.remote import TIMEOUT_S, Remote, exit_on_error
 from monica.config import Settings
 from monica.store.catalogue import Catalogue
 
@@ -32,7 +32,7 @@ def play(key: str, output: str | None) -> None:
         (card,) = catalogue.pick([key])
         sound = catalogue.read(card)
     if output is not None:
-        write(sound, output)
+        write_sound(sound, output)
         return
     if card.text:
         click.echo(card.text, err=True)
@@ -60,7 +60,7 @@ def _play(sound: bytes) -> None:
 def remake(key: str, url: str | None) -> None:
     """Have a running server make a phrase anew, in the place of what is kept; live requests go first."""
     settings = Settings.from_env()
-    with told():
+    with exit_on_error():
         remote = Remote(url or f"http://127.0.0.1:{settings.port}", settings.api_key)
         path = f"/v1/phrases/{quote(key, safe='')}/remake"
         made = remote.ask("POST", path, timeout=max(TIMEOUT_S, settings.deadline_s + 5))

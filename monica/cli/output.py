@@ -1,4 +1,4 @@
-"""Where a command writes sound."""
+"""Writes the sound that a command was asked for."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from monica.cli.group import fail
 
 
-def write(wav: bytes, output: str) -> None:
-    """Write a WAV to a file, or to standard output where it is called -. Ends the command where it cannot be."""
+def write_sound(wav: bytes, output: str) -> None:
+    """Write a WAV to a file, or to standard output if `output` is "-". Ends the command if it cannot be written."""
     try:
         if output == "-":
             sys.stdout.buffer.write(wav)

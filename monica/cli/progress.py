@@ -1,4 +1,4 @@
-"""How far a job is, on a terminal or in a log."""
+"""Shows the progress of a job, on a terminal or in a log."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import click
 
 from monica.store.card import shown
 
-BAR = 24  # characters
-TELL_S = 5.0
-"""Between two lines where nobody watches."""
+BAR_WIDTH = 24  # characters
+LOG_EVERY_S = 5.0
+"""Time between two lines if standard error is not a terminal."""
 
 
 class Progress:
-    """Shows a job again and again: a bar on a terminal, else now and then a line. All of it on standard error."""
+    """Shows a job repeatedly on standard error: as a bar on a terminal, otherwise as a line every LOG_EVERY_S."""
 
     def __init__(self) -> None:
-        self._watched = sys.stderr.isatty()
-        self._told = -TELL_S
+        self._on_terminal = sys.stderr.isatty()
+        self._logged = -LOG_EVERY_S
         self._drawn = False
         self._warning: str | None = None
 
@@ -29,37 +29,37 @@ class Progress:
         if job["warning"] and job["warning"] != self._warning:
             self._warning = job["warning"]
             self.say(f"warning: {shown(self._warning)}")
-        if self._watched:
+        if self._on_terminal:
             width = shutil.get_terminal_size().columns - 1
             sys.stderr.write(f"\r\x1b[K{_bar(job)} {_line(job)}"[: width + 4])
             sys.stderr.flush()
             self._drawn = True
-        elif time.monotonic() - self._told >= TELL_S:
-            self._told = time.monotonic()
+        elif time.monotonic() - self._logged >= LOG_EVERY_S:
+            self._logged = time.monotonic()
             click.echo(_line(job), err=True)
 
     def say(self, message: str) -> None:
-        """Say something else between."""
+        """Print a message on a line of its own, between two states of the job."""
         self.end()
         click.echo(message, err=True)
 
     def end(self) -> None:
-        """Leave what is shown, and begin a new line."""
+        """Leave the bar as it is, and start a new line."""
         if self._drawn:
             click.echo(err=True)
             self._drawn = False
 
 
 def clock(seconds: float) -> str:
-    """Write a time as people do: 1:02:03, 2:03, 0:03."""
+    """Format a duration: 1:02:03, 2:03, 0:03."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def _bar(job: dict[str, Any]) -> str:
-    full = BAR * (job["total"] - job["left"]) // job["total"]
-    return f"[{'#' * full}{'-' * (BAR - full)}]"
+    full = BAR_WIDTH * (job["total"] - job["left"]) // job["total"]
+    return f"[{'#' * full}{'-' * (BAR_WIDTH - full)}]"
 
 
 def _line(job: dict[str, Any]) -> str:

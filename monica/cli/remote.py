@@ -1,4 +1,4 @@
-"""A running server, asked from the command line."""
+"""A client for a running Monica, for the commands that need one."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ from monica.errors import MonicaError
 from monica.store.card import shown
 
 TIMEOUT_S = 60.0
-AWAY = (502, 503, 504)  # what Monica says while she starts and stops, and a proxy when she is not there
+UNAVAILABLE = (502, 503, 504)
+"""Statuses of a Monica that starts or stops, and of a proxy that cannot reach her."""
 
 
-class Away(MonicaError):
-    """Nobody answers just now; retry_after: where he is there, and only busy."""
+class Unavailable(MonicaError):
+    """The server cannot be reached, or does not serve just now. retry_after is set if it answered and is only busy."""
 
 
 class Refused(MonicaError):
-    """The server does not do it, and asking again would not change that."""
+    """The server refused the request, and asking again would not change that."""
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """End the command with one line where a server does not do what it is asked for."""
+def exit_on_error() -> Iterator[None]:
+    """End the command with one line if the server does not do what it is asked to."""
     try:
         yield
     except Refused as error:
         fail(f"the server refused: {shown(error.message)}")
-    except (Away, ValueError) as error:
+    except (Unavailable, ValueError) as error:
         fail(shown(str(error)))
 
 
 class Remote:
-    """A server. key: for what needs one."""
+    """A running server. key: the API key to send, if any."""
 
     def __init__(self, url: str, key: str | None) -> None:
-        """Take an address, http://host:port. Raises ValueError where it is none."""
+        """url: http://host:port. Raises ValueError if it is not a server's address."""
         where = urlsplit(url)
         if where.scheme not in ("http", "https") or where.hostname is None:
             raise ValueError(f"{url} is not the address of a server: http://host:port")
@@ -50,7 +51,7 @@ class Remote:
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def ask(self, method: str, path: str, body: object = None, timeout: float = TIMEOUT_S) -> Any:
-        """Return what it answers. Raises Away where trying again later makes sense, else Refused."""
+        """Return the JSON of the answer. Raises Unavailable if trying again later makes sense, else Refused."""
         answer = self.fetch(method, path, body, timeout)
         try:
             return json.loads(answer)
@@ -58,7 +59,7 @@ class Remote:
             raise Refused(f"{self.url} does not answer as Monica does") from None
 
     def fetch(self, method: str, path: str, body: object = None, timeout: float = TIMEOUT_S) -> bytes:
-        """Return what it answers, whatever that is. Raises as `ask` does."""
+        """Return the body of the answer, whatever its type. Raises as `ask` does."""
         sent = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = self._headers | ({"Content-Type": "application/json"} if sent else {})
         connection = self._kind(self._host, self._port, timeout=timeout)
@@ -68,7 +69,7 @@ class Remote:
             answer = response.read()
         except (OSError, HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise Away(f"no Monica answers at {self.url} ({reason})") from error
+            raise Unavailable(f"no Monica answers at {self.url} ({reason})") from error
         finally:
             connection.close()
         if response.status < 300:
@@ -77,7 +78,7 @@ class Remote:
         with suppress(ValueError, TypeError, KeyError):
             wrong = json.loads(answer)["error"]
             code, message = wrong["code"], str(wrong["message"])
-        if response.status in AWAY and code != "cache_unusable":
+        if response.status in UNAVAILABLE and code != "cache_unusable":
             after = response.headers.get("Retry-After", "")
-            raise Away(message, retry_after=int(after) if after.isdecimal() else None)
+            raise Unavailable(message, retry_after=int(after) if after.isdecimal() else None)
         raise Refused(message, code=code)

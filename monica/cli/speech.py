@@ -7,8 +7,8 @@ import json
 import click
 
 from monica import logs
-from monica.cli.output import write
-from monica.cli.remote import TIMEOUT_S, Remote, told
+from monica.cli.output import write_sound
+from monica.cli.remote import TIMEOUT_S, Remote, exit_on_error
 from monica.config import Settings
 from monica.service import Service
 from monica.speech import SpeechRequest
@@ -25,9 +25,9 @@ def say(text: str, output: str, seed: int | None, url: str | None) -> None:
     settings = Settings.from_env()
     if url is not None:
         body = {"text": text} if seed is None else {"text": text, "seed": seed}
-        with told():
+        with exit_on_error():
             wav = Remote(url, settings.api_key).fetch("POST", "/blabla", body, max(TIMEOUT_S, settings.deadline_s + 5))
-        write(wav, output)
+        write_sound(wav, output)
         return
     logs.set_up(settings.log_level)
     service = Service(settings)
@@ -36,7 +36,7 @@ def say(text: str, output: str, seed: int | None, url: str | None) -> None:
         said = service.announcer.announce(SpeechRequest(text=text, seed=seed))
     finally:
         service.close()
-    write(said.wav, output)
+    write_sound(said.wav, output)
     click.echo(f"{output}: {said.duration_s:.2f} s, {said.engine}", err=True)
 
 

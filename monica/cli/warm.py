@@ -1,4 +1,4 @@
-"""monica warm: the phrases of a book, made by a running server before they are asked for."""
+"""monica warm: has a running server make the phrases of a book before they are asked for."""
 
 from __future__ import annotations
 
@@ -14,55 +14,55 @@ import click
 
 from monica.cli.group import fail
 from monica.cli.progress import Progress, clock
-from monica.cli.remote import Away, Refused, Remote
+from monica.cli.remote import Refused, Remote, Unavailable
 from monica.config import Settings
 from monica.store.card import shown
 from monica.warming.book import BookError, PhraseBook
 
-LOOK_S = 0.5
-"""Between two looks at the job."""
-PAUSE_S, LONGEST_PAUSE_S = 2.0, 10.0
-"""Before asking again a server that is away."""
-STOPPED = 130  # as a shell has it for Ctrl-C
+POLL_S = 0.5
+"""Time between two requests for the job's progress."""
+RETRY_S, MAX_RETRY_S = 2.0, 10.0
+"""Time before an unavailable server is asked again: without Retry-After, and at most."""
+STOPPED = 130  # the exit code shells use for Ctrl-C
 UNFINISHED = ("waiting", "running")
 
 
 @click.command()
 @click.argument("book", type=click.Path(path_type=Path))
 @click.option("--url", help="Where Monica runs; this machine otherwise.")
-@click.option("--dry-run", is_flag=True, help="Only tell what it would take.")
+@click.option("--dry-run", is_flag=True, help="Only estimate what it would take.")
 def warm(book: Path, url: str | None, dry_run: bool) -> None:
     """Have a running server make the phrases of BOOK; what it has already is skipped, and live requests go first.
 
-    Ctrl-C stops it; the same command goes on from there. The exit code is 0 where every phrase is ready, 1 where
-    some are not, 2 where the book or the call is wrong.
+    Ctrl-C stops it; the same command goes on from there. The exit code is 0 if every phrase is ready, 1 if some are
+    not, 2 if the book or the command line is wrong.
     """
     settings = Settings.from_env()
     try:
-        PhraseBook.read(book, settings.max_text_length)
+        PhraseBook.read_file(book, settings.max_text_length)
         source = book.read_text(encoding="utf-8-sig")
         remote = Remote(url or f"http://127.0.0.1:{settings.port}", settings.api_key)
     except (BookError, OSError, ValueError) as error:
-        _wrong(str(error))
+        _fail_usage(str(error))
     progress = Progress()
     body = {"book": source, "name": book.name[-100:], "dry_run": dry_run}
     try:
-        # Or a job would go on that nobody knows of.
-        with _putting_off_interrupts() as interrupts:
-            answer = _insist(lambda: remote.ask("POST", "/v1/phrases/warm", body), progress)
+        # An interrupt now would leave a job on the server whose id is unknown here, and that could not be stopped.
+        with _interrupts_deferred() as interrupts:
+            answer = _ask_until_answered(lambda: remote.ask("POST", "/v1/phrases/warm", body), progress)
     except KeyboardInterrupt:
         sys.exit(STOPPED)
     except Refused as error:
-        _wrong(f"the server refused: {shown(error.message)}")
+        _fail_usage(f"the server refused: {shown(error.message)}")
     if dry_run:
-        click.echo("\n".join(_estimate(book.name, answer)))
+        click.echo("\n".join(_estimate_lines(book.name, answer)))
         sys.exit(1 if answer["fits"] is False else 0)
     _follow(remote, answer, progress, interrupted=bool(interrupts))
 
 
 @contextmanager
-def _putting_off_interrupts() -> Iterator[list[int]]:
-    """Note a first Ctrl-C, and go on; a second one is what it always is."""
+def _interrupts_deferred() -> Iterator[list[int]]:
+    """Record a first Ctrl-C and go on. A second one interrupts as usual."""
     interrupts: list[int] = []
 
     def note(number: int, _frame: object) -> None:
@@ -77,15 +77,15 @@ def _putting_off_interrupts() -> Iterator[list[int]]:
 
 
 def _follow(remote: Remote, job: dict[str, Any], progress: Progress, *, interrupted: bool) -> NoReturn:
-    """Show how far the job is until it has ended, then sum it up."""
+    """Show the progress of the job until it has ended, then print a summary and exit."""
     path = f"/v1/jobs/{job['id']}"
     try:
         if interrupted:
-            raise KeyboardInterrupt  # noqa: TRY301 - one that was put off
+            raise KeyboardInterrupt  # noqa: TRY301 - the deferred one
         while job["state"] in UNFINISHED:
             progress.show(job)
-            time.sleep(LOOK_S)
-            job = _insist(lambda: remote.ask("GET", path), progress, patient=True)
+            time.sleep(POLL_S)
+            job = _ask_until_answered(lambda: remote.ask("GET", path), progress, wait_for_restart=True)
         progress.show(job)
         progress.end()
     except KeyboardInterrupt:
@@ -94,39 +94,41 @@ def _follow(remote: Remote, job: dict[str, Any], progress: Progress, *, interrup
     except Refused as error:
         progress.end()
         fail(f"the server refused: {shown(error.message)}")
-    click.echo("\n".join(_summary(job)))
+    click.echo("\n".join(_summary_lines(job)))
     sys.exit(0 if job["state"] == "done" and not job["failed"] else 1)
 
 
 def _stop(remote: Remote, path: str) -> NoReturn:
     try:
         job = remote.ask("DELETE", path)
-    except (Away, Refused) as error:
-        fail(f"it could not be stopped, and goes on where the server does: {shown(error.message)}")
-    click.echo("\n".join(_summary(job)))
+    except (Unavailable, Refused) as error:
+        fail(f"the job could not be stopped, and goes on if the server does: {shown(error.message)}")
+    click.echo("\n".join(_summary_lines(job)))
     sys.exit(STOPPED)
 
 
-def _insist(ask: Callable[[], dict[str, Any]], progress: Progress, *, patient: bool = False) -> dict[str, Any]:
-    """Ask a server until it has time. patient: also one that has gone, for it goes on with its jobs when it is back."""
-    told = False
+def _ask_until_answered(
+    ask: Callable[[], dict[str, Any]], progress: Progress, *, wait_for_restart: bool = False
+) -> dict[str, Any]:
+    """Ask a busy server again until it answers. wait_for_restart: also one that is gone, since it resumes its jobs."""
+    reported = False
     while True:
         try:
             answer = ask()
-        except Away as error:
-            if error.retry_after is None and not patient:
+        except Unavailable as error:
+            if error.retry_after is None and not wait_for_restart:
                 fail(shown(error.message))
-            if not told:
+            if not reported:
                 progress.say(f"{shown(error.message)}; trying again")
-                told = True
-            time.sleep(min(error.retry_after or PAUSE_S, LONGEST_PAUSE_S))
+                reported = True
+            time.sleep(min(error.retry_after or RETRY_S, MAX_RETRY_S))
         else:
-            if told:
+            if reported:
                 progress.say("Monica answers again")
             return answer
 
 
-def _summary(job: dict[str, Any]) -> Iterator[str]:
+def _summary_lines(job: dict[str, Any]) -> Iterator[str]:
     took = (job["ended"] or time.time()) - (job["started"] or job["created"])
     counts = f"{job['cached']} were cached, {job['made']} made, {job['failed']} failed, {job['left']} left"
     yield f"{shown(job['name'])}: {job['state']} after {clock(took)}. {job['total']} phrases: {counts}."
@@ -138,23 +140,23 @@ def _summary(job: dict[str, Any]) -> Iterator[str]:
         yield f"  and {job['failed'] - len(job['failures'])} more"
 
 
-def _estimate(name: str, estimate: dict[str, Any]) -> Iterator[str]:
-    drawn = estimate["looked_at"] < estimate["phrases"]
+def _estimate_lines(name: str, estimate: dict[str, Any]) -> Iterator[str]:
+    sampled = estimate["looked_at"] < estimate["phrases"]
     cached = "it is not known yet how many are cached"
     if estimate["cached"] is not None:
-        cached = f"{'about ' if drawn else ''}{estimate['cached']} of them cached already"
+        cached = f"{'about ' if sampled else ''}{estimate['cached']} of them cached already"
     yield f"{name}: {estimate['phrases']} phrases, {cached}"
-    yield f"sound: {_known(estimate['sound_s'], clock)}"
-    yield f"disk: {_known(estimate['bytes'], lambda size: f'{size / 2**20:.0f} MB')}"
-    yield f"time to make what is missing: {_known(estimate['time_s'], clock)}"
+    yield f"sound: {_if_known(estimate['sound_s'], clock)}"
+    yield f"disk: {_if_known(estimate['bytes'], lambda size: f'{size / 2**20:.0f} MB')}"
+    yield f"time to make what is missing: {_if_known(estimate['time_s'], clock)}"
     if estimate["fits"] is False:
         yield "The server's cache is too small for them: set its MONICA_CACHE_MB higher."
 
 
-def _known(value: float | None, write: Callable[[float], str]) -> str:
-    return "not known yet" if value is None else f"about {write(value)}"
+def _if_known(value: float | None, format_value: Callable[[float], str]) -> str:
+    return "not known yet" if value is None else f"about {format_value(value)}"
 
 
-def _wrong(message: str) -> NoReturn:
+def _fail_usage(message: str) -> NoReturn:
     click.echo(f"monica: {message}", err=True)
     sys.exit(2)

@@ -1,4 +1,4 @@
-"""A rehearsal: those phrases of a job that are not kept yet, made in the background lane."""
+"""One run of a warming job: makes those of its phrases that are not kept yet, in the background lane."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from monica import metrics
 from monica.announcer import Announcer
@@ -19,20 +19,22 @@ from monica.speech import SpeechRequest
 from monica.store.catalogue import Catalogue
 from monica.synthesis.take import Lane
 from monica.warming.book import Phrase
-from monica.warming.estimate import ROW_BYTES, TELLING, leisurely, room
-from monica.warming.jobs import MOST_TOLD, Failure, Job
+from monica.warming.estimate import MIN_KNOWN_SOUNDS, ROW_BYTES, unpinned_bytes, with_pauses
+from monica.warming.job import COUNTERS, MAX_FAILURES, Failure, Job
 
-DEADLINE_S = 3600.0
-"""Of a take: live ones may go before it for as long as that."""
-LONGEST_PAUSE_S = 5.0
-"""Before trying again, whatever Retry-After says: asking costs little here."""
-QUIET_S, LONGEST_QUIET_S = 0.25, 1.0
-"""For which a job keeps still after a live sentence, which seldom comes alone; and at a stretch, or it never ends."""
-SPARE = 2
-"""Takes that wait beside those that are made, so that no slot of the engine is ever empty."""
+TAKE_DEADLINE_S = 3600.0
+"""Deadline of each take. Live takes may go before it for that long."""
+MAX_RETRY_S = 5.0
+"""Longest pause before trying again, whatever Retry-After says: asking costs little inside the process."""
+QUIET_S = 0.25
+"""Pause after a live request, which seldom comes alone."""
+MAX_QUIET_S = 1.0
+"""Longest total pause for live requests before the next phrase. Without it, a job might never end."""
+SPARE_WORKERS = 2
+"""Workers beyond the number of engine slots: their takes wait, so that a free slot is filled at once."""
 SAVE_EVERY_S = 1.0
-UNKEPT = 5
-"""Takes in a row that were made and are not kept: then something is wrong with the cache."""
+MAX_UNKEPT = 5
+"""Takes in a row that were made but not kept, after which the job fails: something is wrong with the cache."""
 
 logger = logging.getLogger(__name__)
 
@@ -41,26 +43,26 @@ T = TypeVar("T")
 
 
 class Stopped(Exception):
-    """The rehearsal is to end now."""
+    """Raised in a worker when the run has been stopped."""
 
 
 class Rate:
-    """Events a second, of the latest hundred. Times are monotonic seconds."""
+    """Events per second, measured over the latest hundred. Times are monotonic seconds."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=100)
 
-    def tick(self, now: float) -> None:
+    def record(self, now: float) -> None:
         self._times.append(now)
 
     def per_second(self, now: float) -> float | None:
-        """None as long as there were too few to tell."""
+        """Return the rate, or None if there were fewer than two events."""
         count = len(self._times) - 1
         return count / max(now - self._times[0], 1e-3) if count > 0 else None
 
 
 class JobRun:
-    """One run of a job. save: keeps how far the job has come."""
+    """One run of a job. save: writes the job's progress to its file."""
 
     def __init__(
         self,
@@ -73,180 +75,185 @@ class JobRun:
         self.job = job
         self._announcer = announcer
         self._catalogue = catalogue
-        self._settings = settings
+        self._max_text_length = settings.max_text_length
+        self._cache_mb = settings.cache_mb
         self._save = save
-        self._stop: Future[None] = Future()  # to be waited for beside a take
-        self._looking = threading.Lock()  # one looks for what is missing; the others make it
-        self._counting = threading.Lock()
+        self._stop: Future[None] = Future()  # a future, not an event: workers wait for it and for a take at once
+        self._search_lock = threading.Lock()  # one worker looks for missing phrases, the others make them
+        self._count_lock = threading.Lock()
         self._phrases: Iterator[Phrase] = iter(())
-        self._crew: list[threading.Thread] = []
+        self._workers: list[threading.Thread] = []
         self._rate = Rate()
         self._saved = time.monotonic()
-        self._unkept = 0
-        self._sized = self._bytes = 0
+        self._unkept_in_a_row = 0
+        self._kept_count = self._kept_bytes = 0
         self._pinned: frozenset[str] = frozenset()
-        self._room = 0
-        self._spoiled: str | None = None
+        self._bytes_available = 0
+        self._abort_reason: str | None = None
 
     def stop(self) -> None:
-        """Have it end at once; takes under way are left. From any thread, any number of times."""
-        with self._counting:
+        """End the run at once; running takes are abandoned. May be called from any thread, any number of times."""
+        with self._count_lock:
             if not self._stop.done():
                 self._stop.set_result(None)
 
     def run(self) -> str | None:
-        """Make the phrases. Returns once all were tried or it was stopped; why it cannot go on, where it cannot.
+        """Make the phrases, and return when all were tried or the run was stopped.
 
-        Raises BookError.
+        Returns why the job cannot go on, or None. Raises BookError.
         """
-        settings = self._settings
-        book = self.job.script.read(settings.max_text_length)
+        book = self.job.source.parse_book(self._max_text_length)
         try:
-            self.job.total = sum(1 for _ in leisurely(book.phrases(), self._pause))
-            slots = self._insist(self._announcer.slots)
+            self.job.total = sum(1 for _ in with_pauses(book.phrases(), self._pause))
+            slots = self._retry_until_admitted(self._announcer.slots)
         except Stopped:
             return None
-        cards = self._catalogue.cards()
-        self._pinned = frozenset(card.key for card in cards if card.pinned)
-        self._room = room(cards, settings.cache_mb)
+        kept = self._catalogue.cards()
+        self._pinned = frozenset(phrase.key for phrase in kept if phrase.pinned)
+        self._bytes_available = unpinned_bytes(kept, self._cache_mb)
         self._phrases = book.phrases()
-        self._crew = [
-            threading.Thread(target=self._take_part, name=f"rehearsal-{number}", daemon=True)
-            for number in range(slots + SPARE)
+        self._workers = [
+            threading.Thread(target=self._work, name=f"warming-{number}", daemon=True)
+            for number in range(slots + SPARE_WORKERS)
         ]
-        for thread in self._crew:
+        for thread in self._workers:
             thread.start()
-        for thread in self._crew:
+        for thread in self._workers:
             thread.join()
-        return self._spoiled
+        return self._abort_reason
 
-    def _take_part(self) -> None:
-        """Make what is missing until nothing is; the work of each of the crew."""
+    def _work(self) -> None:
+        """Make missing phrases until there are none; this is what each worker thread runs."""
         request_id.set(self.job.id)  # for the log
         try:
             while (missing := self._next_missing()) is not None:
-                self._make(missing)
+                self._make_phrase(missing)
         except Stopped:
             pass
         except Exception:
-            logger.exception("job %s: an error nobody foresaw", self.job.id)
-            self._spoil("Monica failed on this job; her log says why.")
+            logger.exception("job %s: unexpected error", self.job.id)
+            self._abort("Monica failed on this job; her log says why.")
 
     def _next_missing(self) -> SpeechRequest | None:
-        """Find the next phrase that is not kept; those that are, are counted on the way. None: there is none."""
-        with self._looking:
+        """Return a request for the next phrase that is not kept, or None. Kept ones are counted on the way."""
+        with self._search_lock:
             for phrase in self._phrases:
-                self._give_way()
+                self._yield_to_live()
                 request = SpeechRequest(
                     text=phrase.text,
                     voice=phrase.voice,
                     seed=phrase.seed,
                     params=phrase.params,
                     lane=Lane.BACKGROUND,
-                    deadline_s=DEADLINE_S,
+                    deadline_s=TAKE_DEADLINE_S,
                     fallback=False,
                 )
                 try:
-                    key = self._insist(self._announcer.key_of, request)
+                    key = self._retry_until_admitted(self._announcer.key_of, request)
                 except MonicaError as error:
-                    self._fail(request, error)
+                    self._count_failure(request, error)
                     continue
                 kept = self._announcer.kept(key)
                 if kept is None:
                     return request
-                self._count("cached", key, kept)
+                self._count_kept("cached", key, kept)
         return None
 
-    def _make(self, request: SpeechRequest) -> None:
+    def _make_phrase(self, request: SpeechRequest) -> None:
         try:
-            said = self._insist(self._announcer.announce, request, self._wait_for)
+            said = self._retry_until_admitted(self._announcer.announce, request, self._wait_for)
         except MonicaError as error:
-            self._fail(request, error)
+            self._count_failure(request, error)
             return
         if said.defect is not None:
-            self._fail(request, MonicaError(f"The sound of this phrase {said.defect}.", code="take_suspect"))
+            self._count_failure(request, MonicaError(f"The sound of this phrase {said.defect}.", code="take_suspect"))
             return
         kept = self._announcer.kept(said.key) if said.key else None
         if said.key is None or kept is None:
-            self._fail(request, MonicaError("It was made, and the cache does not keep it.", code="not_kept"))
-            self._unkept += 1
-            if self._unkept >= UNKEPT:
-                self._spoil("The cache does not keep what is made: is the disk full?")
+            self._count_failure(request, MonicaError("It was made, but the cache does not keep it.", code="not_kept"))
+            self._unkept_in_a_row += 1
+            if self._unkept_in_a_row >= MAX_UNKEPT:
+                self._abort("The cache does not keep what is made: is the disk full?")
         else:
-            self._unkept = 0
-            # Two phrases that are said in the same words are one take.
-            self._count("made" if said.source == "miss" else "cached", said.key, kept)
+            self._unkept_in_a_row = 0
+            # Two phrases that are spoken in the same words share one take; it is counted as made only once.
+            self._count_kept("made" if said.source == "miss" else "cached", said.key, kept)
 
-    def _insist(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do something, again and again until there is room and time for it. Raises Stopped, or its other errors."""
+    def _retry_until_admitted(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what an action returns, retrying while the service is loading, overloaded or too late.
+
+        Raises Stopped, or the action's other errors.
+        """
         while True:
             self._pause(0)
             try:
                 return action(*args, **kwargs)
             except (NotReady, Overloaded, DeadlineExceeded) as error:
                 self.job.reason = error.message
-                self._pause(min(error.retry_after or 1, LONGEST_PAUSE_S))
+                self._pause(min(error.retry_after or 1, MAX_RETRY_S))
 
-    def _give_way(self) -> None:
-        """Keep still while live sentences are asked for. Raises Stopped."""
-        until = time.monotonic() + LONGEST_QUIET_S
+    def _yield_to_live(self) -> None:
+        """Pause while live requests keep coming, MAX_QUIET_S at most. Raises Stopped."""
+        until = time.monotonic() + MAX_QUIET_S
         while (now := time.monotonic()) < min(until, self._announcer.last_live + QUIET_S):
             self._pause(min(until, self._announcer.last_live + QUIET_S) - now)
 
     def _pause(self, seconds: float) -> None:
-        """Wait. Raises Stopped as soon as it is to end."""
+        """Wait. Raises Stopped as soon as the run is stopped."""
         if seconds > 0:
             wait([self._stop], seconds)
         if self._stop.done():
             raise Stopped
 
     def _wait_for(self, sound: Future[bytes], seconds: float) -> None:
+        """Wait for a take, `seconds` at most. Raises Stopped if the run is stopped before the take is done."""
         either: list[Future[Any]] = [sound, self._stop]
         wait(either, seconds, return_when=FIRST_COMPLETED)
         if not sound.done():
             self._pause(0)
 
-    def _spoil(self, reason: str) -> None:
-        self._spoiled = self._spoiled or reason
+    def _abort(self, reason: str) -> None:
+        """Stop the run, because the job cannot go on. The first reason is kept."""
+        self._abort_reason = self._abort_reason or reason
         self.stop()
 
-    def _fail(self, request: SpeechRequest, error: MonicaError) -> None:
-        with self._counting:
+    def _count_failure(self, request: SpeechRequest, error: MonicaError) -> None:
+        with self._count_lock:
             self.job.failed += 1
-            if len(self.job.failures) < MOST_TOLD:
+            if len(self.job.failures) < MAX_FAILURES:
                 self.job.failures.append(Failure(request.text, error.code, error.message))
-            self._tell()
+            self._publish_progress()
 
-    def _count(self, state: str, key: str, sound: bytes) -> None:
-        """Count a phrase that is kept now, and see whether all of them can be."""
-        with self._counting:
-            setattr(self.job, state, getattr(self.job, state) + 1)
-            if state == "made":
-                self._rate.tick(time.monotonic())
+    def _count_kept(self, counter: Literal["cached", "made"], key: str, sound: bytes) -> None:
+        """Count a phrase that is kept now, and check that there is room for the rest."""
+        with self._count_lock:
+            setattr(self.job, counter, getattr(self.job, counter) + 1)
+            if counter == "made":
+                self._rate.record(time.monotonic())
             self.job.reason = None
-            self._sized += 1
-            self._bytes += 0 if key in self._pinned else len(sound) + ROW_BYTES
-            self._tell()
-        self._weigh()
+            self._kept_count += 1
+            self._kept_bytes += 0 if key in self._pinned else len(sound) + ROW_BYTES
+            self._publish_progress()
+        self._check_room()
 
-    def _weigh(self) -> None:
-        """Warn where the cache cannot hold all phrases; end where it would lose the first ones for those to come."""
-        megabytes, each = self._settings.cache_mb, self._bytes / self._sized
-        # The crew still has some under way.
-        if self.job.left and each * (self._sized + len(self._crew)) > self._room:
-            self._spoil(f"The cache is full: MONICA_CACHE_MB={megabytes} is too small for {self.job.total} phrases.")
-        elif self.job.warning is None and self._sized >= TELLING and each * self.job.total > self._room:
+    def _check_room(self) -> None:
+        """Warn if the cache cannot hold all phrases; abort before it would evict the job's first phrases."""
+        each, total = self._kept_bytes / self._kept_count, self.job.total
+        # Every worker may have one more on its way.
+        if self.job.left and each * (self._kept_count + len(self._workers)) > self._bytes_available:
+            self._abort(f"The cache is full: MONICA_CACHE_MB={self._cache_mb} is too small for {total} phrases.")
+        elif self.job.warning is None and self._kept_count >= MIN_KNOWN_SOUNDS and each * total > self._bytes_available:
             self.job.warning = (
-                f"The phrases need about {each * self.job.total / 2**20:.0f} MB, and of MONICA_CACHE_MB={megabytes} "
-                f"there are {self._room / 2**20:.0f} MB for them: the last ones will not be made."
+                f"The phrases need about {each * total / 2**20:.0f} MB, and of MONICA_CACHE_MB={self._cache_mb} "
+                f"there are {self._bytes_available / 2**20:.0f} MB for them: the last ones will not be made."
             )
 
-    def _tell(self) -> None:
-        """Let the metrics, and now and then the disk, know how far it is."""
+    def _publish_progress(self) -> None:
+        """Set the metrics, and save the job if that was not done within SAVE_EVERY_S."""
         now = time.monotonic()
         self.job.rate = self._rate.per_second(now)
-        for state in ("cached", "made", "failed", "left"):
-            metrics.warm_phrases.labels(state).set(getattr(self.job, state))
+        for counter in COUNTERS:
+            metrics.warm_phrases.labels(counter).set(getattr(self.job, counter))
         if now - self._saved >= SAVE_EVERY_S:
             self._saved = now
             self._save(self.job)

@@ -1,4 +1,4 @@
-"""A kept phrase that came out badly, made anew in its place."""
+"""Makes a new take of a kept phrase that came out badly, in place of the old one."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from monica.synthesis.take import Lane, WaitFor
 
 
 class NoRemake(MonicaError):
-    """A phrase that would not come out otherwise, or not under its own key."""
+    """A phrase that would come out the same, or would be kept under another key."""
 
     status, code = 409, "remake_impossible"
 
 
-def remake(announcer: Announcer, catalogue: Catalogue, card: Card, wait_for: WaitFor) -> Card:
-    """Have a phrase made anew in the background lane, and return what is kept then: live announcements go first.
+def remake(announcer: Announcer, catalogue: Catalogue, phrase: Card, wait_for: WaitFor) -> Card:
+    """Make a phrase again in the background lane, where live announcements go first, and return what is kept then.
 
-    Raises NoRemake, and what `announce` raises; then the old one is kept.
+    Raises NoRemake, or what `announce` raises; the old take is kept then.
     """
     try:
-        recipe = card.label().recipe
+        recipe = phrase.label().recipe
     except ValueError:
         raise NoRemake(
-            f"Of {card.key:.12} it is not known how it was asked for. Remove it: it is made again when it is wanted."
+            f"{phrase.key:.12}: it is not known how it was asked for. Remove it: the next request makes it again."
         ) from None
     if recipe.seed is not None:
-        raise NoRemake(f"{card.key:.12} was asked for with the seed {recipe.seed}: it would come out the same.")
+        raise NoRemake(f"{phrase.key:.12} was asked for with the seed {recipe.seed}: it would come out the same.")
     request = SpeechRequest(
         text=recipe.text, voice=recipe.voice, params=recipe.params, lane=Lane.BACKGROUND, fresh=True
     )
-    if announcer.key_of(request) != card.key:
+    if announcer.key_of(request) != phrase.key:
         raise NoRemake(
-            f"{card.key:.12} would be made under another key: its engine, voice, finish or lexicon is not what it was."
+            f"{phrase.key:.12} would be made under another key: its engine, voice, finish or lexicon has changed."
         )
     said = announcer.announce(request, wait_for)
     if said.defect is not None:
         raise SynthesisFailed(f"The sound of the new take {said.defect}: the old one is kept.")
-    (made,) = catalogue.pick([card.key])
-    if made.entry.made == card.entry.made:
+    (made,) = catalogue.pick([phrase.key])
+    if made.entry.made == phrase.entry.made:
         raise SynthesisFailed("The cache could not be written: the old one is kept.")
     return made

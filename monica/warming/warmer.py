@@ -1,4 +1,4 @@
-"""Works jobs off, one after the other, while live announcements go first."""
+"""Runs the warming jobs one after the other; live announcements go first."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from monica.store.catalogue import Catalogue
 from monica.synthesis.health import Health
 from monica.text.frontend import TextFrontend
 from monica.warming.estimate import Estimate, Estimator
+from monica.warming.job import COUNTERS, Job, JobSource, State
 from monica.warming.job_run import JobRun
-from monica.warming.jobs import Job, Jobs, Script, State
+from monica.warming.jobs import Jobs
 
 STOP_S = 10.0
-"""What stopping a job may take: a look-up, and a file."""
+"""Longest wait for a stopped job to end: a lookup and a file may still be on the way."""
 
 logger = logging.getLogger(__name__)
 
 
 class Warmer:
-    """Makes phrases before they are asked for. One a process; every method may be called from any thread."""
+    """Makes phrases before they are asked for. One per process; thread-safe."""
 
     def __init__(
         self, settings: Settings, announcer: Announcer, frontend: TextFrontend, catalogue: Catalogue, health: Health
@@ -31,94 +32,92 @@ class Warmer:
         self.jobs = Jobs(settings.cache_dir / "jobs")
         self._settings = settings
         self._announcer = announcer
-        self._frontend = frontend
         self._catalogue = catalogue
         self._health = health
-        self._changed = threading.Condition()  # guards which job runs, and which waits
-        self._rehearsal: JobRun | None = None
+        self._estimator = Estimator(announcer, frontend, catalogue, settings.cache_mb)
+        self._changed = threading.Condition()  # guards which job runs and which wait
+        self._run: JobRun | None = None
         self._closing = False
 
     def start(self) -> None:
-        """Begin with the job that was interrupted, if one was, as soon as the engine is ready."""
+        """Start the thread that runs the jobs; it begins with an interrupted one as soon as the engine is ready."""
         threading.Thread(target=self._work, name="warmer", daemon=True).start()
 
-    def submit(self, script: Script) -> Job:
-        """Have phrases made when their turn comes. Raises BookError, TooManyJobs or CacheFault."""
-        book = script.read(self._settings.max_text_length)
+    def submit(self, source: JobSource) -> Job:
+        """Add a job, which runs when its turn comes. Raises BookError, TooManyJobs or CacheFault."""
+        book = source.parse_book(self._settings.max_text_length)
         with self._changed:
-            job = self.jobs.add(script, book.count())
+            job = self.jobs.add(source, book.count())
             self._changed.notify_all()
-        logger.info("job %s: %d phrases of %s wait to be made", job.id, job.total, ascii(script.name))
+        logger.info("job %s: %d phrases of %s wait to be made", job.id, job.total, ascii(source.name))
         return job
 
-    def estimate(self, script: Script) -> Estimate:
-        """Tell what making the phrases would take; nothing is made. Raises BookError or CacheFault."""
-        book = script.read(self._settings.max_text_length)
-        estimator = Estimator(self._announcer, self._frontend, self._catalogue, self._settings.cache_mb)
-        return estimator.estimate(book, self._health.engine)
+    def estimate(self, source: JobSource) -> Estimate:
+        """Estimate what making the phrases would take, without making any. Raises BookError or CacheFault."""
+        return self._estimator.estimate(source.parse_book(self._settings.max_text_length), self._health.engine)
 
     def stop(self, job_id: str) -> Job:
-        """Stop a job, and return it once it has; one that has ended already stays as it is. Raises UnknownJob."""
+        """Stop a job, and return it once it has stopped. A job that has ended stays as it is. Raises UnknownJob."""
         job = self.jobs.get(job_id)
         with self._changed:
             if job.state is State.WAITING:
-                self._end(job, State.STOPPED)
-            elif self._rehearsal is not None and self._rehearsal.job is job:
-                self._rehearsal.stop()
+                self._end_job(job, State.STOPPED)
+            elif self._run is not None and self._run.job is job:
+                self._run.stop()
                 self._changed.wait_for(lambda: job.state is not State.RUNNING, STOP_S)
         return job
 
     def close(self) -> None:
-        """Stop working; a job that is not done goes on when Monica starts again."""
+        """Stop working. A job that has not ended goes on when Monica starts again."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-            if self._rehearsal is not None:
-                self._rehearsal.stop()
-                self._changed.wait_for(lambda: self._rehearsal is None, STOP_S)
+            if self._run is not None:
+                self._run.stop()
+                self._changed.wait_for(lambda: self._run is None, STOP_S)
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or self.jobs.next() is not None)
-                job = self.jobs.next()
+                self._changed.wait_for(lambda: self._closing or self.jobs.next_waiting() is not None)
+                job = self.jobs.next_waiting()
                 if self._closing or job is None:
                     return
-                job.begin()
+                job.start()
                 self.jobs.save(job)
-                rehearsal = self._rehearsal = JobRun(job, self._announcer, self._catalogue, self._settings, self._save)
+                run = self._run = JobRun(job, self._announcer, self._catalogue, self._settings, self._save_progress)
             logger.info("job %s begins", job.id)
-            reason = self._run(rehearsal)
+            reason = self._finish_run(run)
             with self._changed:
                 if reason is not None:
-                    self._end(job, State.FAILED, reason)
+                    self._end_job(job, State.FAILED, reason)
                 elif job.left == 0:
-                    self._end(job, State.DONE)
+                    self._end_job(job, State.DONE)
                 elif self._closing:
                     job.state = State.WAITING
                     self.jobs.save(job)
                 else:
-                    self._end(job, State.STOPPED)
-                self._rehearsal = None
-                for series in ("cached", "made", "failed", "left"):
-                    metrics.warm_phrases.labels(series).set(0)
+                    self._end_job(job, State.STOPPED)
+                self._run = None
+                for counter in COUNTERS:
+                    metrics.warm_phrases.labels(counter).set(0)
                 self._changed.notify_all()
 
-    def _run(self, rehearsal: JobRun) -> str | None:
-        """Run it. Returns why it cannot go on, where it cannot."""
+    def _finish_run(self, run: JobRun) -> str | None:
+        """Take a run to its end. Returns why the job cannot go on, or None."""
         try:
-            return rehearsal.run()
-        except MonicaError as error:  # the book: settings have changed since it was read
+            return run.run()
+        except MonicaError as error:  # the book is refused: a setting has changed since it was submitted
             return error.message
         except Exception:
-            # The guard of this thread: the next job may do better.
-            logger.exception("job %s: an error nobody foresaw", rehearsal.job.id)
+            # The guard of the warmer thread: the next job may fare better.
+            logger.exception("job %s: unexpected error", run.job.id)
             return "Monica failed on this job; her log says why."
 
-    def _save(self, job: Job) -> None:
+    def _save_progress(self, job: Job) -> None:
         self.jobs.save(job, durably=False)
 
-    def _end(self, job: Job, state: State, reason: str | None = None) -> None:
+    def _end_job(self, job: Job, state: State, reason: str | None = None) -> None:
         job.end(state, reason)
         self.jobs.save(job)
         logger.info(

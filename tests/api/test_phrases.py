@@ -15,7 +15,7 @@ from monica.metrics import requests_served
 from monica.service import Service
 from monica.store.cache import Store
 from monica.store.catalogue import Catalogue
-from monica.warming.jobs import Script, State
+from monica.warming.job import JobSource, State
 from tests.conftest import started
 from tests.support.engines import ToyEngine
 from tests.support.kept import keep, label, server_store
@@ -154,7 +154,7 @@ def test_what_is_made_ahead_of_time_is_no_hit(client: FlaskClient, service: Serv
     warmer = client.application.extensions["monica"].warmer
     warmer.start()
     for cached in (0, 3):
-        job = warmer.submit(Script("liste", phrases=TEXTS))
+        job = warmer.submit(JobSource("liste", phrases=TEXTS))
         until(lambda job=job: job.state.ended)  # type: ignore[misc]
         assert (job.state, job.cached, job.left) == (State.DONE, cached, 0)
     warmer.close()

@@ -1,4 +1,4 @@
-"""`monica warm` in a process of its own, against a real Monica."""
+"""`monica warm` in a process of its own, against a real server."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def jobs(server: Server) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_book_is_warmed_and_the_second_time_it_is_there(book: Path, tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_a_book_is_made_once_and_is_cached_the_second_time(book: Path, tmp_path: Path, espeak: dict[str, str]) -> None:
     with Server(tmp_path, espeak) as server:
         server.wait_ready()
         code, out, err = run(book, server)
@@ -115,9 +115,7 @@ def test_a_dry_run_warns_of_a_cache_that_is_too_small(book: Path, tmp_path: Path
         (b"\xff\xfe", "tournoi.toml, line 1: not UTF-8 text"),
     ],
 )
-def test_a_book_that_is_wrong_is_told_before_anything_is_sent(
-    book: Path, content: str | bytes | None, says: str
-) -> None:
+def test_a_wrong_book_is_refused_before_anything_is_sent(book: Path, content: str | bytes | None, says: str) -> None:
     if content is None:
         book.unlink()
     else:
@@ -129,7 +127,7 @@ def test_a_book_that_is_wrong_is_told_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("url", ["monica", "ftp://monica", "http://monica:port", "http://"])
-def test_an_address_that_is_none(book: Path, url: str) -> None:
+def test_an_invalid_address(book: Path, url: str) -> None:
     done = monica("warm", str(book), "--url", url)
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.startswith(b"monica: ")
@@ -152,7 +150,7 @@ def test_failures_are_listed(book: Path, tmp_path: Path, espeak: dict[str, str])
     assert out.endswith("  and 36 more\n")
 
 
-def test_the_key_is_sent(book: Path, tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_the_api_key_is_sent(book: Path, tmp_path: Path, espeak: dict[str, str]) -> None:
     (tmp_path / "key").write_text(KEY)
     with Server(tmp_path, espeak | {"MONICA_API_KEY": KEY}) as server:
         server.wait_ready()
@@ -191,8 +189,8 @@ def test_control_c_before_the_server_has_answered_stops_the_job_too(
         (worker,) = psutil.Process(server.process.pid).children()
         worker.suspend()
         with start(book, server) as process:
-            asking = psutil.Process(process.pid)
-            until(lambda: any(each.status == psutil.CONN_ESTABLISHED for each in asking.net_connections()), 60)
+            client = psutil.Process(process.pid)
+            until(lambda: any(each.status == psutil.CONN_ESTABLISHED for each in client.net_connections()), 60)
             process.send_signal(signal.SIGINT)
             worker.resume()
             out, _ = process.communicate(timeout=60)
@@ -200,7 +198,7 @@ def test_control_c_before_the_server_has_answered_stops_the_job_too(
         assert [job["state"] for job in jobs(server)] == ["stopped"]
 
 
-def test_a_job_that_someone_else_stops(book: Path, tmp_path: Path, espeak: dict[str, str]) -> None:
+def test_a_job_that_another_client_stops(book: Path, tmp_path: Path, espeak: dict[str, str]) -> None:
     faults = Faults(tmp_path / "faults")
     with Server(tmp_path, espeak | faults.settings) as server:
         server.wait_ready()
@@ -212,7 +210,7 @@ def test_a_job_that_someone_else_stops(book: Path, tmp_path: Path, espeak: dict[
         assert (process.returncode, "stopped after" in out) == (1, True)
 
 
-def test_a_server_that_goes_and_comes_back(
+def test_a_server_that_is_killed_and_comes_back(
     book: Path, tmp_path: Path, espeak: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults = Faults(tmp_path / "faults")
@@ -229,7 +227,7 @@ def test_a_server_that_goes_and_comes_back(
         seen = ""
         while "no Monica answers at" not in seen:
             seen = process.stderr.readline()
-            assert seen, "it gave up"
+            assert seen, "the command gave up"
         assert seen.endswith("; trying again\n")
     faults.switch("held", on=False)
     monkeypatch.setattr("tests.support.server.free_port", lambda: server.port)
@@ -243,19 +241,19 @@ def test_a_server_that_goes_and_comes_back(
 def test_on_a_terminal_there_is_a_bar(book: Path, tmp_path: Path, espeak: dict[str, str]) -> None:
     with Server(tmp_path, espeak) as server:
         server.wait_ready()
-        ours, theirs = pty.openpty()
+        master, terminal = pty.openpty()
         command = [sys.executable, "-c", "from monica.cli import main; main()", "warm", str(book), "--url", server.url]
         with subprocess.Popen(
-            command, cwd=ROOT, env=clean_environment(COLUMNS="100"), stdout=subprocess.PIPE, stderr=theirs
+            command, cwd=ROOT, env=clean_environment(COLUMNS="100"), stdout=subprocess.PIPE, stderr=terminal
         ) as process:
-            os.close(theirs)
+            os.close(terminal)
             seen = b""
             try:
-                while chunk := os.read(ours, 4096):
+                while chunk := os.read(master, 4096):
                     seen += chunk
-            except OSError:  # the terminal is gone
+            except OSError:  # the command has closed the terminal
                 pass
-            os.close(ours)
+            os.close(master)
         assert process.returncode == 0
     lines = [line for line in seen.decode().split("\r\x1b[K") if line]
     assert re.match(r"\[-{24}\] 0/56: 0 cached, 0 made, 0 failed", lines[0])

@@ -46,7 +46,7 @@ def submit(server: Server, **body: object) -> str:
     return str(answer.json()["id"])
 
 
-def look(server: Server, job_id: str) -> dict[str, Any]:
+def get_job(server: Server, job_id: str) -> dict[str, Any]:
     answer = requests.get(f"{server.url}/v1/jobs/{job_id}", timeout=60)
     assert answer.status_code == 200, answer.text
     found = answer.json()
@@ -55,11 +55,11 @@ def look(server: Server, job_id: str) -> dict[str, Any]:
 
 
 def ended(server: Server, job_id: str, seconds: float = 180) -> dict[str, Any]:
-    until(lambda: look(server, job_id)["state"] not in ("waiting", "running"), seconds)
-    return look(server, job_id)
+    until(lambda: get_job(server, job_id)["state"] not in ("waiting", "running"), seconds)
+    return get_job(server, job_id)
 
 
-def count(job: dict[str, Any]) -> tuple[int, int, int, int]:
+def counts(job: dict[str, Any]) -> tuple[int, int, int, int]:
     return job["cached"], job["made"], job["failed"], job["left"]
 
 
@@ -89,7 +89,7 @@ def test_book_is_completed_although_monica_is_killed_in_the_middle(tmp_path: Pat
     with Server(tmp_path, espeak) as first:
         first.wait_ready()
         job_id = submit(first, book=BOOK, name="tournoi.toml")
-        until(lambda: look(first, job_id)["made"] >= 40, 120)
+        until(lambda: get_job(first, job_id)["made"] >= 40, 120)
         kill(first)
     before = takes(first)
     assert 40 <= len(before) < len(TEXTS)
@@ -99,7 +99,7 @@ def test_book_is_completed_although_monica_is_killed_in_the_middle(tmp_path: Pat
         assert (job["state"], job["name"], job["total"]) == ("done", "tournoi.toml", len(TEXTS))
         # At most one take was kept without being logged.
         assert job["cached"] - len(before) in (0, 1)
-        assert count(job)[2:] == (0, 0)
+        assert counts(job)[2:] == (0, 0)
         assert job["cached"] + job["made"] == len(TEXTS)
         after = takes(second)
         assert len(after) == job["made"] == metric(second, "monica_takes_total", outcome="ok")
@@ -115,7 +115,7 @@ def test_sigterm_exits_at_once_and_the_job_continues_later(tmp_path: Path, espea
     with Server(tmp_path, espeak) as first:
         first.wait_ready()
         job_id = submit(first, phrases=TEXTS)
-        until(lambda: look(first, job_id)["made"] >= 20, 120)
+        until(lambda: get_job(first, job_id)["made"] >= 20, 120)
         first.terminate()
         assert first.wait_exit(60) == 0
         assert "Traceback" not in first.log()
@@ -163,10 +163,10 @@ def test_job_stops_within_one_phrase(tmp_path: Path, espeak: dict[str, str]) -> 
 
 def test_live_announcement_does_not_wait_for_the_job(tmp_path: Path, espeak: dict[str, str]) -> None:
     with busy(tmp_path, espeak, "slow") as (server, _, job_id):
-        before = look(server, job_id)["made"]
+        before = get_job(server, job_id)["made"]
         assert server.say("Tapis de Rusmir !").headers["X-Monica-Cache"] == "miss"
         # Three takes of the job were waiting or running. Only one that was about to end may come first.
-        assert look(server, job_id)["made"] - before <= 1
+        assert get_job(server, job_id)["made"] - before <= 1
         assert metric(server, "monica_queue_wait_seconds_count", lane="live") == 1
         requests.delete(f"{server.url}/v1/jobs/{job_id}", timeout=60)
 
@@ -177,10 +177,10 @@ def test_failed_phrases_are_reported(tmp_path: Path, espeak: dict[str, str]) -> 
         server.wait_ready()
         with faults.on("silent"):
             job = ended(server, submit(server, phrases=TEXTS[:3]))
-        assert (job["state"], count(job)) == ("done", (0, 0, 3, 0))
+        assert (job["state"], counts(job)) == ("done", (0, 0, 3, 0))
         assert sorted(failure["text"] for failure in job["failures"]) == sorted(TEXTS[:3])
         assert {failure["code"] for failure in job["failures"]} == {"synthesis_failed"}
-        assert count(ended(server, submit(server, phrases=TEXTS[:3]))) == (0, 3, 0, 0)
+        assert counts(ended(server, submit(server, phrases=TEXTS[:3]))) == (0, 3, 0, 0)
 
 
 def test_job_continues_after_the_engine_is_lost(tmp_path: Path, espeak: dict[str, str]) -> None:
@@ -189,7 +189,7 @@ def test_job_continues_after_the_engine_is_lost(tmp_path: Path, espeak: dict[str
         server.wait_ready()
         (worker,) = psutil.Process(server.process.pid).children()
         job_id = submit(server, phrases=TEXTS)
-        until(lambda: look(server, job_id)["made"] >= 5, 60)
+        until(lambda: get_job(server, job_id)["made"] >= 5, 60)
         with faults.on("stuck"):
             psutil.wait_procs([worker], 60)
         server.wait_ready()
@@ -220,5 +220,5 @@ def test_two_jobs_keep_their_order_after_a_restart(tmp_path: Path, espeak: dict[
     with Server(tmp_path, espeak) as server:
         server.wait_ready()
         jobs = [ended(server, job_id) for job_id in (first, second)]
-        assert [count(job) for job in jobs] == [(0, len(TEXTS), 0, 0), (20, 0, 0, 0)]
+        assert [counts(job) for job in jobs] == [(0, len(TEXTS), 0, 0), (20, 0, 0, 0)]
         assert jobs[0]["ended"] <= jobs[1]["started"]

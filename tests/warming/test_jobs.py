@@ -1,4 +1,4 @@
-"""Jobs as files, and over HTTP."""
+"""Warming jobs as files, and over HTTP."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from monica.config import Settings
 from monica.store.cache import CacheFault
 from monica.warming.book import MAX_PHRASES
 from monica.warming.book.source import MAX_SIZE
-from monica.warming.jobs import MOST_ENDED, MOST_WAITING, Failure, Job, Jobs, Script, State
+from monica.warming.job import Failure, Job, JobSource, State
+from monica.warming.jobs import MAX_ENDED, MAX_WAITING, Jobs
 from tests.conftest import Answer, Call, started
 from tests.support.engines import ToyEngine
 from tests.support.wire import until
 
-LIST = Script("liste", phrases=("Tapis !", "Parole, \ud800 et Ana."))
-BOOK = Script("tournoi.toml", book='[[phrases]]\ntext = "À vos places !"\n')
+LIST = JobSource("liste", phrases=("Tapis !", "Parole, \ud800 et Ana."))
+BOOK = JobSource("tournoi.toml", book='[[phrases]]\ntext = "À vos places !"\n')
 SHOWN = {
     "id", "name", "state", "total", "cached", "made", "failed", "left", "failures", "reason", "warning", "rate",
     "left_s", "created", "started", "ended",
@@ -35,46 +36,47 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "jobs"
 
 
-@pytest.mark.parametrize("script", [LIST, BOOK])
-def test_a_job_is_read_back(folder: Path, script: Script) -> None:
+@pytest.mark.parametrize("source", [LIST, BOOK])
+def test_a_job_is_read_back(folder: Path, source: JobSource) -> None:
     jobs = Jobs(folder)
-    job = jobs.add(script, 2)
+    job = jobs.add(source, 2)
     job.cached, job.made, job.failed, job.rate = 3, 4, 1, 2.5
     job.failures.append(Failure("Tapis !", "synthesis_failed", "Raté."))
     job.warning = "La cache est petite."
     jobs.save(job)
     (again,) = Jobs(folder).all()
     assert vars(again) == vars(job)
-    assert again.script.read(500).count() == script.read(500).count()
+    assert again.source.parse_book(500).count() == source.parse_book(500).count()
 
 
-def test_jobs_keep_their_order_and_ids_are_not_to_be_guessed(folder: Path) -> None:
+def test_jobs_keep_their_order_and_their_ids_cannot_be_guessed(folder: Path) -> None:
     jobs = Jobs(folder)
     added = [jobs.add(LIST, 2) for _ in range(5)]
     assert len({job.id for job in added}) == 5
     assert all(len(job.id) == 16 and int(job.id, 16) >= 0 for job in added)
     again = Jobs(folder)
     assert [job.id for job in again.all()] == [job.id for job in reversed(added)]
-    first = again.next()
+    first = again.next_waiting()
     assert first is not None
     assert first.id == added[0].id
 
 
-def test_only_the_last_jobs_that_ended_are_remembered(folder: Path) -> None:
+def test_only_the_latest_ended_jobs_are_remembered(folder: Path) -> None:
     jobs = Jobs(folder)
-    for number in range(MOST_ENDED + 5):
-        job = jobs.add(Script(f"liste {number}", phrases=("Tapis !",)), 1)
+    for number in range(MAX_ENDED + 5):
+        job = jobs.add(JobSource(f"liste {number}", phrases=("Tapis !",)), 1)
         job.end(State.DONE)
         jobs.save(job)
     waiting = jobs.add(LIST, 2)
-    names = [job.script.name for job in jobs.all()]
-    assert names == ["liste", *(f"liste {number}" for number in range(MOST_ENDED + 4, 4, -1))]
+    names = [job.source.name for job in jobs.all()]
+    assert names == ["liste", *(f"liste {number}" for number in range(MAX_ENDED + 4, 4, -1))]
     assert {path.stem for path in folder.iterdir()} == {job.id for job in jobs.all()}
-    assert jobs.next() is waiting
+    assert jobs.next_waiting() is waiting
 
 
-def written() -> dict[str, Any]:
-    found = json.loads(Job("0" * 16, LIST, 2, 1.0).written())
+def stored() -> dict[str, Any]:
+    """Return what is in the file of a new job."""
+    found = json.loads(Job("0" * 16, LIST, 2, 1.0).to_json())
     assert isinstance(found, dict)
     return found
 
@@ -88,24 +90,23 @@ def written() -> dict[str, Any]:
         "[]",
         "[" * 100_000,
         "{}",
-        written() | {"id": "1" * 16},
-        written() | {"state": "asleep"},
-        written() | {"state": ["waiting"]},
-        written() | {"total": "2"},
-        written() | {"created": None},
-        written() | {"rate": "fast"},
-        written() | {"failures": 3},
-        written() | {"failures": [{"text": "Tapis !"}]},
-        written() | {"script": None},
-        written() | {"script": {"name": "liste", "phrases": None}},
-        written() | {"more": 1},
-        {key: value for key, value in written().items() if key != "script"},
-        json.dumps(written())[:-20],
+        stored() | {"id": "1" * 16},
+        stored() | {"state": "asleep"},
+        stored() | {"state": ["waiting"]},
+        stored() | {"total": "2"},
+        stored() | {"created": None},
+        stored() | {"rate": "fast"},
+        stored() | {"failures": 3},
+        stored() | {"failures": [{"text": "Tapis !"}]},
+        stored() | {"script": None},
+        stored() | {"script": {"name": "liste", "phrases": None}},
+        {key: value for key, value in stored().items() if key != "script"},
+        json.dumps(stored())[:-20],
         b"\xff\xfe{}",
         " " * 9_000_000,
     ],
 )
-def test_a_file_that_is_no_job_is_set_aside(folder: Path, content: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_is_not_a_job_is_set_aside(folder: Path, content: object, caplog: pytest.LogCaptureFixture) -> None:
     good = Jobs(folder).add(BOOK, 1)
     bad = folder / f"{'0' * 16}.json"
     if isinstance(content, bytes):
@@ -120,8 +121,10 @@ def test_a_file_that_is_no_job_is_set_aside(folder: Path, content: object, caplo
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize("step", ["monica.warming.jobs.os.fsync", "pathlib.Path.replace"])
-def test_half_a_job_is_never_written(folder: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+@pytest.mark.parametrize("failing", ["monica.warming.jobs.os.fsync", "pathlib.Path.replace"])
+def test_a_partly_written_job_never_replaces_a_whole_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
     jobs = Jobs(folder)
     job = jobs.add(BOOK, 1)
 
@@ -129,7 +132,7 @@ def test_half_a_job_is_never_written(folder: Path, monkeypatch: pytest.MonkeyPat
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(step, full)
+        patch.setattr(failing, full)
         job.made = 1
         jobs.save(job)
         with pytest.raises(CacheFault, match=r"The job cannot be kept \(No space left on device\)\."):
@@ -137,14 +140,14 @@ def test_half_a_job_is_never_written(folder: Path, monkeypatch: pytest.MonkeyPat
     assert [path.name for path in folder.iterdir()] == [f"{job.id}.json"]
     assert [(found.id, found.made) for found in Jobs(folder).all()] == [(job.id, 0)]
     assert jobs.all() == [job]
-    (folder / "killed.part").write_text("{")  # Monica died while it was written
+    (folder / "killed.part").write_text("{")  # Monica was killed while writing it
     Jobs(folder)
     assert [path.name for path in folder.iterdir()] == [f"{job.id}.json"]
 
 
 @pytest.fixture
 def warm_app(settings: Settings, toy: ToyEngine) -> Iterator[Flask]:
-    """An application that works its jobs off."""
+    """An application whose warmer runs."""
     service = started(settings, toy)
     app = create_app(service=service)
     app.extensions["monica"].warmer.start()
@@ -185,17 +188,17 @@ def test_a_job_is_stopped_over_http(client: FlaskClient, toy: ToyEngine) -> None
         stopped = client.delete(f"/v1/jobs/{job_id}")
         assert (stopped.status_code, stopped.get_json()["state"], stopped.get_json()["left"]) == (200, "stopped", 64)
     assert [job["id"] for job in client.get("/v1/jobs").get_json()["jobs"]] == list(reversed(ids))
-    assert len(toy.spoken) <= 2  # another may have been handed in when the job was stopped
+    assert len(toy.spoken) <= 2  # a second take may have been queued when the job was stopped
 
 
 def test_too_many_jobs(client: FlaskClient, toy: ToyEngine) -> None:
     toy.gate.clear()
-    answers = [client.post("/v1/phrases/warm", json={"phrases": ["Tapis !"]}) for _ in range(MOST_WAITING + 2)]
+    answers = [client.post("/v1/phrases/warm", json={"phrases": ["Tapis !"]}) for _ in range(MAX_WAITING + 2)]
     assert answers[-1].status_code == 429
     assert answers[-1].get_json()["error"]["code"] == "jobs_full"
 
 
-def test_a_book_and_what_it_would_take(client: FlaskClient, toy: ToyEngine) -> None:
+def test_a_dry_run_of_a_book_returns_an_estimate(client: FlaskClient, toy: ToyEngine) -> None:
     book = Path("examples/bourly-poker-tour.toml").read_text()
     answer = client.post("/v1/phrases/warm", json={"book": book, "name": "b.toml", "dry_run": True})
     assert answer.status_code == 200
@@ -205,7 +208,7 @@ def test_a_book_and_what_it_would_take(client: FlaskClient, toy: ToyEngine) -> N
     assert (client.get("/v1/jobs").get_json(), toy.spoken) == ({"jobs": []}, [])
 
 
-def test_a_book_of_the_largest_size_is_taken(client: FlaskClient, toy: ToyEngine) -> None:
+def test_a_book_of_the_largest_size_is_accepted(client: FlaskClient, toy: ToyEngine) -> None:
     toy.gate.clear()
     book = '[[phrases]]\ntext = "Tapis !"\n'
     book += "#" + '"' * (MAX_SIZE - len(book) - 1)
@@ -215,7 +218,7 @@ def test_a_book_of_the_largest_size_is_taken(client: FlaskClient, toy: ToyEngine
     assert larger.get_json()["error"]["message"] == f"phrases: more than {MAX_SIZE} bytes"
 
 
-def warm(call: Call, **body: object) -> Answer:
+def post_job(call: Call, **body: object) -> Answer:
     return call("POST", "/v1/phrases/warm", json=body)
 
 
@@ -234,8 +237,8 @@ def warm(call: Call, **body: object) -> Answer:
         ({"book": 3}, "book", "Not a valid string."),
     ],
 )
-def test_a_body_that_is_wrong(call: Call, body: dict[str, Any], param: str, message: str) -> None:
-    answer = warm(call, **body)
+def test_a_wrong_body_is_refused(call: Call, body: dict[str, Any], param: str, message: str) -> None:
+    answer = post_job(call, **body)
     assert (answer.status, answer.json["error"]["code"]) == (422, "request_invalid")
     assert answer.json["error"]["param"] == param
     assert message in answer.json["error"]["message"]
@@ -258,13 +261,13 @@ def test_a_body_that_is_wrong(call: Call, body: dict[str, Any], param: str, mess
     ],
 )
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_a_book_that_is_wrong(call: Call, body: dict[str, Any], message: str, dry_run: bool) -> None:
-    answer = warm(call, **body, dry_run=dry_run)
+def test_a_wrong_book_is_refused(call: Call, body: dict[str, Any], message: str, dry_run: bool) -> None:
+    answer = post_job(call, **body, dry_run=dry_run)
     assert (answer.status, answer.json["error"]["code"]) == (422, "book_invalid")
     assert message in answer.json["error"]["message"]
 
 
-def test_a_body_that_is_none(call: Call) -> None:
+def test_a_body_that_is_not_json_or_too_large_is_refused(call: Call) -> None:
     answer = call("POST", "/v1/phrases/warm", data=b"{", headers={"Content-Type": "application/json"})
     assert (answer.status, answer.json["error"]["code"]) == (422, "json_invalid")
     large = call(
@@ -282,7 +285,7 @@ def test_an_unknown_job(call: Call, method: str, job_id: str) -> None:
     assert answer.json["error"]["code"] in ("job_unknown", "not_found")
 
 
-def test_the_document_tells_of_the_key(call: Call) -> None:
+def test_the_openapi_document_mentions_the_api_key(call: Call) -> None:
     spec = call("GET", "/openapi.json").json
     assert spec["components"]["securitySchemes"]["apiKey"]["scheme"] == "bearer"
     changing = [spec["paths"]["/v1/phrases/warm"]["post"], spec["paths"]["/v1/jobs/{job_id}"]["delete"]]

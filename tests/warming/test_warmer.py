@@ -1,317 +1,36 @@
-"""Jobs worked off around a toy engine: what is made, skipped, tried again, given up, stopped and gone on with."""
+"""The warmer with a toy engine: jobs run in turn, are stopped, resume after a restart, and report their progress."""
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from monica import metrics
 from monica.config import Settings
-from monica.engine import SynthesisParams, Utterance
-from monica.errors import DeadlineExceeded, MonicaError, NotReady, Overloaded, SynthesisFailed
 from monica.service import Service
-from monica.speech import Announcement, SpeechRequest
-from monica.synthesis.take import Lane, WaitFor
+from monica.speech import SpeechRequest
 from monica.warming import job_run
 from monica.warming.book import BookError
-from monica.warming.job_run import UNKEPT, JobRun, Rate
-from monica.warming.jobs import MOST_CRASHES, MOST_TOLD, MOST_WAITING, Job, Jobs, Script, State, TooManyJobs, UnknownJob
+from monica.warming.job import Job, JobSource, State
+from monica.warming.jobs import MAX_CRASHES, MAX_WAITING, Jobs, TooManyJobs, UnknownJob
 from monica.warming.warmer import Warmer
 from tests.conftest import started
 from tests.support.engines import ToyEngine
+from tests.support.jobs import NAMES, PAIRS, counts, ended, texts
 from tests.support.takes import new_warmer
 from tests.support.wire import until
 
-NAMES = ("Ana", "Bo", "Chloé", "Denis", "Elsa", "Farid", "Gina", "Hugo", "Inès", "Jo")
-PAIRS = tuple(f"{a} élimine {b}." for a in NAMES for b in NAMES if a != b)
-BOOK = """
-[rosters]
-players = ["Ana", "Bo", "Chloé"]
-
-[[phrases]]
-text = ["{player} relance.", "Ana relance."]
-player = "players"
-
-[[phrases]]
-priority = 5
-text = "Le tournoi commence."
-"""
-
-
-def texts(*phrases: str) -> Script:
-    return Script("une liste", phrases=phrases)
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_run, "LONGEST_PAUSE_S", 0.02)
-
-
-@pytest.fixture
-def warmer(service: Service) -> Iterator[Warmer]:
-    warmer = new_warmer(service)
-    warmer.start()
-    yield warmer
-    warmer.close()
-
-
-def ended(job: Job) -> Job:
-    until(lambda: job.state.ended, 120)
-    return job
-
-
-def count(job: Job) -> tuple[int, int, int, int]:
-    return job.cached, job.made, job.failed, job.left
-
-
-def test_every_phrase_is_made_once_and_then_a_hit(warmer: Warmer, service: Service, toy: ToyEngine) -> None:
-    job = ended(warmer.submit(texts(*PAIRS)))
-    assert (job.state, count(job), job.failures, job.reason) == (State.DONE, (0, 90, 0, 0), [], None)
-    assert sorted(toy.spoken) == sorted(PAIRS)
-    assert {service.announcer.announce(SpeechRequest(text)).source for text in PAIRS} == {"hit"}
-    assert job.created <= (job.started or 0) <= (job.ended or 0)
-
-
-def test_a_book_goes_by_priority_and_its_duplicates_are_one(warmer: Warmer, toy: ToyEngine) -> None:
-    job = warmer.submit(Script("tournoi.toml", book=BOOK))
-    ended(job)
-    assert (job.total, count(job)) == (4, (0, 4, 0, 0))
-    # Several look for what is missing, and may overtake each other by as much.
-    assert "Le tournoi commence." in toy.spoken[: 1 + job_run.SPARE]
-    assert sorted(toy.spoken) == ["Ana relance.", "Bo relance.", "Chloé relance.", "Le tournoi commence."]
-
-
-def test_what_a_phrase_says_of_itself_is_asked_for(warmer: Warmer, service: Service) -> None:
-    ended(warmer.submit(Script("b", book='[[phrases]]\ntext = "Tapis !"\nseed = 7\nexaggeration = 1')))
-    request = SpeechRequest("Tapis !", seed=7, params=SynthesisParams(exaggeration=1.0))
-    assert service.announcer.announce(request).source == "hit"
-    assert service.announcer.announce(replace(request, seed=None)).source == "miss"
-
-
-def test_what_is_kept_is_skipped(warmer: Warmer, service: Service, toy: ToyEngine) -> None:
-    for text in PAIRS[:30]:
-        service.announcer.announce(SpeechRequest(text))
-    job = ended(warmer.submit(texts(*PAIRS)))
-    assert count(job) == (30, 60, 0, 0)
-    assert sorted(toy.spoken) == sorted(PAIRS)
-    again = ended(warmer.submit(texts(*PAIRS)))
-    assert count(again) == (90, 0, 0, 0)
-    assert len(toy.spoken) == 90
-
-
-def test_phrases_that_are_said_in_the_same_words_are_one_take(warmer: Warmer, toy: ToyEngine) -> None:
-    job = ended(warmer.submit(texts("Il reste 3 joueurs.", "Il reste trois joueurs.", "Il  reste 3 joueurs.")))
-    assert count(job) == (1, 1, 0, 0)  # the first and the last are one phrase already
-    assert toy.spoken == ["Il reste trois joueurs."]
-
-
-def test_a_take_that_is_under_way_already_is_not_counted_twice(
-    warmer: Warmer, service: Service, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-    announce = service.announcer.announce
-
-    def spy(request: SpeechRequest, patience: WaitFor) -> Announcement:
-        asked.append(request.text)
-        return announce(request, patience)
-
-    monkeypatch.setattr(service.announcer, "announce", spy)
-    toy.gate.clear()
-    job = warmer.submit(texts("Il reste 3 joueurs.", "Il reste trois joueurs."))
-    until(lambda: len(asked) == 2)
-    toy.gate.set()
-    assert count(ended(job)) == (1, 1, 0, 0)
-    assert len(toy.spoken) == 1
-
-
-def test_takes_are_made_in_the_background_lane(
-    warmer: Warmer, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[SpeechRequest] = []
-    announce = service.announcer.announce
-
-    def spy(request: SpeechRequest, patience: WaitFor) -> Announcement:
-        asked.append(request)
-        return announce(request, patience)
-
-    monkeypatch.setattr(service.announcer, "announce", spy)
-    ended(warmer.submit(texts("Tapis !", "Parole.")))
-    assert {(request.lane, request.fallback, request.deadline_s) for request in asked} == {
-        (Lane.BACKGROUND, False, 3600.0)
-    }
-
-
-def test_the_engine_always_has_one_more(settings: Settings) -> None:
-    toy = ToyEngine()
-    toy.slots = 3
-    service = started(settings, toy)
-    warmer = new_warmer(service)
-    warmer.start()
-    toy.gate.clear()
-    try:
-        job = warmer.submit(texts(*PAIRS))
-        until(lambda: len(toy.utterances) == 3 and service.health.report()["queue_depth"] == job_run.SPARE)
-        toy.gate.set()
-        assert count(ended(job)) == (0, 90, 0, 0)
-    finally:
-        toy.gate.set()
-        warmer.close()
-        service.close()
-
-
-class Picky(ToyEngine):
-    """Fails on what has `raté` in it."""
-
-    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
-        if "raté" in text:
-            raise SynthesisFailed("The engine does not like it.")
-        return super().begin(text, voice=voice, params=params, seed=seed)
-
-
-def test_a_phrase_that_fails_is_told_of_and_the_others_are_made(settings: Settings) -> None:
-    service = started(settings, Picky())
-    warmer = new_warmer(service)
-    warmer.start()
-    missed = [f"{name}, c'est raté." for name in NAMES * 3]
-    job = ended(warmer.submit(Script("b", book=f"[[phrases]]\ntext = {json.dumps([*missed, *PAIRS])}")))
-    assert (job.state, count(job)) == (State.DONE, (0, 90, 10, 0))
-    many = ended(warmer.submit(texts(*(f"Raté {n} fois, raté." for n in range(MOST_TOLD + 5)))))
-    assert (many.failed, len(many.failures)) == (MOST_TOLD + 5, MOST_TOLD)
-    assert {(failure.code, failure.message) for failure in job.failures} == {
-        ("synthesis_failed", "The engine does not like it.")
-    }
-    assert sorted(failure.text for failure in job.failures) == sorted(set(missed))
-    unknown = ended(warmer.submit(Script("b", book='[[phrases]]\ntext = "Tapis !"\nvoice = "personne"')))
-    assert (count(unknown), unknown.failures[0].code) == ((0, 0, 1, 0), "voice_unknown")
-    warmer.close()
-    service.close()
-
-
-@pytest.mark.parametrize(
-    "error",
-    [Overloaded("Full.", retry_after=90), NotReady("Loading.", retry_after=5), DeadlineExceeded("Live ones came.")],
-)
-def test_what_passes_is_waited_out(
-    error: MonicaError, warmer: Warmer, service: Service, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    announce, key_of = service.announcer.announce, service.announcer.key_of
-    refusals = iter([error] * 7)
-    reasons = []
-
-    def reluctant(action: Callable[..., Any]) -> Callable[..., Any]:
-        def attempt(*args: object) -> object:
-            reasons.append(job.reason)
-            for refusal in refusals:
-                raise refusal
-            return action(*args)
-
-        return attempt
-
-    monkeypatch.setattr(service.announcer, "announce", reluctant(announce))
-    monkeypatch.setattr(service.announcer, "key_of", reluctant(key_of))
-    with warmer._changed:  # it begins once there is a `job`
-        job = warmer.submit(texts(*PAIRS[:20]))
-    assert count(ended(job)) == (0, 20, 0, 0)
-    assert error.message in reasons
-    assert (job.reason, len(toy.spoken)) == (None, 20)
-
-
-def test_the_engine_may_come_later(settings: Settings, toy: ToyEngine) -> None:
-    service = Service(settings, toy)
-    warmer = new_warmer(service)
-    warmer.start()
-    job = warmer.submit(texts("Tapis !"))
-    until(lambda: job.reason == "The model is being loaded.")
-    assert job.state is State.RUNNING
-    service.start_and_wait()
-    assert count(ended(job)) == (0, 1, 0, 0)
-    warmer.close()
-    service.close()
-
-
-def test_a_live_announcement_goes_first(warmer: Warmer, service: Service, toy: ToyEngine) -> None:
-    toy.gate.clear()
-    job = warmer.submit(texts(*PAIRS))
-    assert toy.began.acquire(timeout=30)
-    heard: Future[Announcement] = Future()
-    threading.Thread(
-        target=lambda: heard.set_result(service.announcer.announce(SpeechRequest("Tapis !"))), daemon=True
-    ).start()
-    assert toy.began.acquire(timeout=30)
-    assert (toy.spoken[1], len(toy.paused)) == ("Tapis!", 1)
-    toy.gate.set()
-    assert heard.result(60).source == "miss"
-    assert count(ended(job)) == (0, 90, 0, 0)
-    assert len(toy.spoken) == len(set(toy.spoken)) == 91
-
-
-@pytest.mark.parametrize(("every_s", "still_s"), [(None, 0.25), (0.2, 1.0), (0.3, 0.25)])
-def test_while_live_announcements_come_the_job_keeps_still(
-    service: Service, monkeypatch: pytest.MonkeyPatch, every_s: float | None, still_s: float
-) -> None:
-    now = service.announcer.last_live = 1000.0
-    run = JobRun(
-        Job("0", texts("Tapis !"), 1, 0.0), service.announcer, service.catalogue, service.settings, lambda _: None
-    )
-
-    def pause(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-        if every_s is not None:
-            service.announcer.last_live = 1000.0 + (now - 1000.0) // every_s * every_s
-
-    monkeypatch.setattr(run, "_pause", pause)
-    monkeypatch.setattr("monica.warming.job_run.time", SimpleNamespace(monotonic=lambda: now))
-    run._give_way()
-    assert now == pytest.approx(1000.0 + still_s)
-    run._give_way()
-    assert now == pytest.approx(1000.0 + 2 * still_s) if every_s == 0.2 else 1000.0 + still_s
-
-
-def test_however_many_live_announcements_come_the_job_goes_on(
-    warmer: Warmer, service: Service, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(job_run, "LONGEST_QUIET_S", 0.05)
-    service.announcer.last_live = float("inf")
-    job = ended(warmer.submit(texts(*PAIRS[:10])))
-    assert count(job) == (0, 10, 0, 0)
-    assert (job.ended or 0) - (job.started or 0) > 10 * 0.04
-
-
-def test_a_cache_that_keeps_nothing_ends_the_job(warmer: Warmer, service: Service, toy: ToyEngine) -> None:
-    service._takes.put = lambda *_: False  # type: ignore[method-assign]
-    job = ended(warmer.submit(texts(*PAIRS)))
-    assert (job.state, job.reason) == (State.FAILED, "The cache does not keep what is made: is the disk full?")
-    assert UNKEPT <= len(toy.spoken) <= UNKEPT + 5
-    assert (job.made, job.failed >= UNKEPT, job.left > 0) == (0, True, True)
-    assert {failure.code for failure in job.failures} == {"not_kept"}
-
-
-def test_doubtful_takes_are_told_of_and_the_job_goes_on(warmer: Warmer, toy: ToyEngine) -> None:
-    toy.hasty.update(PAIRS[: UNKEPT + 5])
-    job = ended(warmer.submit(texts(*PAIRS)))
-    assert (job.state, count(job)) == (State.DONE, (0, len(PAIRS) - UNKEPT - 5, UNKEPT + 5, 0))
-    assert {(failure.code, failure.message) for failure in job.failures} == {
-        ("take_suspect", "The sound of this phrase is too short for its text.")
-    }
-
 
 @pytest.mark.parametrize("pinned", [0, 8])
-def test_a_cache_that_is_too_small_ends_the_job_before_it_loses_its_first_phrases(tmp_path: Path, pinned: int) -> None:
+def test_a_cache_that_is_too_small_ends_the_job_before_it_evicts_the_first_phrases(tmp_path: Path, pinned: int) -> None:
     toy = ToyEngine()
     service = started(Settings(engine="espeak", cache_dir=tmp_path, cache_mb=1), toy)
     warmer = new_warmer(service)
     warmer.start()
-    for number in range(60):  # what may go
+    for number in range(60):  # these may be evicted
         service.announcer.announce(SpeechRequest(f"Une autre phrase, la numéro {number}, d'un autre soir."))
     catalogue = service.catalogue
     catalogue.pin(catalogue.cards()[:pinned])
@@ -322,7 +41,7 @@ def test_a_cache_that_is_too_small_ends_the_job_before_it_loses_its_first_phrase
         "The cache is full: MONICA_CACHE_MB=1 is too small for 90 phrases.",
     )
     assert pinned or (job.warning or "").endswith(" for them: the last ones will not be made.")
-    # Before it is full, and not long before; nothing of what was made is lost.
+    # It ended before the cache was full, but not long before; nothing that was made was evicted.
     assert 5 < job.made < 40
     kept = {card.text for card in catalogue.cards()} & set(wanted)
     assert len(kept) >= job.made
@@ -342,10 +61,10 @@ def test_a_job_is_stopped_at_once(warmer: Warmer, service: Service, toy: ToyEngi
     assert len(toy.spoken) == 1
     toy.gate.set()
     assert warmer.stop(job.id).state is State.STOPPED
-    assert count(ended(warmer.submit(texts(*PAIRS)))) == (0, 90, 0, 0)
+    assert counts(ended(warmer.submit(texts(*PAIRS)))) == (0, 90, 0, 0)
 
 
-def test_a_job_that_waits_is_stopped_and_one_that_is_done_stays_done(warmer: Warmer, toy: ToyEngine) -> None:
+def test_a_waiting_job_is_stopped_and_a_done_one_stays_done(warmer: Warmer, toy: ToyEngine) -> None:
     toy.gate.clear()
     first, second = warmer.submit(texts(*PAIRS)), warmer.submit(texts("Tapis !"))
     assert (warmer.stop(second.id).state, second.started) == (State.STOPPED, None)
@@ -368,24 +87,24 @@ def test_jobs_run_one_after_the_other(warmer: Warmer, toy: ToyEngine) -> None:
     assert [text.split()[1] for text in toy.spoken] == ["suit."] * 10 + ["passe."] * 10 + ["relance."] * 10
 
 
-def test_only_so_many_wait(warmer: Warmer, toy: ToyEngine) -> None:
+def test_the_number_of_waiting_jobs_is_limited(warmer: Warmer, toy: ToyEngine) -> None:
     toy.gate.clear()
     first = warmer.submit(texts("Parole."))
     until(lambda: first.state is State.RUNNING)
-    waiting = [warmer.submit(texts("Tapis !")) for _ in range(MOST_WAITING)]
-    with pytest.raises(TooManyJobs, match=f"^{MOST_WAITING} jobs already wait"):
+    waiting = [warmer.submit(texts("Tapis !")) for _ in range(MAX_WAITING)]
+    with pytest.raises(TooManyJobs, match=f"^{MAX_WAITING} jobs already wait"):
         warmer.submit(texts("Tapis !"))
     warmer.stop(waiting[3].id)
     warmer.submit(texts("Tapis !"))
 
 
-def test_a_book_that_is_wrong_is_refused_before_there_is_a_job(warmer: Warmer) -> None:
+def test_a_wrong_book_is_refused_and_adds_no_job(warmer: Warmer) -> None:
     with pytest.raises(BookError, match="there is no text"):
-        warmer.submit(Script("b.toml", book="[[phrases]]\npriority = 1"))
+        warmer.submit(JobSource("b.toml", book="[[phrases]]\npriority = 1"))
     assert warmer.jobs.all() == []
 
 
-def test_a_job_goes_on_after_a_shutdown(settings: Settings) -> None:
+def test_a_job_resumes_after_a_shutdown(settings: Settings) -> None:
     toy = ToyEngine()
     service = started(settings, toy)
     warmer = new_warmer(service)
@@ -396,7 +115,7 @@ def test_a_job_goes_on_after_a_shutdown(settings: Settings) -> None:
     warmer.close()
     assert job.state is State.WAITING
     toy.gate.set()
-    service.drain(30)  # what was handed in is kept, too
+    service.drain(30)  # takes already submitted are kept, too
     made = {card.said for card in service.catalogue.cards()}
     service.close()
 
@@ -406,29 +125,29 @@ def test_a_job_goes_on_after_a_shutdown(settings: Settings) -> None:
     assert [(found.id, found.crashes) for found in warmer.jobs.all()] == [(job.id, 0)]
     warmer.start()
     resumed = ended(warmer.jobs.get(job.id))
-    assert count(resumed) == (len(made), 90 - len(made), 0, 0)
+    assert counts(resumed) == (len(made), 90 - len(made), 0, 0)
     assert sorted(again.spoken) == sorted(set(PAIRS) - made)
     warmer.close()
     service.close()
 
 
-def test_a_job_that_was_running_when_monica_died_goes_on_but_not_for_ever(settings: Settings) -> None:
+def test_a_job_interrupted_by_a_crash_resumes_but_not_for_ever(settings: Settings) -> None:
     folder = settings.cache_dir / "jobs"
     jobs = Jobs(folder)
     job = jobs.add(texts("Tapis !"), 1)
-    for crash in range(1, MOST_CRASHES + 1):
-        job.begin()
+    for crash in range(1, MAX_CRASHES + 1):
+        job.start()
         jobs.save(job)
         jobs = Jobs(folder)
         job = jobs.get(job.id)
         assert (job.state, job.crashes) == (State.WAITING, crash)
-    job.begin()
+    job.start()
     jobs.save(job)
     job = Jobs(folder).get(job.id)
     assert (job.state, job.reason) == (State.FAILED, "Monica has ended 5 times in the middle of it; her log says why.")
 
 
-def test_a_setting_that_changed_is_told(settings: Settings, toy: ToyEngine) -> None:
+def test_a_job_that_a_changed_setting_forbids_fails_with_the_reason(settings: Settings, toy: ToyEngine) -> None:
     Jobs(settings.cache_dir / "jobs").add(texts("Une phrase de trente-trois lettres."), 1)
     service = started(replace(settings, max_text_length=20), toy)
     warmer = new_warmer(service)
@@ -440,12 +159,12 @@ def test_a_setting_that_changed_is_told(settings: Settings, toy: ToyEngine) -> N
     service.close()
 
 
-def test_what_nobody_foresaw_ends_the_job_and_not_the_warmer(
+def test_an_unexpected_error_ends_the_job_but_not_the_warmer(
     warmer: Warmer, service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for place, method in ((service.announcer, "kept"), (service.catalogue, "cards")):
+    for part, method in ((service.announcer, "kept"), (service.catalogue, "cards")):
         with monkeypatch.context() as patch:
-            patch.setattr(place, method, lambda *_: 1 / 0)
+            patch.setattr(part, method, lambda *_: 1 / 0)
             job = ended(warmer.submit(texts("Tapis !")))
         assert (job.state, job.reason) == (State.FAILED, "Monica failed on this job; her log says why.")
         assert "ZeroDivisionError" in caplog.text
@@ -453,7 +172,7 @@ def test_what_nobody_foresaw_ends_the_job_and_not_the_warmer(
     assert ended(warmer.submit(texts("Tapis !"))).state is State.DONE
 
 
-def test_progress_is_in_the_metrics(warmer: Warmer, toy: ToyEngine, service: Service) -> None:
+def test_the_metrics_show_the_progress(warmer: Warmer, toy: ToyEngine, service: Service) -> None:
     def gauges() -> dict[str, float]:
         return {s.labels["state"]: s.value for family in metrics.warm_phrases.collect() for s in family.samples}
 
@@ -466,37 +185,23 @@ def test_progress_is_in_the_metrics(warmer: Warmer, toy: ToyEngine, service: Ser
     assert toy.began.acquire(timeout=30)
     assert gauges() == {"cached": 3, "made": 0, "failed": 0, "left": 87}
     toy.gate.set()
-    until(lambda: warmer.jobs.next() is None and warmer._rehearsal is None, 60)
+    until(lambda: warmer.jobs.next_waiting() is None and warmer._run is None, 60)
     assert set(gauges().values()) == {0}
 
 
-def test_the_file_says_how_far_it_is(warmer: Warmer, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_holds_the_progress(warmer: Warmer, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_run, "SAVE_EVERY_S", 0.0)
     written = []
-    write = warmer.jobs._write
+    write = warmer.jobs._write_file
 
     def spy(job: Job, durably: bool) -> None:
         write(job, durably)
-        found = Job.read((settings.cache_dir / "jobs" / f"{job.id}.json").read_text())
+        found = Job.from_json((settings.cache_dir / "jobs" / f"{job.id}.json").read_text())
         written.append((found.state, found.made, durably))
 
-    monkeypatch.setattr(warmer.jobs, "_write", spy)
+    monkeypatch.setattr(warmer.jobs, "_write_file", spy)
     ended(warmer.submit(texts(*PAIRS[:5])))
     until(lambda: len(written) == 8)
     assert written[:2] == [(State.WAITING, 0, True), (State.RUNNING, 0, True)]
     assert written[2:7] == [(State.RUNNING, made, False) for made in range(1, 6)]
     assert written[7] == (State.DONE, 5, True)
-
-
-def test_the_rate_is_of_late_and_falls_while_nothing_is_made() -> None:
-    rate = Rate()
-    assert rate.per_second(0.0) is None
-    rate.tick(0.0)
-    assert rate.per_second(5.0) is None
-    for tick in range(1, 11):
-        rate.tick(tick / 10)
-    assert rate.per_second(1.0) == pytest.approx(10)
-    assert rate.per_second(2.0) == pytest.approx(5)
-    for tick in range(200):
-        rate.tick(100 + tick / 100)
-    assert rate.per_second(101.99) == pytest.approx(100)

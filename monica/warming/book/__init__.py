@@ -1,4 +1,4 @@
-"""The phrase book: a TOML file of rosters and phrases with slots, and every phrase they make."""
+"""The phrase book: a TOML file of rosters and of phrases with placeholders, and every phrase they make."""
 
 from monica.warming.book.book import MAX_PHRASES, PhraseBook
 from monica.warming.book.errors import BookError

@@ -1,4 +1,4 @@
-"""The phrase book: rosters, and blocks of phrases with slots."""
+"""The phrase book: rosters, and blocks of phrases with placeholders."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from typing import Any
 
 from monica.config import MAX_TEXT_LENGTH
 from monica.warming.book.block import Block
-from monica.warming.book.errors import BookError, Fault, spell, within
+from monica.warming.book.errors import BookError, BookFault, format_path, within
 from monica.warming.book.lines import line_of
 from monica.warming.book.phrase import Phrase
 from monica.warming.book.roster import Roster
-from monica.warming.book.source import MAX_SIZE, decode, load
+from monica.warming.book.source import MAX_SIZE, decode_source, load_toml
 
 ROSTERS, PHRASES = "rosters", "phrases"
 MAX_PHRASES = 200_000
 
 
 class PhraseBook:
-    """Every phrase of an event. Immutable; its phrases are made one by one, as often as they are asked for."""
+    """All phrases of an event. Immutable; phrases() makes them one by one, and may be called again."""
 
     def __init__(self, blocks: Sequence[Block]) -> None:
-        self._blocks = sorted(blocks, key=lambda block: -block.model.priority)
+        self._blocks = sorted(blocks, key=lambda block: -block.prototype.priority)
 
     @classmethod
     def parse(cls, source: str | bytes, name: str, max_text_length: int = MAX_TEXT_LENGTH) -> PhraseBook:
-        """Read a book. name: its file's, for the messages. Raises BookError."""
-        text = decode(source, name)
-        table = load(text, name)
+        """Parse the TOML of a book. name: the file's name, for error messages. Raises BookError."""
+        text = decode_source(source, name)
+        table = load_toml(text, name)
         try:
             _check_keys(table)
             return cls(_blocks(table, _rosters(table), max_text_length))
-        except Fault as fault:
-            key = spell(fault.path)
+        except BookFault as fault:
+            key = format_path(fault.path)
             message = f"{name}, line {line_of(text, fault.path)}, {key}: {fault.message}"
             raise BookError(message, param=key) from None
 
     @classmethod
-    def read(cls, path: str | Path, max_text_length: int = MAX_TEXT_LENGTH) -> PhraseBook:
-        """Read a file. Raises BookError."""
+    def read_file(cls, path: str | Path, max_text_length: int = MAX_TEXT_LENGTH) -> PhraseBook:
+        """Read and parse a file. Raises BookError."""
         path = Path(path)
         try:
             with path.open("rb") as file:
@@ -50,24 +50,29 @@ class PhraseBook:
         return cls.parse(source, path.name, max_text_length)
 
     @classmethod
-    def of(cls, texts: Sequence[str], name: str = PHRASES, max_text_length: int = MAX_TEXT_LENGTH) -> PhraseBook:
-        """Take a list of texts as they are, braces and all. name: the list's, for the messages. Raises BookError."""
+    def from_texts(
+        cls, texts: Sequence[str], name: str = PHRASES, max_text_length: int = MAX_TEXT_LENGTH
+    ) -> PhraseBook:
+        """Make a book of a list of texts, taken as they are, braces included.
+
+        name: the name of the list, for error messages. Raises BookError.
+        """
         if len(texts) > MAX_PHRASES:
             raise BookError(f"{name}: there are {len(texts)}, at most {MAX_PHRASES}", param=name)
         try:
-            return cls([Block.of(texts, max_text_length)])
-        except Fault as fault:
-            key = spell((name, *fault.path))
+            return cls([Block.from_texts(texts, max_text_length)])
+        except BookFault as fault:
+            key = format_path((name, *fault.path))
             raise BookError(f"{key}: {fault.message}", param=key) from None
 
     def count(self) -> int:
-        """Tell how many phrases there are, duplicates and all. None is made for it."""
+        """Return the number of phrases, duplicates included, without making any."""
         return sum(block.count() for block in self._blocks)
 
     def phrases(self) -> Iterator[Phrase]:
-        """Make the phrases, the highest priority first and else in the book's order, each once.
+        """Make the phrases, each once: the highest priority first, equal priorities in the order of the book.
 
-        Two of the same text are one, unless they ask for another voice or another take.
+        Two phrases with the same text are one, unless their voices, seeds or parameters differ.
         """
         seen = set()
         for block in self._blocks:
@@ -82,7 +87,7 @@ class PhraseBook:
 def _check_keys(table: Mapping[str, Any]) -> None:
     for key in table:
         if key not in {ROSTERS, PHRASES}:
-            raise Fault("a book has rosters and phrases, nothing else", key)
+            raise BookFault("a book has rosters and phrases, nothing else", key)
 
 
 def _rosters(table: Mapping[str, Any]) -> dict[str, Roster]:
@@ -90,10 +95,10 @@ def _rosters(table: Mapping[str, Any]) -> dict[str, Roster]:
     with within(ROSTERS):
         lists = table.get(ROSTERS, {})
         if not isinstance(lists, dict):
-            raise Fault("must be a table, [rosters]")
+            raise BookFault("must be a table, [rosters]")
         for name, values in lists.items():
             with within(name):
-                rosters[name] = Roster.read(name, values)
+                rosters[name] = Roster.from_toml(name, values)
     return rosters
 
 
@@ -102,17 +107,17 @@ def _blocks(table: Mapping[str, Any], rosters: Mapping[str, Roster], max_text_le
     with within(PHRASES):
         tables = table.get(PHRASES, [])
         if not isinstance(tables, list):
-            raise Fault("each block begins with [[phrases]], in double brackets")
+            raise BookFault("each block begins with [[phrases]], in double brackets")
         if not tables:
-            raise Fault("there are none; a block begins with [[phrases]]")
+            raise BookFault("there are none; a block begins with [[phrases]]")
         for position, block in enumerate(tables, 1):
             with within(position):
                 if not isinstance(block, dict):
-                    raise Fault("each block begins with [[phrases]]")
-                blocks.append(Block.read(block, rosters, max_text_length))
+                    raise BookFault("each block begins with [[phrases]]")
+                blocks.append(Block.from_toml(block, rosters, max_text_length))
         counts = [block.count() for block in blocks]
         if sum(counts) > MAX_PHRASES:
             most = max(counts)
             message = f"the book makes {sum(counts)} phrases, {most} of them here; at most {MAX_PHRASES}"
-            raise Fault(message, counts.index(most) + 1)
+            raise BookFault(message, counts.index(most) + 1)
     return blocks

@@ -1,4 +1,4 @@
-"""What can be wrong with a book, and where."""
+"""What can be wrong with a phrase book, and where in the file it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monica.errors import MonicaError
 from monica.warming.book.names import is_book_name
 
 KeyPath = tuple[str | int, ...]
-"""The way to a key: ("phrases", 2, "killer") is the key `killer` of the second phrase. Counted from 1."""
+"""The path to a key: ("phrases", 2, "killer") is the key `killer` of the second phrase. Positions count from 1."""
 
 
 class BookError(MonicaError):
@@ -19,8 +19,11 @@ class BookError(MonicaError):
     status, code = 422, "book_invalid"
 
 
-class Fault(Exception):
-    """What is wrong, and the way to it as far as it is known; the book adds the file and the line."""
+class BookFault(Exception):
+    """What is wrong, and the path to it as far as it is known so far.
+
+    It never leaves this package: PhraseBook adds the file and the line, and raises BookError.
+    """
 
     def __init__(self, message: str, *path: str | int) -> None:
         super().__init__(message)
@@ -30,16 +33,16 @@ class Fault(Exception):
 
 @contextmanager
 def within(*path: str | int) -> Iterator[None]:
-    """Put the way to here before that of a fault."""
+    """Prepend this path to that of a fault raised in the block."""
     try:
         yield
-    except Fault as fault:
-        raise Fault(fault.message, *path, *fault.path) from None
+    except BookFault as fault:
+        raise BookFault(fault.message, *path, *fault.path) from None
 
 
-def spell(path: KeyPath) -> str:
-    """Write a way as people do: phrases[2].killer."""
-    # A key in quotes may hold anything, line feeds and a megabyte of it; a message is one line.
+def format_path(path: KeyPath) -> str:
+    """Write a path the way people do: phrases[2].killer."""
+    # A quoted key may hold anything, including line feeds and a megabyte of text; a message is one line.
     steps = (
         f"[{step}]" if isinstance(step, int) else f".{step if is_book_name(step) else reprlib.repr(step)}"
         for step in path

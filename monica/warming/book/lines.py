@@ -1,6 +1,7 @@
-"""On which line of a TOML file a key or a value stands, which tomllib does not tell.
+"""Finds the line of a key or value in a TOML file, which tomllib does not report.
 
-It walks over a source that tomllib has read, and so does not look for mistakes. Only asked where a book is wrong.
+The source has already been parsed by tomllib, so this walk over its tokens does not look for mistakes. It is only run
+if something is wrong with the book.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 
 from monica.warming.book.errors import KeyPath
 
-# Without possessive groups: Python before 3.11.5 matches some of them wrongly (python/cpython#106052).
+# No possessive groups: Python before 3.11.5 matches some of them wrongly (python/cpython#106052).
 TOKEN = re.compile(
     r""""{3}[^"\\]*(?:(?:\\.|"{1,2}(?!"))[^"\\]*)*"{3,5}"""
     r"""|'{3}[^']*(?:'{1,2}(?!')[^']*)*'{3,5}"""
@@ -22,100 +23,100 @@ KEY_PART = re.compile(r""""[^"]*+"|'[^']*+'|[^."']++""")
 
 
 def line_of(source: str, path: KeyPath) -> int:
-    """Find the line of what a path leads to, or of what is nearest to it on the way. Counted from 1."""
+    """Return the line, counted from 1, of the key or value at a path, or of the nearest one on the way to it."""
     walk = _Walk(source, path)
-    walk.statements()
+    walk.walk_statements()
     return walk.line
 
 
 class _Walk:
-    """One walk over the tokens of a source. Each method takes those of what it is named for."""
+    """One walk over the tokens of a source. Each method consumes the tokens of the construct it is named for."""
 
     def __init__(self, source: str, wanted: KeyPath) -> None:
         self.line = 1
         self._nearest = 0
         self._wanted = wanted
         self._tokens = _tokens(source)
-        self._next()
+        self._advance()
 
-    def statements(self) -> None:
+    def walk_statements(self) -> None:
         table: KeyPath = ()
-        repeated: Counter[KeyPath] = Counter()  # how often [[name]] has come so far
+        repeated: Counter[KeyPath] = Counter()  # number of [[name]] headers seen so far
         while self._lexeme:
             if self._lexeme == "\n":
-                self._next()
+                self._advance()
             elif self._lexeme == "[":
-                table = self._header(repeated)
+                table = self._walk_header(repeated)
             else:
-                self._pair(table)
+                self._walk_pair(table)
 
-    def _header(self, repeated: Counter[KeyPath]) -> KeyPath:
-        line = self._at
-        self._next()
-        if one_of_many := self._lexeme == "[":
-            self._next()
+    def _walk_header(self, repeated: Counter[KeyPath]) -> KeyPath:
+        line = self._line
+        self._advance()
+        if is_array := self._lexeme == "[":
+            self._advance()
         path: KeyPath = ()
-        parts = self._key("]")
-        if one_of_many:
-            self._next()
+        parts = self._walk_key("]")
+        if is_array:
+            self._advance()
         for depth, part in enumerate(parts, 1):
             path += (part,)
-            repeated[path] += one_of_many and depth == len(parts)
-            self._see(path, line)
+            repeated[path] += is_array and depth == len(parts)
+            self._note_line(path, line)
             if repeated[path]:
                 path += (repeated[path],)
-                self._see(path, line)
+                self._note_line(path, line)
         return path
 
-    def _pair(self, table: KeyPath) -> None:
-        path, line = table, self._at
-        for part in self._key("="):
+    def _walk_pair(self, table: KeyPath) -> None:
+        path, line = table, self._line
+        for part in self._walk_key("="):
             path += (part,)
-            self._see(path, line)
-        self._value(path)
+            self._note_line(path, line)
+        self._walk_value(path)
 
-    def _key(self, end: str) -> list[str]:
+    def _walk_key(self, end: str) -> list[str]:
         written = ""
         while self._lexeme not in {end, ""}:
             written += self._lexeme
-            self._next()
-        self._next()
+            self._advance()
+        self._advance()
         return [part.strip("\"'") for part in KEY_PART.findall(written)]
 
-    def _value(self, path: KeyPath) -> None:
+    def _walk_value(self, path: KeyPath) -> None:
         opening = self._lexeme
-        self._next()
+        self._advance()
         position = 1
         if opening == "[":
             while self._lexeme not in {"]", ""}:
                 if self._lexeme in {",", "\n"}:
                     position += self._lexeme == ","
-                    self._next()
+                    self._advance()
                 else:
-                    self._see((*path, position), self._at)
-                    self._value((*path, position))
-            self._next()
+                    self._note_line((*path, position), self._line)
+                    self._walk_value((*path, position))
+            self._advance()
         elif opening == "{":
             while self._lexeme not in {"}", ""}:
                 if self._lexeme == ",":
-                    self._next()
+                    self._advance()
                 else:
-                    self._pair(path)
-            self._next()
+                    self._walk_pair(path)
+            self._advance()
         else:
-            while self._lexeme not in {",", "]", "}", "\n", ""}:  # a date and a time are two tokens
-                self._next()
+            while self._lexeme not in {",", "]", "}", "\n", ""}:  # a date and its time are two tokens
+                self._advance()
 
-    def _see(self, path: KeyPath, line: int) -> None:
+    def _note_line(self, path: KeyPath, line: int) -> None:
         if len(path) > self._nearest and path == self._wanted[: len(path)]:
             self._nearest, self.line = len(path), line
 
-    def _next(self) -> None:
-        self._lexeme, self._at = next(self._tokens, ("", 0))
+    def _advance(self) -> None:
+        self._lexeme, self._line = next(self._tokens, ("", 0))
 
 
 def _tokens(source: str) -> Iterator[tuple[str, int]]:
-    """Give the tokens but comments, with their lines."""
+    """Yield the tokens with their lines, without comments."""
     line = 1
     for match in TOKEN.finditer(source):
         token = match[0]

@@ -1,4 +1,4 @@
-"""A roster: the values that a slot takes in turn, plain ones or records."""
+"""A roster: the list of values that a placeholder takes in turn, either plain values or records."""
 
 from __future__ import annotations
 
@@ -7,73 +7,76 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from monica.text import has_words, tidy
-from monica.warming.book.errors import Fault, within
-from monica.warming.book.names import RULE, is_book_name
+from monica.warming.book.errors import BookFault, within
+from monica.warming.book.names import NAME_RULE, is_book_name
 
 PLAIN = ""
-Entry = Mapping[str, str]
-"""A record, written out field by field. A plain value is a record of the one field PLAIN."""
+RosterValue = Mapping[str, str]
+"""A record: the text of each field. A plain value is a record with the one field PLAIN."""
 
-LARGEST = 10**15  # a number, either way; a float beyond it is written with an exponent
+MAX_NUMBER = 10**15
+"""Largest absolute value of a number. Python writes larger floats with an exponent."""
 
 
-@dataclass(frozen=True, eq=False)  # two rosters are two, whatever they hold: a slot knows its own
+@dataclass(frozen=True, eq=False)  # compared by identity: two rosters with equal values are still two
 class Roster:
-    """Distinct entries, all with the same fields. longest: by field, the length of its longest value."""
+    """A named list of distinct values that all have the same fields."""
 
     name: str
-    entries: tuple[Entry, ...]
+    values: tuple[RosterValue, ...]
     longest: Mapping[str, int]
+    """Length in characters of the longest text of each field."""
 
     @classmethod
-    def read(cls, name: str, values: object) -> Roster:
-        """Make a roster of what TOML gives. Raises Fault."""
+    def from_toml(cls, name: str, items: object) -> Roster:
+        """Make a roster from what tomllib returns for its key. Raises BookFault."""
         if not is_book_name(name):
-            raise Fault(RULE)
-        if not isinstance(values, list) or not values:
-            raise Fault("a roster is a list with at least one value")
-        entries: dict[frozenset[tuple[str, str]], Entry] = {}
+            raise BookFault(NAME_RULE)
+        if not isinstance(items, list) or not items:
+            raise BookFault("a roster is a list with at least one value")
+        values: dict[frozenset[tuple[str, str]], RosterValue] = {}
         fields: set[str] = set()
-        for position, value in enumerate(values, 1):
+        for position, item in enumerate(items, 1):
             with within(position):
-                entry = _entry(value)
-                fields = fields or set(entry)
-                if set(entry) != fields:
-                    raise Fault("all values of a roster are plain, or all are records with the same fields")
-                if entries.setdefault(frozenset(entry.items()), entry) is not entry:
-                    raise Fault(f"{reprlib.repr(', '.join(entry.values()))} is there twice")
-        longest = {field: max(len(entry[field]) for entry in entries.values()) for field in fields}
-        return cls(name, tuple(entries.values()), longest)
+                value = _value_from_toml(item)
+                fields = fields or set(value)
+                if set(value) != fields:
+                    raise BookFault("all values of a roster are plain, or all are records with the same fields")
+                if values.setdefault(frozenset(value.items()), value) is not value:
+                    raise BookFault(f"{reprlib.repr(', '.join(value.values()))} is there twice")
+        longest = {field: max(len(value[field]) for value in values.values()) for field in fields}
+        return cls(name, tuple(values.values()), longest)
 
-    def check(self, slot: str, field: str) -> None:
-        """Raise Fault where {slot.field}, or {slot}, is nothing that this roster gives."""
+    def check_field(self, placeholder: str, field: str) -> None:
+        """Raise BookFault if {placeholder.field}, or {placeholder}, does not fit the values of this roster."""
         if field in self.longest:
             return
         if PLAIN in self.longest:
-            raise Fault(f"roster {self.name} holds plain values, not records: write {{{slot}}}")
-        known = " or ".join(f"{{{slot}.{name}}}" for name in sorted(self.longest)[:10])
+            raise BookFault(f"roster {self.name} holds plain values, not records: write {{{placeholder}}}")
+        known = " or ".join(f"{{{placeholder}.{name}}}" for name in sorted(self.longest)[:10])
         wrong = f"has no field {field}" if field else "holds records"
-        raise Fault(f"roster {self.name} {wrong}: write {known}")
+        raise BookFault(f"roster {self.name} {wrong}: write {known}")
 
 
-def _entry(value: object) -> Entry:
-    if not isinstance(value, dict):
-        return {PLAIN: _written(value)}
-    if not value:
-        raise Fault("a record has at least one field")
-    entry = {}
-    for field, part in value.items():
+def _value_from_toml(item: object) -> RosterValue:
+    if not isinstance(item, dict):
+        return {PLAIN: _text_of(item)}
+    if not item:
+        raise BookFault("a record has at least one field")
+    value = {}
+    for field, part in item.items():
         with within(field):
             if not is_book_name(field):
-                raise Fault(RULE)
-            entry[field] = _written(part)
-    return entry
+                raise BookFault(NAME_RULE)
+            value[field] = _text_of(part)
+    return value
 
 
-def _written(value: object) -> str:
-    if isinstance(value, str) and has_words(written := tidy(value)):
-        return written
-    number = isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
-    if not number or "e" in (written := str(value)):
-        raise Fault("a value is text with something to say in it, or a number")
-    return written
+def _text_of(item: object) -> str:
+    """Return a text tidied, or a number as text. Raises BookFault for anything else."""
+    if isinstance(item, str) and has_words(text := tidy(item)):
+        return text
+    number = isinstance(item, int | float) and not isinstance(item, bool) and -MAX_NUMBER <= item <= MAX_NUMBER
+    if not number or "e" in (text := str(item)):
+        raise BookFault("a value is text with something to say in it, or a number")
+    return text

@@ -1,4 +1,4 @@
-"""The source of a book: TOML, of bounded size, that may come from anyone."""
+"""The source of a book: TOML of bounded size, which may come from anyone."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from monica.warming.book.errors import BookError
 
 MAX_SIZE = 2**20  # bytes
 
-# The time that tomllib takes for a key grows with the square of its dots: with 16,000 it is busy for seconds.
-# The format needs two. Looked for only where a key may begin, for a text may well count down from thirty.
+# The time tomllib takes for a key grows with the square of the number of its dots: 16,000 dots take seconds. The format
+# needs two. This looks only where a key may begin, since a text may well count down from thirty.
 DOTTED = re.compile(
     r"""(?:\A|[\n\[{,])[ \t]*+(?:(?:[\w-]++|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*"|'[^'\n]*+')[ \t]*+\.[ \t]*+){20}"""
 )
 POSITION = re.compile(r" \(at (?:(line \d+, column \d+)|end of document)\)$")
-LONG_NUMBER = re.compile(r"(?<![\d_])[\d_]{4301}")  # int() takes 4300 digits
+LONG_NUMBER = re.compile(r"(?<![\d_])[\d_]{4301}")  # int() accepts at most 4300 digits
 
 
-def decode(source: str | bytes, name: str) -> str:
-    """Make text of bytes. Raises BookError, also where there is too much of it."""
+def decode_source(source: str | bytes, name: str) -> str:
+    """Return the source as text. Raises BookError if it is not UTF-8 or larger than MAX_SIZE."""
     if len(source) > MAX_SIZE:
         raise BookError(f"{name}: more than {MAX_SIZE} bytes")
     if isinstance(source, str):
@@ -32,8 +32,8 @@ def decode(source: str | bytes, name: str) -> str:
         raise BookError(f"{name}, line {line}: not UTF-8 text") from None
 
 
-def load(source: str, name: str) -> dict[str, Any]:
-    """Read TOML. Raises BookError and nothing else, with the line where it can be told."""
+def load_toml(source: str, name: str) -> dict[str, Any]:
+    """Parse TOML. Raises BookError and nothing else, with the line if it can be found."""
     if dotted := DOTTED.search(source):
         raise BookError(f"{name}, line {_line(source, dotted.end())}: a key of too many parts")
     try:

@@ -1,6 +1,6 @@
-"""A text with slots: {killer}, {level.small}; {{ and }} stand for braces.
+"""A text with placeholders: {killer}, {level.small}; {{ and }} stand for braces.
 
-Not str.format, which reads attributes and items of what it is given: a book may come from anyone.
+Not str.format, which reads attributes and items of its arguments: a book may come from anyone.
 """
 
 from __future__ import annotations
@@ -11,63 +11,66 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from monica.text import tidy
-from monica.warming.book.errors import Fault
+from monica.warming.book.errors import BookFault
 from monica.warming.book.names import NAME
-from monica.warming.book.roster import PLAIN, Entry
+from monica.warming.book.roster import PLAIN, RosterValue
 
-PIECE = re.compile(r"[^{}]++|\{\{|\}\}|\{([^{}]*+)\}|[{}]")
-INSIDE = re.compile(rf"({NAME})(?:\.({NAME}))?")
+PART = re.compile(r"[^{}]++|\{\{|\}\}|\{([^{}]*+)\}|[{}]")
+INSIDE_BRACES = re.compile(rf"({NAME})(?:\.({NAME}))?")
 
 
-class Place(NamedTuple):
-    """Where a value goes. field: of the record in the slot; PLAIN where it is no record."""
+class Insertion(NamedTuple):
+    """A place in the text where a value goes. The same placeholder may be inserted in several places."""
 
-    slot: str
+    placeholder: str
     field: str
+    """The field of the record to insert; PLAIN if the value is not a record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text in pieces: words as they are, and places."""
+    """A text cut into literal parts and insertions."""
 
-    pieces: tuple[str | Place, ...]
+    parts: tuple[str | Insertion, ...]
 
     @classmethod
     def parse(cls, text: str) -> Template:
-        """Read a text with slots. Raises Fault where a brace stands alone, or braces hold no slot."""
-        return cls(tuple(_piece(match) for match in PIECE.finditer(tidy(text))))
+        """Read a text with placeholders. Raises BookFault if a brace stands alone or braces hold no placeholder."""
+        return cls(tuple(_parse_part(match) for match in PART.finditer(tidy(text))))
 
     @classmethod
     def literal(cls, text: str) -> Template:
-        """Take a text as it is, braces and all."""
+        """Take a text as it is, braces included."""
         return cls((tidy(text),))
 
     @property
-    def places(self) -> list[Place]:
-        return [piece for piece in self.pieces if isinstance(piece, Place)]
+    def insertions(self) -> list[Insertion]:
+        return [part for part in self.parts if isinstance(part, Insertion)]
 
     @property
-    def slots(self) -> list[str]:
-        """Its slots, each once, in the order of the text."""
-        return list(dict.fromkeys(place.slot for place in self.places))
+    def placeholders(self) -> list[str]:
+        """The names of the placeholders, each once, in the order of the text."""
+        return list(dict.fromkeys(insertion.placeholder for insertion in self.insertions))
 
     @property
     def words(self) -> str:
-        """What is always said, whatever the values."""
-        return "".join(piece for piece in self.pieces if isinstance(piece, str))
+        """The literal text, which is said whatever the values are."""
+        return "".join(part for part in self.parts if isinstance(part, str))
 
-    def fill(self, entries: Mapping[str, Entry]) -> str:
-        """Write the text with an entry in each slot."""
-        return tidy("".join(p if isinstance(p, str) else entries[p.slot][p.field] for p in self.pieces))
+    def fill(self, values: Mapping[str, RosterValue]) -> str:
+        """Return the text with the values inserted. values: by placeholder."""
+        return tidy(
+            "".join(part if isinstance(part, str) else values[part.placeholder][part.field] for part in self.parts)
+        )
 
 
-def _piece(match: re.Match[str]) -> str | Place:
+def _parse_part(match: re.Match[str]) -> str | Insertion:
     written = match[0]
     if written in {"{", "}"}:
-        raise Fault(f"a {written} stands alone; a brace that is meant is written twice, {written * 2}")
+        raise BookFault(f"a {written} stands alone; for a literal brace, write {written * 2}")
     if match[1] is None:
         return written[0] if written in {"{{", "}}"} else written
-    inside = INSIDE.fullmatch(match[1])
+    inside = INSIDE_BRACES.fullmatch(match[1])
     if inside is None:
-        raise Fault("braces hold the name of a slot, {killer}, or a field of it, {level.small}")
-    return Place(inside[1], inside[2] or PLAIN)
+        raise BookFault("braces hold the name of a placeholder, {killer}, or a field of its value, {level.small}")
+    return Insertion(inside[1], inside[2] or PLAIN)

@@ -1,4 +1,4 @@
-"""What a book makes: products, variants, records, order, duplicates, and how they are asked for."""
+"""The phrases a book makes: combinations, variants, records, order, duplicates, and their parameters."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def texts(blocks: str, rosters: str = ROSTERS) -> list[str]:
     return [phrase.text for phrase in book(blocks, rosters).phrases()]
 
 
-def test_two_slots_of_one_roster_never_take_the_same_value() -> None:
+def test_two_placeholders_of_one_roster_never_take_the_same_value() -> None:
     blocks = '[[phrases]]\ntext = "{killer} élimine {victim} !"\nkiller = "players"\nvictim = "players"'
     assert book(blocks).count() == 6
     assert texts(blocks) == [
@@ -46,25 +46,25 @@ def test_two_slots_of_one_roster_never_take_the_same_value() -> None:
     ]
 
 
-def test_slots_of_two_rosters_take_every_pair_even_of_equal_values() -> None:
+def test_placeholders_of_two_rosters_take_every_pair_even_of_equal_values() -> None:
     rosters = '[rosters]\na = ["x", "y"]\nb = ["x", "y"]\n'
     blocks = '[[phrases]]\ntext = "{p} {q}"\np = "a"\nq = "b"'
     assert texts(blocks, rosters) == ["x x", "x y", "y x", "y y"]
 
 
-def test_a_slot_has_one_value_wherever_it_stands() -> None:
+def test_a_placeholder_has_the_same_value_everywhere_in_the_text() -> None:
     blocks = '[[phrases]]\ntext = "{player} ! Oui, {player} !"\nplayer = "players"'
     assert texts(blocks)[0] == "Ana ! Oui, Ana !"
     assert book(blocks).count() == 3
 
 
-def test_a_variant_multiplies_by_its_own_slots_only() -> None:
+def test_a_variant_is_multiplied_by_its_own_placeholders_only() -> None:
     blocks = '[[phrases]]\ntext = ["{a} bat {b}", "{b} sort", "Un départ"]\na = "players"\nb = "players"'
     assert book(blocks).count() == 6 + 3 + 1
     assert texts(blocks)[6:] == ["Ana sort", "Bo sort", "Chloé sort", "Un départ"]
 
 
-def test_the_fields_of_a_record_go_together() -> None:
+def test_the_fields_of_a_record_stay_together() -> None:
     blocks = '[[phrases]]\ntext = "Table {table} : {level.small}/{level.big}"\nlevel = "levels"\ntable = "tables"'
     assert texts(blocks) == ["Table 1 : 10/20", "Table 1 : 100/200", "Table 2 : 10/20", "Table 2 : 100/200"]
 
@@ -83,7 +83,7 @@ def test_records_may_be_written_as_tables() -> None:
         ("}}{{ {table}", "}{ 1"),
     ],
 )
-def test_doubled_braces_are_meant(written: str, text: str) -> None:
+def test_doubled_braces_are_literal_braces(written: str, text: str) -> None:
     assert texts(f'[[phrases]]\ntext = "{written}"\ntable = "tables"')[0] == text
 
 
@@ -100,11 +100,11 @@ def test_texts_and_values_are_tidied() -> None:
     ]
 
 
-def test_white_space_does_not_count_for_the_length() -> None:
+def test_white_space_does_not_count_towards_the_length() -> None:
     assert texts(f'[[phrases]]\ntext = "{{p}}{" " * 600}\\n!"\np = "players"')[0] == "Ana !"
 
 
-def test_the_highest_priority_goes_first_and_equals_keep_their_order() -> None:
+def test_the_highest_priority_comes_first_and_equal_ones_keep_their_order() -> None:
     blocks = "".join(
         f'[[phrases]]\ntext = ["{name} un", "{name} deux"]\n{priority}\n'
         for name, priority in [
@@ -121,7 +121,7 @@ def test_the_highest_priority_goes_first_and_equals_keep_their_order() -> None:
     }  # fmt: skip
 
 
-def test_what_comes_to_the_same_text_is_one_phrase_at_its_highest_priority() -> None:
+def test_equal_texts_are_one_phrase_with_the_highest_priority() -> None:
     blocks = (
         '[[phrases]]\ntext = ["Pause", "{p} sort", " Pause\\t"]\np = "players"\n'
         '[[phrases]]\npriority = 1\ntext = "Bo  sort"'
@@ -135,14 +135,14 @@ def test_what_comes_to_the_same_text_is_one_phrase_at_its_highest_priority() -> 
     ]
 
 
-def test_the_same_text_said_in_another_way_is_another_phrase() -> None:
+def test_the_same_text_with_other_parameters_is_another_phrase() -> None:
     blocks = "".join(
         f'[[phrases]]\ntext = "Pause"\n{own}\n' for own in ["", "seed = 1", 'voice = "v"', "cfg_weight = 0"]
     )
     assert len(texts(blocks * 2)) == 4
 
 
-def test_a_phrase_is_asked_for_as_the_api_would_be() -> None:
+def test_a_phrase_has_the_parameters_of_an_api_request() -> None:
     own = {"voice": "alto", "seed": 7, "exaggeration": 1, "cfg_weight": 0.25, "temperature": 0.5}
     blocks = '[[phrases]]\ntext = "Pause"\n' + "".join(f"{key} = {json.dumps(value)}\n" for key, value in own.items())
     (phrase,) = book(blocks).phrases()
@@ -175,20 +175,22 @@ def test_the_defaults_are_those_of_a_request() -> None:
     assert SpeechRequest("Pause", voice=phrase.voice, seed=phrase.seed, params=phrase.params) == SpeechRequest("Pause")
 
 
-def squares(side: int, slots: int) -> str:
-    rosters = "".join(f"r{n} = {list(range(side))}\n" for n in range(slots))
-    text = " ".join(f"{{s{n}}}" for n in range(slots))
-    return f'[rosters]\n{rosters}[[phrases]]\ntext = "{text}"\n' + "".join(f's{n} = "r{n}"\n' for n in range(slots))
+def squares(side: int, placeholders: int) -> str:
+    rosters = "".join(f"r{n} = {list(range(side))}\n" for n in range(placeholders))
+    text = " ".join(f"{{s{n}}}" for n in range(placeholders))
+    return f'[rosters]\n{rosters}[[phrases]]\ntext = "{text}"\n' + "".join(
+        f's{n} = "r{n}"\n' for n in range(placeholders)
+    )
 
 
-def test_a_product_beyond_the_limit_is_counted_and_never_begun() -> None:
+def test_too_many_combinations_are_counted_but_never_made() -> None:
     began = time.thread_time()
     with pytest.raises(BookError, match=r"line 5, phrases\[1\]: .* 1000000000 phrases.* at most 200000"):
         PhraseBook.parse(squares(1000, 3), "tournoi.toml")
     assert time.thread_time() - began < 2
 
 
-def test_the_block_that_makes_the_most_is_named() -> None:
+def test_the_block_with_the_most_phrases_is_named() -> None:
     small, large = '[[phrases]]\ntext = "{a}"\na = "n"\n', '[[phrases]]\ntext = "{a} {b}"\na = "n"\nb = "n"\n'
     with pytest.raises(BookError, match=r"line 6, phrases\[2\]: the book makes 251000 phrases, 249500 of them here"):
         book(small + large + small + small, f"[rosters]\nn = {list(range(500))}\n")
@@ -215,47 +217,47 @@ def test_phrases_are_made_one_by_one() -> None:
         tracemalloc.stop()
 
 
-def test_the_phrases_may_be_asked_for_again() -> None:
-    once = book('[[phrases]]\ntext = "{p}"\np = "players"')
-    assert list(once.phrases()) == list(once.phrases())
+def test_the_phrases_can_be_made_again() -> None:
+    repeated = book('[[phrases]]\ntext = "{p}"\np = "players"')
+    assert list(repeated.phrases()) == list(repeated.phrases())
 
 
-def test_a_plain_list_is_taken_as_it_is() -> None:
-    listed = PhraseBook.of(["Pause !", "{killer} gagne", " Pause  ! "], "texts")
+def test_a_plain_list_is_taken_literally() -> None:
+    listed = PhraseBook.from_texts(["Pause !", "{killer} gagne", " Pause  ! "], "texts")
     assert listed.count() == 3
     assert list(listed.phrases()) == [Phrase("Pause !"), Phrase("{killer} gagne")]
-    assert PhraseBook.of([]).count() == 0
+    assert PhraseBook.from_texts([]).count() == 0
 
 
 @pytest.mark.parametrize(
-    ("listed", "complaint"),
+    ("listed", "message"),
     [
         (["Pause", "!"], "texts[2]: there is nothing to say"),
         (["x" * 501], "texts[1]: a phrase may come to 501 characters, at most 500"),
     ],
 )
-def test_a_wrong_list_is_refused(listed: list[str], complaint: str) -> None:
+def test_a_wrong_list_is_refused(listed: list[str], message: str) -> None:
     with pytest.raises(BookError) as error:
-        PhraseBook.of(listed, "texts")
-    assert str(error.value) == complaint
+        PhraseBook.from_texts(listed, "texts")
+    assert str(error.value) == message
 
 
 def test_a_list_beyond_the_limit_is_refused() -> None:
     with pytest.raises(BookError, match=r"^texts: there are 200001, at most 200000$"):
-        PhraseBook.of(["Pause"] * (MAX_PHRASES + 1), "texts")
+        PhraseBook.from_texts(["Pause"] * (MAX_PHRASES + 1), "texts")
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "tournoi.toml"
     path.write_bytes(b"\xef\xbb\xbf" + '[[phrases]]\r\ntext = "Chloé"\r\n'.encode())
-    assert list(PhraseBook.read(path).phrases()) == [Phrase("Chloé")]
+    assert list(PhraseBook.read_file(path).phrases()) == [Phrase("Chloé")]
     path.write_text("text = [\n")
     with pytest.raises(BookError, match=r"^tournoi\.toml, line 1"):
-        PhraseBook.read(path)
+        PhraseBook.read_file(path)
 
 
 @pytest.mark.parametrize("name", ["", "missing.toml"])
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(BookError) as error:
-        PhraseBook.read(tmp_path / name)
+        PhraseBook.read_file(tmp_path / name)
     assert str(tmp_path) not in str(error.value)

@@ -1,4 +1,4 @@
-"""The book that ships: Monica can say every phrase of it."""
+"""The example book that ships: Monica can say all of its phrases."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DOCUMENT = ROOT / "docs" / "phrase-book.md"
 
 @pytest.fixture(scope="module")
 def phrases() -> list[Phrase]:
-    return list(PhraseBook.read(EXAMPLE).phrases())
+    return list(PhraseBook.read_file(EXAMPLE).phrases())
 
 
 def test_every_phrase_can_be_said(phrases: list[Phrase]) -> None:
@@ -32,7 +32,7 @@ def test_every_phrase_can_be_said(phrases: list[Phrase]) -> None:
 
 
 def test_no_phrase_is_written_twice(phrases: list[Phrase]) -> None:
-    assert len(phrases) == PhraseBook.read(EXAMPLE).count()
+    assert len(phrases) == PhraseBook.read_file(EXAMPLE).count()
     normaliser = Normaliser()
     said = Counter(normaliser.normalise(phrase.text).text for phrase in phrases)
     assert said.most_common(1)[0][1] == 1
@@ -47,7 +47,7 @@ def test_the_blinds_rise_to_the_last_level(phrases: list[Phrase]) -> None:
     assert (levels[0][1:], levels[-1][1:]) == ((10, 20), (10000, 20000))
 
 
-def test_the_document_shows_a_book_and_what_is_wrong_with_it() -> None:
+def test_the_book_in_the_documentation_makes_eleven_phrases() -> None:
     document = DOCUMENT.read_text(encoding="utf-8")
     source = re.findall(r"```toml\n(.*?)```", document, re.DOTALL)[0]
     assert PhraseBook.parse(source, "tournoi.toml").count() == 2 + 6 + 3

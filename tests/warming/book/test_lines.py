@@ -1,4 +1,4 @@
-"""The line of a key is found, however the file is written."""
+"""Finding the line of a key, whatever TOML syntax the file uses."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ n = ["""a"""", # ", "x"
         (("nowhere",), 1),
     ],
 )
-def test_a_key_is_found(path: tuple[str | int, ...], line: int) -> None:
+def test_the_line_of_a_key_is_found(path: tuple[str | int, ...], line: int) -> None:
     assert line_of(SOURCE, path) == line
     assert line_of(SOURCE.replace("\n", "\r\n"), path) == line
 
@@ -91,7 +91,7 @@ BLOCKS = (
 
 @given(st.lists(st.sampled_from(BLOCKS)), st.sampled_from(BLOCKS), st.lists(st.sampled_from(BLOCKS)))
 @settings(max_examples=200, deadline=None)
-def test_a_wrong_key_is_found_among_any_blocks(before: list[str], block: str, after: list[str]) -> None:
+def test_the_line_of_a_wrong_key_is_found_among_any_blocks(before: list[str], block: str, after: list[str]) -> None:
     head = "\n".join(['[rosters]\nr = ["x"]', *before, block])
     source = "\n".join([head, 'wrong = "nowhere"', *after])
     line = head.count("\n") + 2
@@ -106,5 +106,5 @@ PARTS = [*"[]{}=,\n\"'#. \\", '"""', "'''", "[[", "]]", "a", "é", "\r"]
 
 @given(st.lists(st.sampled_from(PARTS), max_size=40).map("".join))
 @settings(max_examples=500, deadline=None)
-def test_it_comes_to_an_end_on_any_text(source: str) -> None:
+def test_the_search_ends_on_any_text(source: str) -> None:
     assert 1 <= line_of(source, ("a", 1, "a")) <= len(re.split("\n", source))

@@ -1,4 +1,4 @@
-"""What holds for any book: it makes exactly what it counts, or it is refused by the one error."""
+"""Properties of any book: it makes exactly the phrases it counts, or it is refused with a BookError."""
 
 from __future__ import annotations
 
@@ -28,20 +28,25 @@ def distinct(values: Any) -> Any:
 
 @st.composite
 def books(draw: st.DrawFn) -> dict[str, Any]:
-    """Books without a mistake, as tomllib would give them."""
+    """Generate valid books, as tomllib would return them."""
     rosters = {"plain": draw(distinct(VALUES)), "records": draw(distinct(RECORDS))}
     blocks = []
     for _ in range(draw(st.integers(1, 4))):
-        slots = draw(st.dictionaries(st.sampled_from("abcd"), st.sampled_from(sorted(rosters)), max_size=3))
+        placeholders = draw(st.dictionaries(st.sampled_from("abcd"), st.sampled_from(sorted(rosters)), max_size=3))
         for roster, values in rosters.items():
-            for slot in [slot for slot in slots if slots[slot] == roster][len(values) :]:
-                del slots[slot]
-        places = [
-            f"{{{slot}{field}}}" for slot in slots for field in ([""] if slots[slot] == "plain" else [".x", ".y"])
+            for name in [name for name in placeholders if placeholders[name] == roster][len(values) :]:
+                del placeholders[name]
+        insertions = [
+            f"{{{name}{field}}}"
+            for name in placeholders
+            for field in ([""] if placeholders[name] == "plain" else [".x", ".y"])
         ]
-        pieces = st.sampled_from([*WORDS, *places])
-        texts = ["Pause" + "".join(draw(st.lists(pieces, max_size=5))) for _ in range(draw(st.integers(0, 3)))]
-        block: dict[str, Any] = {"text": draw(st.permutations([*texts, "".join(["Tous ", *places])])), **slots}
+        parts = st.sampled_from([*WORDS, *insertions])
+        texts = ["Pause" + "".join(draw(st.lists(parts, max_size=5))) for _ in range(draw(st.integers(0, 3)))]
+        block: dict[str, Any] = {
+            "text": draw(st.permutations([*texts, "".join(["Tous ", *insertions])])),
+            **placeholders,
+        }
         if draw(st.booleans()):
             block["priority"] = draw(st.integers(-2, 2))
         blocks.append(block)
@@ -49,7 +54,7 @@ def books(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def toml(value: Any) -> str:
-    """Write a value as TOML; JSON does for all but tables."""
+    """Write a value as TOML, which is JSON for everything but tables."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {toml(part)}" for key, part in value.items()) + "}"
     if isinstance(value, list):
@@ -65,14 +70,14 @@ def source_of(book: dict[str, Any]) -> str:
 
 
 def expected(book: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    """Make every phrase the long way: all products, then those in which no value of a roster comes twice."""
+    """Make every phrase the slow way: all combinations, then only those without a value of a roster twice."""
     for block in sorted(book["phrases"], key=lambda block: -block.get("priority", 0)):
         for text in block["text"]:
-            slots = list(dict.fromkeys(m[3] for m in BRACES.finditer(text) if m[3]))
-            rosters = [block[slot] for slot in slots]
+            names = list(dict.fromkeys(m[3] for m in BRACES.finditer(text) if m[3]))
+            rosters = [block[name] for name in names]
             for indices in itertools.product(*(range(len(book["rosters"][roster])) for roster in rosters)):
-                if len(set(zip(rosters, indices, strict=True))) == len(slots):
-                    values = {s: book["rosters"][r][i] for s, r, i in zip(slots, rosters, indices, strict=True)}
+                if len(set(zip(rosters, indices, strict=True))) == len(names):
+                    values = {n: book["rosters"][r][i] for n, r, i in zip(names, rosters, indices, strict=True)}
                     yield tidy(BRACES.sub(functools.partial(fill, values), text)), block.get("priority", 0)
 
 
@@ -85,13 +90,13 @@ def fill(values: dict[str, Any], match: re.Match[str]) -> str:
 
 @given(books())
 @ANY
-def test_a_book_makes_what_it_counts_and_each_phrase_once(book: dict[str, Any]) -> None:
+def test_a_book_makes_as_many_phrases_as_it_counts_and_each_once(book: dict[str, Any]) -> None:
     parsed = PhraseBook.parse(source_of(book), "book.toml")
     everything = list(expected(book))
     assert parsed.count() == len(everything)
-    once = dict(reversed(everything))  # the first of each wins
+    priorities = dict(reversed(everything))  # the first of each wins
     made = [(phrase.text, phrase.priority) for phrase in parsed.phrases()]
-    assert made == [(text, once[text]) for text in dict.fromkeys(text for text, _ in everything)]
+    assert made == [(text, priorities[text]) for text in dict.fromkeys(text for text, _ in everything)]
 
 
 FRAGMENTS = [
@@ -104,7 +109,7 @@ SOURCES = st.lists(st.one_of(st.sampled_from(FRAGMENTS), st.just("\n"), st.text(
 
 
 def refusal(source: str | bytes) -> str | None:
-    """Give the message that a book is refused with; an error of any other kind goes through."""
+    """Return the message of the BookError, or None if the book is accepted. Other exceptions propagate."""
     try:
         book = PhraseBook.parse(source, "book.toml")
     except BookError as error:
@@ -113,7 +118,7 @@ def refusal(source: str | bytes) -> str | None:
     return None
 
 
-def check(source: str | bytes) -> None:
+def check_accepted_or_refused(source: str | bytes) -> None:
     message = refusal(source)
     if message is not None:
         where = re.match(r"book\.toml(?:, line (\d+)(?:, .+?)?)?: .", message)
@@ -124,20 +129,22 @@ def check(source: str | bytes) -> None:
 
 @given(SOURCES)
 @ANY
-def test_any_text_is_a_book_or_is_refused(source: str) -> None:
-    check(source)
+def test_any_text_is_accepted_or_refused(source: str) -> None:
+    check_accepted_or_refused(source)
 
 
 @given(st.binary(max_size=60))
 @ANY
-def test_any_bytes_are_a_book_or_are_refused(source: bytes) -> None:
-    check(source)
+def test_any_bytes_are_accepted_or_refused(source: bytes) -> None:
+    check_accepted_or_refused(source)
 
 
 @given(books(), st.data())
 @ANY
-def test_a_book_with_a_piece_changed_is_a_book_or_is_refused(book: dict[str, Any], data: st.DataObject) -> None:
+def test_a_book_with_one_change_is_accepted_or_refused(book: dict[str, Any], data: st.DataObject) -> None:
     source = source_of(book)
     start = data.draw(st.integers(0, len(source)))
     end = data.draw(st.integers(start, min(start + 8, len(source))))
-    check(source[:start] + data.draw(st.one_of(st.sampled_from(FRAGMENTS), st.text(max_size=3))) + source[end:])
+    check_accepted_or_refused(
+        source[:start] + data.draw(st.one_of(st.sampled_from(FRAGMENTS), st.text(max_size=3))) + source[end:]
+    )

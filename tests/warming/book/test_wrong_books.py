@@ -1,4 +1,4 @@
-"""What a book is refused for: the file, the line and the key are named."""
+"""Books that are refused, with a message that names the file, the line and the key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monica.warming.book import BookError, PhraseBook
 PLAYERS = '[rosters]\nplayers = ["Ana", "Bo"]\nlevels = [{ small = 10, big = 20 }]\n'  # three lines
 
 
-def complaint(source: str | bytes, max_text_length: int = 500) -> str:
+def refusal(source: str | bytes, max_text_length: int = 500) -> str:
     with pytest.raises(BookError) as error:
         PhraseBook.parse(source, "tournoi.toml", max_text_length)
     assert (error.value.status, error.value.code) == (422, "book_invalid")
@@ -23,7 +23,7 @@ def complaint(source: str | bytes, max_text_length: int = 500) -> str:
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        # slots
+        # placeholders
         ('text = "{a}"\na = "playerz"', "line 6, phrases[1].a: there is no roster 'playerz'; known: levels, players"),
         ('text = "{killer} {b}"\nb = "players"', "line 5, phrases[1].text: {killer} has no roster: add killer = "),
         ('text = "Pause"\na = "players"', "line 6, phrases[1].a: no text has {a} in it"),
@@ -37,7 +37,7 @@ def complaint(source: str | bytes, max_text_length: int = 500) -> str:
         ('text = "{a}{b}{c}"\na = "players"\nb = "players"\nc = "players"',
          "line 5, phrases[1].text: takes 3 different values of roster players, which has 2"),
         ('text = "Pause"\n' + "".join(f's{n} = "players"\n' for n in range(17)),
-         "line 22, phrases[1].s16: a phrase has 16 slots at most"),
+         "line 22, phrases[1].s16: a phrase has 16 placeholders at most"),
         # fields
         ('text = "{l}"\nl = "levels"',
          "line 5, phrases[1].text: roster levels holds records: write {l.big} or {l.small}"),
@@ -77,7 +77,7 @@ def complaint(source: str | bytes, max_text_length: int = 500) -> str:
     ],
 )  # fmt: skip
 def test_a_wrong_block_is_refused(block: str, message: str) -> None:
-    assert complaint(f"{PLAYERS}[[phrases]]\n{block}\n").startswith(message)
+    assert refusal(f"{PLAYERS}[[phrases]]\n{block}\n").startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_a_wrong_block_is_refused(block: str, message: str) -> None:
         ("phrases = ['x']", "line 1, phrases[1]: each block begins with [[phrases]]"),
     ],
 )
-def test_what_is_wrong_around_the_blocks_is_refused(rosters: str, message: str) -> None:
-    assert complaint(rosters).startswith(message)
+def test_a_mistake_outside_the_blocks_is_refused(rosters: str, message: str) -> None:
+    assert refusal(rosters).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -139,17 +139,17 @@ def test_what_is_wrong_around_the_blocks_is_refused(rosters: str, message: str) 
         ("\ud800", "line 1, column 1: Invalid statement"),
     ],
 )
-def test_what_is_not_toml_is_refused(source: str | bytes, message: str) -> None:
-    assert complaint(source).startswith(message)
+def test_a_file_that_is_not_toml_is_refused(source: str | bytes, message: str) -> None:
+    assert refusal(source).startswith(message)
 
 
 @pytest.mark.parametrize(
     "key",
     ["a" + ".a" * 30_000 + " = 1", "[" + "a . " * 30_000 + "a]", 'b = {"\\"".' + '"\\"".' * 30_000 + "a = 1}"],
 )
-def test_a_key_of_many_dots_does_not_keep_the_server_busy(key: str) -> None:
+def test_a_key_with_many_dots_does_not_keep_the_server_busy(key: str) -> None:
     began = time.thread_time()
-    assert complaint(f"a1 = 1\n{key}").startswith("line 2: a key of too many parts")
+    assert refusal(f"a1 = 1\n{key}").startswith("line 2: a key of too many parts")
     assert time.thread_time() - began < 2
 
 
@@ -158,12 +158,12 @@ def test_a_text_may_have_many_dots() -> None:
     assert PhraseBook.parse(f'[[phrases]]\ntext = "{countdown}"', "tournoi.toml").count() == 1
 
 
-def test_a_phrase_that_could_be_too_long_is_refused_before_it_is_made() -> None:
+def test_a_phrase_that_may_become_too_long_is_refused_before_it_is_made() -> None:
     source = PLAYERS + '[[phrases]]\ntext = "{a} {a}"\na = "players"'
-    assert complaint(source, 6) == "line 5, phrases[1].text: a phrase may come to 7 characters, at most 6"
+    assert refusal(source, 6) == "line 5, phrases[1].text: a phrase may come to 7 characters, at most 6"
     assert PhraseBook.parse(source, "tournoi.toml", 7).count() == 2
 
 
 def test_a_phrase_that_would_fill_the_memory_is_refused() -> None:
     source = f'[rosters]\na = ["{"x" * 500_000}"]\n[[phrases]]\ntext = "{"{s}" * 20_000}"\ns = "a"'
-    assert complaint(source) == "line 4, phrases[1].text: a phrase may come to 10000000000 characters, at most 500"
+    assert refusal(source) == "line 4, phrases[1].text: a phrase may come to 10000000000 characters, at most 500"
