@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from monica import worker
 from monica.config import Settings
 from monica.engine import SynthesisParams, Utterance, espeak
 from monica.errors import SynthesisFailed
+from monica.serving import worker
 from monica.synthesis import health
 
 SLOW_STEPS = 50
