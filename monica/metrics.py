@@ -56,9 +56,7 @@ takes = Counter(
     "deadline, abandoned, refused.",
     ["outcome"],
 )
-takes_under_way = Gauge(
-    "monica_takes_under_way", "Takes the engine has started and not finished, including paused ones."
-)
+takes_under_way = Gauge("monica_takes_under_way", "Takes the engine has started, including paused ones.")
 requests_served = Counter(
     "monica_requests_served_total",
     "Requests for speech answered, by lane (live, background) and cache (hit, miss, joined), except by the embedded "
@@ -84,7 +82,7 @@ model_load_seconds = Gauge(
 # The gauges below are set by monica.api.metrics on each scrape.
 status = Gauge(
     "monica_status",
-    "1 for the status that /health reports (loading, ok, degraded, failed, stopping), else 0.",
+    "1 for the status in /health (loading, ok, degraded, failed, stopping), else 0.",
     ["status"],
 )
 engine = Gauge("monica_engine", "1 for the engine in use, else 0.", ["engine"])

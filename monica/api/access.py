@@ -15,12 +15,7 @@ from monica.logs import request_id
 logger = logging.getLogger("monica.access")
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_QUIET = {
-    "/health",
-    "/health/live",
-    "/metrics",
-    "/v1/jobs/<string:job_id>",
-}  # polled every few seconds; logged at DEBUG
+_QUIET = {"/health", "/health/live", "/metrics", "/v1/jobs/<string:job_id>"}  # polled, hence logged at DEBUG
 
 
 def register(app: Flask) -> None:

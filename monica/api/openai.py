@@ -39,9 +39,7 @@ _BODY = {"required": True, "content": {"application/json": {"schema": OpenAISpee
 _EVENT = {
     "type": "object",
     "required": ["data"],
-    "properties": {
-        "data": {"type": "string", "description": "JSON: `speech.audio.delta` events, then one `speech.audio.done`."}
-    },
+    "properties": {"data": {"type": "string", "description": "JSON: `speech.audio.delta`, last `speech.audio.done`."}},
 }
 _SOUND = {"schema": {"type": "string", "format": "binary"}}
 _RESPONSES = error_responses(*SPEECH_ERRORS)

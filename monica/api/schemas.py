@@ -93,8 +93,8 @@ class SpeechSchema(ma.Schema):
     fallback = Truth(
         load_default=True,
         metadata={
-            "description": "Whether the embedded voice may stand in if the engine fails, is not ready, too busy or too slow. "
-            "Needs MONICA_FALLBACK; never for background takes. false: return the error instead."
+            "description": "Whether the embedded voice may stand in if the engine fails, or is not ready, busy or too "
+            "slow. Needs MONICA_FALLBACK; never for background takes. false: return the error instead."
         },
     )
 
@@ -134,7 +134,7 @@ class SpelledSchema(ma.Schema):
     rules = ma.fields.List(
         ma.fields.String(),
         required=True,
-        metadata={"description": "The rules that changed something, in the order they ran."},
+        metadata={"description": "The rules that changed something, in their order."},
     )
 
 

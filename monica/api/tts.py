@@ -54,8 +54,8 @@ _HEADERS = {
     "X-Monica-Engine": {"schema": {"type": "string", "enum": list(engine_names())}},
     "ETag": _TEXT
     | {
-        "description": "The key of the take, plus the format's suffix unless it is WAV. Sent back as If-None-Match, it gives "
-        "304. Absent if the embedded voice stood in, whose sound is not kept."
+        "description": "The key of the take, plus the format's suffix unless it is WAV. Sent back as If-None-Match, it "
+        "gives 304. Absent if the embedded voice stood in, whose sound is not kept."
     },
     "Vary": _TEXT | {"description": "Accept"},
     "Cache-Control": _TEXT | {"description": "`no-store` if the embedded voice stood in, else absent."},
@@ -74,8 +74,8 @@ _STREAM = {
     "name": "stream",
     "required": False,
     "schema": {"type": "string", "enum": ["0", "1"], "default": "0"},
-    "description": "1: send the sound while it is made, chunked, without ETag and X-Audio-Duration. A WAV then declares "
-    "an unknown length. An error after the first sound breaks the connection off.",
+    "description": "1: send the sound while it is made, chunked, without ETag and X-Audio-Duration. A WAV then "
+    "declares an unknown length. An error after the first sound breaks the connection off.",
 }
 _BODY = {"required": True, "content": {"application/json": {"schema": SpeechSchema}}}
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}

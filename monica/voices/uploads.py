@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 
 class VoiceExists(MonicaError):
+    """A voice has this name already."""
+
     status, code = 409, "voice_exists"
 
 

@@ -36,10 +36,14 @@ logger = logging.getLogger(__name__)
 
 
 class UnknownJob(MonicaError):
+    """No job has this id."""
+
     status, code = 404, "job_unknown"
 
 
 class TooManyJobs(MonicaError):
+    """As many jobs as allowed are already waiting."""
+
     status, code = 429, "jobs_full"
 
 
