@@ -189,7 +189,7 @@ def read_body(request: Request) -> bytes:
 
 @contextmanager
 def reading(broken: type[MonicaError] = InvalidRequest) -> Iterator[None]:
-    """Translate what is raised while a body is read. Raises RequestTimeout if it stalls, `broken` if it breaks off."""
+    """Translate errors while a body is read. Raises RequestTimeout if it stalls, `broken` if it breaks off."""
     try:
         yield
     except (OSError, BadRequest, ParseException) as error:

@@ -1,1 +1,1 @@
-"""How gunicorn serves Monica: its worker, its log, what is patched in it, and how the worker process ends."""
+"""How gunicorn serves Monica: worker, log, patches, and the exit of the worker process."""
