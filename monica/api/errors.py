@@ -45,7 +45,7 @@ _FRAMEWORK = {error.status: error for error in (MalformedRequest, NotFound, Meth
 def error_responses(*errors: type[MonicaError], **notes: str) -> dict[str, Any]:
     """Describe the errors of an operation for the OpenAPI document. Returns responses by status.
 
-    notes: what a code means for this operation, by code, where that is more specific than what its class says.
+    notes: what a code means for this operation, by code, if that is more specific than its class.
     """
     descriptions: dict[int, list[str]] = {}
     for error in errors:
