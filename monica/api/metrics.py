@@ -22,7 +22,6 @@ from monica.synthesis.take import Lane, Source
 metrics = flask_smorest.Blueprint("metrics", __name__, description="Metrics")
 
 
-
 def initialise_series() -> None:
     """Start every counter at 0. Prometheus cannot see the first increment of a series that first appears as 1."""
     for outcome in Outcome:
