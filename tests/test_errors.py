@@ -35,7 +35,8 @@ def error_classes() -> list[type[MonicaError]]:
 
 def drawn() -> set[tuple[str, str, str, int, tuple[str, ...]]]:
     """Return the classes as they are drawn: name, parent, module, status, codes."""
-    found, path = set(), []
+    found: set[tuple[str, str, str, int, tuple[str, ...]]] = set()
+    path: list[str] = []
     for line in (monica.errors.__doc__ or "").splitlines():
         match = LINE.match(line)
         if match is None:
