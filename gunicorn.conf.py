@@ -1,4 +1,4 @@
-"""How gunicorn runs Monica: one worker, the only owner of the GPU, that loads the model in the background."""
+"""How gunicorn runs Monica: one worker, which alone uses the GPU and loads the model in the background."""
 
 import logging
 import math
@@ -7,13 +7,17 @@ import sys
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-import monica.api  # noqa: F401 - before the port is open: who comes while she starts would wait for it
+import monica.api  # noqa: F401 - imported before the port is open; clients that connect during the start would wait
 from monica import __version__, logs
 from monica.config import Settings
 from monica.errors import ConfigError
-from monica.worker import DrainingWorker, Logger, end, halt
+from monica.serving import gunicorn_patches
+from monica.serving.logger import Logger
+from monica.serving.process_exit import exit_for_good, exit_for_restart
+from monica.serving.worker import DrainingWorker
 
 logger = logging.getLogger("monica")
+gunicorn_patches.install()
 
 try:
     settings = Settings.from_env()
@@ -24,13 +28,13 @@ wsgi_app = "wsgi:app"
 bind = f"{settings.host}:{settings.port}"
 workers = 1
 worker_class = DrainingWorker
-# Those of requests that wait for their sentence are taken; the others answer what need not wait.
+# queue_size threads may block on synthesis; the rest stay free for cache hits and health checks.
 threads = settings.threads + settings.queue_size
-# Longer than nginx keeps its upstream connections, so that it is never Monica who closes one under a request.
+# Longer than nginx keeps its upstream connections, so that Monica never closes one while nginx sends a request on it.
 keepalive = 75
 # The last take admitted may use its whole deadline.
 graceful_timeout = math.ceil(settings.deadline_s) + 5
-# Importing torch can hold the interpreter for many seconds, during which no heartbeat is sent.
+# Importing torch can hold the interpreter lock for many seconds, during which the worker sends no heartbeat.
 timeout = 120
 control_socket_disable = True
 logger_class = Logger
@@ -38,11 +42,11 @@ logconfig_dict = logs.config(settings.log_level)
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Start the loader thread; the worker answers at once, and says that it is loading until it is ready."""
-    # Nothing of this may run in the master: a process that has touched CUDA cannot be forked.
+    """Start the service. The worker answers at once, and reports that it is loading until the model is ready."""
+    # None of this may run in the master: a process that has initialised CUDA cannot be forked.
     try:
         from wsgi import app
     except ConfigError as error:
-        halt(error)
+        exit_for_good(error)
     logger.info("Monica %s listens on %s", __version__, bind)
-    app.extensions["monica"].start(on_config_error=halt, on_lost=end)
+    app.extensions["monica"].start(on_config_error=exit_for_good, on_lost=exit_for_restart)

@@ -1,4 +1,4 @@
-"""The application gunicorn serves; gunicorn.conf.py starts its announcer."""
+"""The WSGI application. gunicorn.conf.py starts its service."""
 
 from monica import create_app
 

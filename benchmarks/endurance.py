@@ -157,9 +157,9 @@ def main() -> None:
         samples = watch(server, until, every_s=max(1.0, options.minutes))
         gathering.end()
         restarted = [] if server.worker().pid == pid else ["the worker was restarted"]
-        tracebacks = server.log.read_text(errors="replace").count("an error nobody foresaw")
-    unforeseen = [f"{tracebacks} errors nobody foresaw"] if tracebacks else []
-    faults = judge(gathering.visits) + find_leaks(samples) + restarted + unforeseen
+        tracebacks = server.log.read_text(errors="replace").count("unexpected error")
+    unexpected = [f"{tracebacks} unexpected errors"] if tracebacks else []
+    faults = judge(gathering.visits) + find_leaks(samples) + restarted + unexpected
     for fault in faults[:SHOWN]:
         say(f"- {fault}")
     verdict = f"{len(faults)} faults" if faults else "every visit was answered, and nothing is wrong"

@@ -27,7 +27,7 @@ from monica.synthesis.fallback import Fallback
 from monica.synthesis.loader import Loader
 from monica.synthesis.renderer import Renderer
 from monica.synthesis.running import Outcome
-from monica.synthesis.take import Lane, Take, Waiter, WaitFor, block
+from monica.synthesis.take import Lane, Source, Take, Waiter, WaitFor, block
 from monica.text import tidy
 from monica.text.frontend import PreparedText, TextFrontend
 
@@ -38,6 +38,8 @@ FALLBACK_RESERVE_S = 0.5
 """Time reserved for the embedded voice to stand in before the deadline; a quarter of the deadline if that is less."""
 COVERED = (NotReady, Overloaded, DeadlineExceeded, SynthesisFailed)
 """The errors for which the embedded voice may stand in."""
+NEVER_COVERED = {"shutting_down"}
+"""Codes of those errors for which it may not."""
 
 
 class Announcer:
@@ -127,14 +129,14 @@ class Announcer:
         if (
             self._fallback is None
             or not self._may_fall_back(request)
-            or error.code == "shutting_down"
+            or error.code in NEVER_COVERED
             or (engine is not None and engine.name == self._fallback.name)
         ):
             raise error
         logger.warning("the embedded voice stands in: %s", error)
         wav = self._fallback.speak_sentences(prepared.sentences, PAUSE_S)
         metrics.fallbacks.labels(error.code).inc()
-        return Announcement(wav, None, "miss", self._fallback.name, wav_duration(wav))
+        return Announcement(wav, None, Source.MISS, self._fallback.name, wav_duration(wav))
 
     def _announce(
         self, request: SpeechRequest, prepared: PreparedText, deadline: float, wait_for: WaitFor
@@ -176,7 +178,7 @@ class Announcer:
 
     def _look_up(self, request: SpeechRequest, recipe: Recipe) -> Announcement | None:
         wav = None if request.fresh else self._takes.get(recipe.key)
-        return None if wav is None else Announcement(wav, recipe.key, "hit", recipe.engine, wav_duration(wav))
+        return None if wav is None else Announcement(wav, recipe.key, Source.HIT, recipe.engine, wav_duration(wav))
 
     def _recipe(self, request: SpeechRequest, said: str, text: str = "") -> Recipe:
         """Return how a text is made into sound. text: as it was written, which a look-up does not need."""
@@ -198,7 +200,7 @@ class Announcer:
 
     def _request_takes(
         self, request: SpeechRequest, prepared: PreparedText, deadline: float, *, stream: bool = False
-    ) -> tuple[list[Take], str, Waiter]:
+    ) -> tuple[list[Take], Source, Waiter]:
         """Make or join the takes of a text, all of them at once. Returns them and their source; they must be left."""
         written, alone = tidy(request.text), len(prepared.sentences) == 1
         recipes = [self._recipe(request, said, written if alone else said) for said in prepared.sentences]

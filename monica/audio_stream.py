@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from monica.audio.wav import wav_pcm, wav_rate
 from monica.speech import Announcement
-from monica.synthesis.take import Take, WaitFor
+from monica.synthesis.take import Source, Take, WaitFor
 
 CHUNK_BYTES = 2**15
 """Size of the chunks that a kept sound is sent in: 0.7 s at 24 kHz."""
@@ -74,7 +74,7 @@ class AudioStream:
     rate: int
     """Hertz."""
     key: str | None
-    source: str
+    source: Source
     engine: str
 
     @classmethod

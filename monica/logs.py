@@ -1,4 +1,4 @@
-"""How Monica logs: one line an event on standard error, with the request it belongs to."""
+"""Logging: one line per event on standard error, with the id of the request it belongs to."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from contextvars import ContextVar
 from typing import Any
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
-"""The request being served. A take carries the context of the request that asked for it into the engine thread."""
+"""Id of the request being served. A take carries the context of its request into the engine thread."""
 
 
 class RequestIdFilter(logging.Filter):
+    """Adds the request id to every record."""
+
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = request_id.get()
         return True
 
 
 def config(level: str) -> dict[str, Any]:
-    """Return the logging configuration, for logging.config and for gunicorn alike."""
+    """Return the logging configuration, for logging.config and for gunicorn."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -37,7 +39,7 @@ def config(level: str) -> dict[str, Any]:
         "root": {"level": "WARNING", "handlers": ["stderr"]},
         "loggers": {
             "monica": {"level": level.upper()},
-            # gunicorn tells of signals and workers at INFO; the start-up is Monica's to tell.
+            # At INFO gunicorn reports signals and workers. Monica logs the start-up herself.
             "gunicorn.error": {
                 "level": "DEBUG" if level == "debug" else "WARNING",
                 "handlers": [],

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from monica.engine import SynthesisParams
 from monica.synthesis.checks import Defect
-from monica.synthesis.take import Lane
+from monica.synthesis.take import Lane, Source
 from monica.voices.recording import DEFAULT_VOICE
 
 
@@ -37,8 +37,7 @@ class Announcement:
     wav: bytes
     key: str | None
     """What it is kept under. None if the embedded voice stood in, whose sounds are not kept."""
-    source: str
-    """`hit`, `miss`, or `joined` if another request was already making it."""
+    source: Source
     engine: str
     duration_s: float
     defect: Defect | None = None

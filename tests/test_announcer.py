@@ -1,4 +1,4 @@
-"""The use case around a toy engine: sharing, caching, refusing, giving up, shutting down."""
+"""The announcer with a toy engine: sharing, caching, refusing, deadlines, failures and shutdown."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 class Background:
-    """Announcements asked for in threads; waits until the engine has begun where that matters."""
+    """Requests announcements in threads, and can wait until the engine has started one."""
 
     def __init__(self, service: Service, toy: ToyEngine, pool: ThreadPoolExecutor) -> None:
         self.service, self.toy, self.pool = service, toy, pool
@@ -44,7 +44,7 @@ class Background:
         return self.pool.submit(self.service.announcer.announce, request)
 
     def occupy(self) -> Future[Announcement]:
-        """Put a take into the engine and hold it there."""
+        """Start a take in the engine and hold it there."""
         self.toy.gate.clear()
         future = self.ask(SpeechRequest("occupied"))
         assert self.toy.began.acquire(timeout=5)
@@ -75,7 +75,7 @@ def test_identical_requests_make_one_take(background: Background, toy: ToyEngine
 
 
 def test_many_identical_requests_at_once_make_one_take_each_time(service: Service, toy: ToyEngine) -> None:
-    """The window between the look-up and the join: a take that ends inside it is not made again."""
+    """A take that ends between the look-up and the join is not made again."""
     for n in range(50):
         barrier = threading.Barrier(8)
 
@@ -89,7 +89,7 @@ def test_many_identical_requests_at_once_make_one_take_each_time(service: Servic
     assert len(toy.spoken) == 50
 
 
-def test_a_different_seed_is_a_different_take(background: Background, toy: ToyEngine) -> None:
+def test_different_seed_makes_a_different_take(background: Background, toy: ToyEngine) -> None:
     background.occupy()
     other = background.ask(SpeechRequest("occupied", seed=7))
     background.wait_depth(1)
@@ -98,13 +98,15 @@ def test_a_different_seed_is_a_different_take(background: Background, toy: ToyEn
     assert toy.seeds[1] == 7
 
 
-def test_no_seed_means_a_new_seed_each_take(service: Service, toy: ToyEngine) -> None:
+def test_without_a_seed_each_take_has_a_new_one(service: Service, toy: ToyEngine) -> None:
     for _ in range(5):
         service.announcer.announce(SpeechRequest("hello", fresh=True))
     assert len(set(toy.seeds)) == 5
 
 
-def test_fresh_never_joins_and_replaces(background: Background, service: Service, toy: ToyEngine) -> None:
+def test_fresh_request_never_joins_and_replaces_the_kept_take(
+    background: Background, service: Service, toy: ToyEngine
+) -> None:
     first = background.occupy()
     second = background.ask(SpeechRequest("occupied", fresh=True, seed=None))
     background.wait_depth(1)
@@ -113,30 +115,32 @@ def test_fresh_never_joins_and_replaces(background: Background, service: Service
     assert service.announcer.announce(SpeechRequest("occupied")).wav == second.result().wav
 
 
-def test_a_joiner_that_keeps_makes_the_take_kept(background: Background, service: Service, toy: ToyEngine) -> None:
+def test_take_is_kept_if_one_of_its_requests_allows_it(
+    background: Background, service: Service, toy: ToyEngine
+) -> None:
     toy.gate.clear()
-    careless = background.ask(SpeechRequest("hello", keep=False))
+    not_keeping = background.ask(SpeechRequest("hello", keep=False))
     assert toy.began.acquire(timeout=5)
-    keeper = background.ask(SpeechRequest("hello"))
+    keeping = background.ask(SpeechRequest("hello"))
     time.sleep(0.1)
     toy.gate.set()
-    assert careless.result().wav == keeper.result().wav
+    assert not_keeping.result().wav == keeping.result().wav
     assert service.announcer.announce(SpeechRequest("hello")).source == "hit"
 
 
 def test_live_goes_before_background(background: Background, toy: ToyEngine) -> None:
     background.occupy()
-    rehearsals = [background.ask(SpeechRequest(f"rehearsal {n}", lane=Lane.BACKGROUND)) for n in range(3)]
+    background_takes = [background.ask(SpeechRequest(f"background {n}", lane=Lane.BACKGROUND)) for n in range(3)]
     background.wait_depth(3)
     live = background.ask(SpeechRequest("live"))
     background.wait_depth(4)
     toy.gate.set()
-    for future in [live, *rehearsals]:
+    for future in [live, *background_takes]:
         future.result()
     assert toy.spoken[1] == "live"
 
 
-def test_queue_full_is_refused(settings: Settings, pool: ThreadPoolExecutor) -> None:
+def test_full_queue_refuses(settings: Settings, pool: ThreadPoolExecutor) -> None:
     toy = ToyEngine()
     service = started(replace(settings, queue_size=2), toy)
     background = Background(service, toy, pool)
@@ -152,8 +156,8 @@ def test_queue_full_is_refused(settings: Settings, pool: ThreadPoolExecutor) -> 
     assert service.announcer.announce(SpeechRequest("one too many")).source == "miss"
 
 
-def test_so_many_may_wait_for_one_take_and_no_more(settings: Settings, pool: ThreadPoolExecutor) -> None:
-    """Else they would take every thread, and nobody could ask how Monica is."""
+def test_number_of_requests_waiting_for_one_take_is_limited(settings: Settings, pool: ThreadPoolExecutor) -> None:
+    """Otherwise they would occupy every thread, and even /health would not be answered."""
     toy = ToyEngine()
     background = Background(started(replace(settings, queue_size=2, threads=4), toy), toy, pool)
     waiting = [background.occupy(), *(background.ask(SpeechRequest("occupied")) for _ in range(4))]
@@ -188,10 +192,10 @@ def test_deadline_in_the_queue(settings: Settings, toy: ToyEngine, pool: ThreadP
             future.result(timeout=5)
     toy.gate.set()
     service.announcer.announce(SpeechRequest("next"))
-    assert len(toy.spoken) < 5  # those that waited past their deadline never reached the engine
+    assert len(toy.spoken) < 5  # those that were queued past their deadline never reached the engine
 
 
-def test_a_failure_is_the_takes_alone(service: Service, toy: ToyEngine) -> None:
+def test_failure_affects_only_its_take(service: Service, toy: ToyEngine) -> None:
     for error in (ValueError("out of cheese"), MemoryError(), SynthesisFailed("no numbers")):
         toy.fail_with = error
         with pytest.raises(SynthesisFailed):
@@ -202,14 +206,14 @@ def test_a_failure_is_the_takes_alone(service: Service, toy: ToyEngine) -> None:
     assert service.health.report()["failures_in_a_row"] == 0
 
 
-def test_no_sound_is_a_failure_not_an_empty_wav(service: Service, toy: ToyEngine) -> None:
+def test_silence_is_a_failure(service: Service, toy: ToyEngine) -> None:
     toy.silent = True
     with pytest.raises(SynthesisFailed, match="silent"):
         service.announcer.announce(SpeechRequest("hello"))
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_page_with_a_doubtful_sentence_is_not_kept(service: Service, toy: ToyEngine, streamed: bool) -> None:
+def test_text_with_a_suspect_sentence_is_not_kept(service: Service, toy: ToyEngine, streamed: bool) -> None:
     page = " ".join(f"Sentence number {n} of this page is long enough to be said alone." for n in range(5))
 
     def hear() -> str:
@@ -222,12 +226,12 @@ def test_a_page_with_a_doubtful_sentence_is_not_kept(service: Service, toy: ToyE
     toy.hasty.add(service.frontend.prepare(page).sentences[1])
     assert [hear(), hear()] == ["miss", "miss"]
     sentences = len(service.frontend.prepare(page).sentences)
-    assert len(toy.spoken) == sentences + 1 + 2  # each attempted twice, and the others are kept
+    assert len(toy.spoken) == sentences + 1 + 2  # the suspect one is attempted twice each time; the others are kept
     toy.hasty.clear()
     assert [hear(), hear()] == ["miss", "hit"]
 
 
-def test_every_joiner_hears_of_the_failure(background: Background, toy: ToyEngine) -> None:
+def test_failure_reaches_every_joined_request(background: Background, toy: ToyEngine) -> None:
     first = background.occupy()
     joined = [background.ask(SpeechRequest("occupied")) for _ in range(3)]
     time.sleep(0.1)
@@ -243,12 +247,12 @@ def test_unknown_voice(service: Service) -> None:
         service.announcer.announce(SpeechRequest("hello", voice="nobody"))
 
 
-def test_shutdown_finishes_what_was_admitted_and_refuses_the_rest(
+def test_shutdown_finishes_admitted_takes_and_refuses_new_ones(
     background: Background, service: Service, toy: ToyEngine, pool: ThreadPoolExecutor
 ) -> None:
     service.announcer.announce(SpeechRequest("kept"))
     toy.began.acquire()
-    under_way = background.occupy()
+    running = background.occupy()
     queued = background.ask(SpeechRequest("queued"))
     background.wait_depth(1)
     drained = pool.submit(service.drain, 10)
@@ -261,7 +265,7 @@ def test_shutdown_finishes_what_was_admitted_and_refuses_the_rest(
     assert service.announcer.announce(SpeechRequest("kept")).source == "hit"
     assert not drained.done()
     toy.gate.set()
-    assert (under_way.result().source, queued.result().source) == ("miss", "miss")
+    assert (running.result().source, queued.result().source) == ("miss", "miss")
     drained.result(timeout=5)
 
 
@@ -292,7 +296,7 @@ def test_loading_then_failing_then_ready(settings: Settings, toy: ToyEngine, mon
     assert service.announcer.announce(SpeechRequest("ready")).source == "miss"
 
 
-def test_a_shutdown_while_loading_is_no_failure(
+def test_shutdown_while_loading_is_not_a_failure(
     settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     service = Service(settings, toy)
@@ -311,7 +315,7 @@ def test_a_shutdown_while_loading_is_no_failure(
     assert "trying again" not in caplog.text
 
 
-def test_a_restart_keeps_the_takes(settings: Settings, toy: ToyEngine) -> None:
+def test_restart_keeps_the_takes(settings: Settings, toy: ToyEngine) -> None:
     service = started(settings, toy)
     first = service.announcer.announce(SpeechRequest("hello"))
     service.close()
@@ -319,7 +323,7 @@ def test_a_restart_keeps_the_takes(settings: Settings, toy: ToyEngine) -> None:
     assert (again.source, again.wav) == ("hit", first.wav)
 
 
-def test_a_corrupt_take_is_made_again(settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_corrupt_take_is_made_again(settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monica.store.cache.RECENT_SECONDS", 0)
     service = started(settings, toy)
     first = service.announcer.announce(SpeechRequest("hello " * 40))

@@ -15,7 +15,7 @@ from tests.support.server import ROOT
 
 # Each row imports from the rows below it and from itself; never from a row above.
 LAYERS = (
-    ("monica.worker", "monica.cli"),
+    ("monica.serving", "monica.cli"),
     ("monica.api",),
     ("monica.service",),
     ("monica.warming",),
@@ -40,7 +40,7 @@ HOMES = {
     ),
     "diskcache": ("monica.store.cache", "monica.store.disk"),
     "prometheus_client": ("monica.metrics", "monica.api.metrics"),
-    "gunicorn": ("monica.worker", "monica.api.schemas"),
+    "gunicorn": ("monica.serving", "monica.api.schemas"),
     "torch": ("monica.engine.torch", "monica.engine.chatterbox"),
     "chatterbox": ("monica.engine.chatterbox",),
     "perth": ("monica.engine.chatterbox",),

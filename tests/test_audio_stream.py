@@ -1,4 +1,4 @@
-"""`?stream=1`: heard while it is made, the same as if it had been made whole, and broken off where it breaks."""
+"""`?stream=1`: sent while it is made, identical to the whole take, and broken off if it fails."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def faults(tmp_path: Path) -> Faults:
 
 @pytest.fixture
 def slow(tmp_path: Path, faults: Faults) -> Iterator[Server]:
-    """A Monica whose streams come in pieces."""
+    """A Monica whose streams come in many chunks."""
     settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "cache")}
     with Server(tmp_path, settings | faults.settings) as server:
         server.wait_ready()
@@ -51,7 +51,7 @@ def slow(tmp_path: Path, faults: Faults) -> Iterator[Server]:
 
 
 class Listener:
-    """Someone who asks for a stream, and reads as much of it as he likes."""
+    """A client that requests a stream and reads as much of it as it wants."""
 
     def __init__(self, server: Server, **headers: str) -> None:
         self._connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
@@ -75,8 +75,8 @@ def pcm_of(wav: bytes) -> bytes:
     return wav[HEADER_BYTES:]
 
 
-def test_streamed_it_is_what_it_is_whole(call: Call) -> None:
-    """Bit for bit: what was streamed is what is kept."""
+def test_streamed_sound_equals_the_whole_one(call: Call) -> None:
+    """Bit for bit, because the streamed sound is the one that is kept."""
     streamed = call("POST", STREAM, json={"text": TEXT})
     whole = call("POST", "/blabla", json={"text": TEXT})
     again = call("POST", STREAM, json={"text": TEXT})
@@ -92,15 +92,15 @@ def test_streamed_it_is_what_it_is_whole(call: Call) -> None:
     assert pcm_of(streamed.body) == pcm_of(whole.body) == pcm_of(again.body)
 
 
-def test_a_long_text_is_streamed_sentence_by_sentence_and_kept_whole(call: Call) -> None:
+def test_long_text_is_streamed_by_sentence_and_kept_whole(call: Call) -> None:
     streamed = call("POST", STREAM, json={"text": LONG})
     whole = call("POST", "/blabla", json={"text": LONG})
     assert whole.headers["X-Monica-Cache"] == "hit"
     assert pcm_of(streamed.body) == pcm_of(whole.body)
 
 
-def test_the_head_of_a_streamed_wav_lies_to_nobody(client: FlaskClient) -> None:
-    """Its length is "unknown", which players know; they read what there is."""
+def test_header_of_a_streamed_wav_declares_an_unknown_length(client: FlaskClient) -> None:
+    """Players know this value, and read until the end."""
     body = client.post(STREAM, json={"text": TEXT}).data
     assert body[4:8] == body[40:44] == b"\xff\xff\xff\xff"
     samples, rate = soundfile.read(io.BytesIO(body), dtype="int16")
@@ -127,29 +127,29 @@ def test_every_format_can_be_streamed(client: FlaskClient, format: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "2", "true", "yes", "1 ", "-1"])
-def test_a_stream_that_is_neither_1_nor_0(client: FlaskClient, value: str) -> None:
+def test_stream_must_be_1_or_0(client: FlaskClient, value: str) -> None:
     answer = client.post("/blabla", query_string={"stream": value}, json={"text": TEXT})
     assert answer.status_code == 422
     assert answer.get_json()["error"]["param"] == "stream"
 
 
-def test_stream_0_is_no_stream(client: FlaskClient) -> None:
+def test_stream_0_is_not_streamed(client: FlaskClient) -> None:
     assert "Content-Length" in client.post("/blabla?stream=0", json={"text": TEXT}).headers
 
 
 @pytest.mark.parametrize(("body", "status"), [({"text": ""}, 400), ({"text": "Bo", "voice": "x"}, 404), ({}, 422)])
-def test_what_is_wrong_before_the_first_sound_is_an_answer(call: Call, body: dict[str, str], status: int) -> None:
+def test_error_before_the_first_sound_is_an_error_response(call: Call, body: dict[str, str], status: int) -> None:
     answer = call("POST", STREAM, json=body)
     assert answer.status == status
     assert answer.json["error"]["message"]
 
 
-def test_the_first_sound_comes_while_the_rest_is_made(slow: Server, faults: Faults) -> None:
+def test_first_sound_comes_while_the_rest_is_made(slow: Server, faults: Faults) -> None:
     with Listener(slow) as first:
         beginning = first.read(HEADER_BYTES + 2)
         faults.switch("held", on=True)
         assert metric(slow, "monica_takes_total", outcome="ok") == 0
-        with Listener(slow) as joined:  # hears it from its start
+        with Listener(slow) as joined:  # receives it from its start
             assert joined.headers["X-Monica-Cache"] == "joined"
             assert joined.read(HEADER_BYTES + 2) == beginning
             faults.switch("held", on=False)
@@ -158,14 +158,14 @@ def test_the_first_sound_comes_while_the_rest_is_made(slow: Server, faults: Faul
     assert pcm_of(slow.say(TEXT).content) == pcm_of(beginning + rest)
 
 
-def test_who_wants_it_whole_may_join_a_stream(slow: Server) -> None:
+def test_whole_request_may_join_a_stream(slow: Server) -> None:
     with Listener(slow) as streamed:
         whole = slow.say(TEXT)
         assert whole.headers["X-Monica-Cache"] == "joined"
         assert pcm_of(streamed.read()) == pcm_of(whole.content)
 
 
-def test_who_streams_may_join_what_is_made_whole(slow: Server, faults: Faults) -> None:
+def test_stream_may_join_a_take_that_is_made_whole(slow: Server, faults: Faults) -> None:
     with faults.on("held"), ThreadPoolExecutor() as pool:
         asked = wire.ask(slow, TEXT)
         until(lambda: metric(slow, "monica_queue_wait_seconds_count", lane="live") == 1)
@@ -177,8 +177,8 @@ def test_who_streams_may_join_what_is_made_whole(slow: Server, faults: Faults) -
     asked.close()
 
 
-def test_what_breaks_in_the_middle_is_broken_off(slow: Server, faults: Faults) -> None:
-    """A client that counts what he gets knows that it is not all."""
+def test_error_in_the_middle_breaks_the_stream_off(slow: Server, faults: Faults) -> None:
+    """The client can tell that the sound is incomplete."""
     with faults.on("torn"), Listener(slow) as streamed:
         with pytest.raises(IncompleteRead) as caught:
             streamed.read()
@@ -190,12 +190,12 @@ def test_what_breaks_in_the_middle_is_broken_off(slow: Server, faults: Faults) -
     assert slow.say(TEXT).headers["X-Monica-Cache"] == "miss"
 
 
-def test_requests_see_a_broken_stream_too(slow: Server, faults: Faults) -> None:
+def test_requests_library_notices_a_broken_stream(slow: Server, faults: Faults) -> None:
     with faults.on("torn"), pytest.raises(requests.exceptions.ChunkedEncodingError):
         requests.post(slow.url + STREAM, json={"text": TEXT}, timeout=60)
 
 
-def test_a_deadline_in_the_middle_breaks_it_off(slow: Server, faults: Faults) -> None:
+def test_deadline_in_the_middle_breaks_the_stream_off(slow: Server, faults: Faults) -> None:
     with Listener(slow, **{"X-Deadline-Ms": "900"}) as streamed, faults.on("held"):
         with pytest.raises(IncompleteRead):
             streamed.read()
@@ -204,7 +204,7 @@ def test_a_deadline_in_the_middle_breaks_it_off(slow: Server, faults: Faults) ->
     assert "The deadline passed" in slow.log()
 
 
-def test_a_shutdown_lets_streams_come_to_their_end(slow: Server) -> None:
+def test_shutdown_lets_streams_finish(slow: Server) -> None:
     with Listener(slow) as streamed:
         streamed.read(HEADER_BYTES)
         slow.terminate()
@@ -212,7 +212,7 @@ def test_a_shutdown_lets_streams_come_to_their_end(slow: Server) -> None:
     assert slow.wait_exit() == 0
 
 
-def test_who_hangs_up_in_the_middle_frees_the_engine(slow: Server, faults: Faults) -> None:
+def test_hanging_up_in_the_middle_frees_the_engine(slow: Server, faults: Faults) -> None:
     with faults.on("held"):
         faults.switch("held", on=False)
         with Listener(slow) as streamed:
@@ -223,7 +223,7 @@ def test_who_hangs_up_in_the_middle_frees_the_engine(slow: Server, faults: Fault
     assert slow.say("Tapis !").status_code == 200
 
 
-def test_who_reads_slowly_gets_all_of_it_and_holds_nobody(slow: Server) -> None:
+def test_slow_reader_gets_everything_and_blocks_no_one(slow: Server) -> None:
     with connect(slow) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(request_for(TEXT).replace(b"/blabla", b"/blabla?stream=1"))
@@ -232,15 +232,15 @@ def test_who_reads_slowly_gets_all_of_it_and_holds_nobody(slow: Server) -> None:
         response = HTTPResponse(connection)
         response.begin()
         heard = b""
-        while piece := response.read(8192):
-            heard += piece
+        while chunk := response.read(8192):
+            heard += chunk
             time.sleep(0.002)
         response.close()
     assert pcm_of(heard) == pcm_of(whole.content)
 
 
-def test_http_1_0_gets_it_whole(server: Server) -> None:
-    """It has no chunks: there a broken stream would look like the end."""
+def test_http_1_0_client_gets_the_whole_sound(server: Server) -> None:
+    """HTTP/1.0 has no chunks, so a broken stream would look like the end."""
     with connect(server) as connection:
         connection.sendall(request_for(TEXT).replace(b"/blabla HTTP/1.1", b"/blabla?stream=1 HTTP/1.0"))
         heard = listen(connection)
@@ -248,7 +248,7 @@ def test_http_1_0_gets_it_whole(server: Server) -> None:
     assert int(heard.headers["Content-Length"]) == len(heard.body)
 
 
-def test_a_stream_that_is_not_read_at_all_leaves_nothing(client: FlaskClient) -> None:
+def test_unread_stream_releases_its_seat(client: FlaskClient) -> None:
     answer = client.post(STREAM, json={"text": TEXT}, buffered=False)
     answer.close()
     service: Any = client.application.extensions["monica"]
@@ -256,7 +256,7 @@ def test_a_stream_that_is_not_read_at_all_leaves_nothing(client: FlaskClient) ->
     assert seats == service.settings.queue_size + service.settings.threads * 3 // 4
 
 
-def test_the_embedded_voice_stands_in_for_a_stream(tmp_path: Path) -> None:
+def test_embedded_voice_stands_in_for_a_stream(tmp_path: Path) -> None:
     settings = Settings(engine="espeak", cache_dir=tmp_path, fallback="espeak")
     toy = ToyEngine()
     toy.name = "chatterbox"

@@ -29,11 +29,11 @@ class Api(flask_smorest.Api):
     ERROR_SCHEMA = ErrorSchema
 
     def _register_error_handlers(self) -> None:
-        """Leave errors to monica.api.errors: one handler, one shape."""
+        """Registers none: monica.api.errors handles all errors, in one shape."""
 
 
 def build(service: Service, version: str) -> Flask:
-    """Make the Flask application that speaks through `service`."""
+    """Build the Flask application that serves `service`."""
     app = Flask("monica", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
@@ -57,7 +57,7 @@ def build(service: Service, version: str) -> Flask:
     api.register_converter(Key, Key.schema)
     for blueprint in (tts, openai, voices, text, jobs, phrases, bundles, health, metrics):
         api.register_blueprint(blueprint)
-    # Swagger UI's files come in a wheel: the page needs nothing from another host.
+    # Swagger UI's files come from a wheel, so the page loads nothing from another host.
     assets = Path(os.fspath(flask_swagger_ui.__file__)).parent / "dist"
     app.register_blueprint(Blueprint("docs", __name__, static_folder=assets, static_url_path="/docs/assets"))
     return app

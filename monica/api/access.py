@@ -1,4 +1,4 @@
-"""Around every request: its id, its line in the log, its time in the metrics."""
+"""What surrounds every request: its id, its log line, and its duration in the metrics."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from monica.logs import request_id
 logger = logging.getLogger("monica.access")
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_QUIET = {"/health", "/health/live", "/metrics", "/v1/jobs/<string:job_id>"}  # asked every few seconds, for ever
+_QUIET = {"/health", "/health/live", "/metrics", "/v1/jobs/<string:job_id>"}  # polled, hence logged at DEBUG
 
 
 def register(app: Flask) -> None:
     @app.before_request
-    def begin() -> None:
+    def start_request() -> None:
         g.began = time.perf_counter()
         sent = request.headers.get("X-Request-Id", "")
         request_id.set(sent if _SANE_ID.fullmatch(sent) else secrets.token_hex(16))
 
     @app.after_request
-    def end(response: Response) -> Response:
+    def finish_request(response: Response) -> Response:
         took = time.perf_counter() - g.began
         response.headers["X-Request-Id"] = request_id.get()
         endpoint = request.url_rule.rule if request.url_rule else "none"
         metrics.request_duration.labels(endpoint, response.status_code).observe(took)
         level = logging.DEBUG if endpoint in _QUIET and request.method == "GET" else logging.INFO
-        # The path may hold anything; what it is logged as holds no line break.
+        # The path may contain anything. Escaped, it cannot forge a log line with a line break.
         logger.log(
             level,
             "%s %s %d %.3fs %s",

@@ -1,4 +1,4 @@
-"""Who may do what: where a key is set, whoever has it; where none is, this machine alone changes what is kept."""
+"""Authentication. With an API key set, changes need the key. Without one, only this machine may change anything."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ from apispec import BasePlugin
 from flask import Flask, request
 
 from monica.api.current import service
-from monica.errors import Forbidden, Unauthorized
+from monica.api.errors import describe_codes, describe_response
+from monica.errors import Forbidden, MonicaError, Unauthorized
 
 READING = ("get", "head")
 SPEAKING = ("tts", "openai", "text")
-"""Blueprints that change nothing but by speaking: where no key is set, anyone may post to them."""
+"""Blueprints whose POSTs only speak. Without a key, anyone may use them."""
 PRIVATE = ("phrases", "bundles")
-"""Blueprints that are read by those alone who may change what they show: what is said here is not for everyone."""
+"""Blueprints that need the same permission for reading as for changes: the kept phrases are not public."""
 HEALTH, LIVE = "/health", "/health/live"
 
 SCHEME = "apiKey"
 SECURITY_SCHEMES = {
-    SCHEME: {"type": "http", "scheme": "bearer", "description": "MONICA_API_KEY, where it is set."},
+    SCHEME: {"type": "http", "scheme": "bearer", "description": "MONICA_API_KEY, if it is set."},
 }
-# Whoever is behind a proxy on this machine seems to be this machine.
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+"""Headers that reveal a proxy. Every client of a proxy on this machine would otherwise look like this machine."""
+_ERROR_REF = {"$ref": "#/components/schemas/Error"}
 
 
 def register(app: Flask) -> None:
-    """Have every request checked before anything of it is read: no endpoint has to think of it."""
-    app.before_request(_admit)
+    """Check every request before any of it is read, so that no endpoint can forget to."""
+    app.before_request(_check_access)
 
 
 class Guards(BasePlugin):
-    """Tells the OpenAPI document what a request is checked for."""
+    """Adds the access rules to the OpenAPI document."""
 
     def operation_helper(self, path: str | None = None, operations: dict[str, Any] | None = None, **_: object) -> None:
         if path == LIVE:
@@ -41,23 +43,23 @@ class Guards(BasePlugin):
         for method, operation in (operations or {}).items():
             operation["security"] = [{SCHEME: []}, {}]
             responses = operation["responses"]
-            responses["401"] = _error("unauthorized")
+            responses["401"] = _describe(Unauthorized)
             if _is_guarded(operation["tags"][0], method) and operation["tags"][0] not in SPEAKING:
-                responses.setdefault("403", _error("forbidden: no key is set, and this is not the machine itself"))
+                responses.setdefault("403", _describe(Forbidden))
 
 
-def _error(description: str) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Error"}
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _describe(error: type[MonicaError]) -> dict[str, Any]:
+    # A reference, not ErrorSchema: this runs after apispec's marshmallow plugin has resolved the schemas.
+    return describe_response(describe_codes(error), _ERROR_REF)
 
 
-def _admit() -> None:
-    """Let the request go on only where it may. Raises Unauthorized or Forbidden."""
+def _check_access() -> None:
+    """Raise Unauthorized or Forbidden unless the current request is allowed."""
     settings = service().settings
     guarded = request.url_rule is not None and _is_guarded(request.blueprint, request.method)
     if settings.api_key is not None:
-        if guarded or (settings.api_key_scope == "all" and not _is_watching()):
-            _check(settings.api_key)
+        if guarded or (settings.api_key_scope == "all" and not _is_health_check()):
+            _check_key(settings.api_key)
     elif guarded and request.blueprint not in SPEAKING and not _is_local():
         raise Forbidden("Without MONICA_API_KEY only the machine itself may do this.")
 
@@ -66,23 +68,26 @@ def _is_guarded(blueprint: str | None, method: str) -> bool:
     return method.lower() not in READING or blueprint in PRIVATE
 
 
-def _is_watching() -> bool:
-    """Tell whether it is someone who restarts Monica when she is ill: he has no key."""
+def _is_health_check() -> bool:
+    """Whether this may be the health check of a supervisor that restarts Monica. It has no key."""
     return request.path == LIVE or (request.path == HEALTH and _is_local())
 
 
-def _check(key: str) -> None:
+def _check_key(key: str) -> None:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    # A header is bytes that WSGI reads as Latin-1; compared as bytes, in constant time, whatever they are.
+    # WSGI decodes header bytes as Latin-1. Encoded again, any bytes can be compared in constant time.
     if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), key.encode()):
         raise Unauthorized("This needs the API key: Authorization: Bearer MONICA_API_KEY.")
 
 
 def _is_local() -> bool:
-    """Tell whether this machine asks, by a name of its own: a web page may have given its name our address."""
+    """Whether the request comes from this machine and names it as such.
+
+    The name matters: a web page may resolve its own name to this machine's address (DNS rebinding).
+    """
     if any(name in request.headers for name in FORWARDED):
         return False
-    # Any web page that is open on this machine may post here, but a browser tells whose page it is.
+    # Any web page that is open in a browser on this machine may post here, but the browser names the page's origin.
     origin = request.headers.get("Origin")
     if origin is not None and not _is_loopback(_host_name(origin.rpartition("/")[2])):
         return False
@@ -90,7 +95,7 @@ def _is_local() -> bool:
 
 
 def _host_name(host: str) -> str:
-    """Return the name of a Host header, without the port."""
+    """Return the host in a Host header, without the port."""
     return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
 
 

@@ -14,10 +14,12 @@ import flask_smorest
 from flask import Response, request
 
 from monica.api.current import service
-from monica.api.schemas import error_responses, reading
+from monica.api.errors import BodyTooLarge, error_responses
+from monica.api.schemas import reading
 from monica.api.schemas_phrases import ExportSchema, ImportedSchema, ImportSchema, parse_query
-from monica.errors import InvalidRequest
-from monica.store.bundle import MAX_MANIFEST, Bundle, ForeignBundle, NoRoom, export, ours
+from monica.errors import InvalidRequest, NotReady, RequestTimeout
+from monica.store.bundle import MAX_MANIFEST, Bundle, BundleError, ForeignBundle, NoRoom, export, ours
+from monica.store.cache import CacheFault
 from monica.store.catalogue import UnknownEntry
 from monica.store.identity import Identity
 
@@ -47,8 +49,7 @@ _importing = threading.Lock()  # two at once would each count on the same room
 @bundles.doc(
     parameters=[{"in": "query", "schema": ExportSchema}],
     responses=error_responses(
-        {"404": "entry_unknown: there is nothing to export", "422": "request_invalid", "507": "no_room"}
-        | {"503": "cache_unusable"}
+        UnknownEntry, InvalidRequest, NoRoom, CacheFault, entry_unknown="There is nothing to export."
     ),
 )
 def give() -> Response:
@@ -83,14 +84,7 @@ def give() -> Response:
     parameters=[{"in": "query", "schema": ImportSchema}],
     requestBody={"required": True, "content": {BUNDLE: {"schema": _FILE}}},
     responses=error_responses(
-        {
-            "408": "request_timeout",
-            "409": "bundle_foreign: it is of another engine, checkpoint or voice",
-            "413": "body_too_large",
-            "422": "bundle_invalid, request_invalid",
-            "503": "model_loading, model_failed, shutting_down: who speaks here is not known yet; cache_unusable",
-            "507": "no_room: in MONICA_CACHE_MB, or on the disk",
-        }
+        RequestTimeout, ForeignBundle, BodyTooLarge, BundleError, InvalidRequest, NotReady, CacheFault, NoRoom
     ),
 )
 def take() -> dict[str, Any]:
@@ -138,7 +132,7 @@ def _discard(file: IO[bytes]) -> None:
 def _receive(file: IO[bytes]) -> None:
     """Put the body into a file. Raises RequestTimeout, InvalidRequest or NoRoom."""
     while True:
-        with reading("bundle_invalid"):
+        with reading(BundleError):
             chunk = request.stream.read(CHUNK_BYTES)
         try:
             if not chunk:

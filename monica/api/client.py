@@ -1,4 +1,4 @@
-"""The caller's end of a connection: he may hang up while his sentence is made."""
+"""The client's end of a connection. It may hang up while its sentence is being made."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from monica.synthesis.take import block
 
 
 class Client:
-    """Who asks. connection: the socket he asked on; None where there is none to watch (Flask's test client)."""
+    """The client of a request.
+
+    connection: the socket of the request; None if there is none to watch (Flask's test client).
+    """
 
     def __init__(self, connection: socket | None) -> None:
-        # What has come over TLS cannot be looked at without taking it: such a client is not watched.
+        # TLS data cannot be peeked at without consuming it, so such a client is not watched.
         self._connection = None if isinstance(connection, ssl.SSLSocket) else connection
 
     @classmethod
@@ -29,9 +32,9 @@ class Client:
         return cls(environ.get("gunicorn.socket"))
 
     def wait(self, sound: Future[bytes], seconds: float) -> None:
-        """Return once the sound is there, or so many seconds have passed; a WaitFor.
+        """Return once the sound is there or the seconds have passed. A WaitFor.
 
-        Raises HungUp as soon as the client has closed his connection, or the half of it that he sends on.
+        Raises HungUp as soon as the client has closed its connection, or only its sending half.
         """
         if self._connection is None:
             block(sound, seconds)
@@ -47,15 +50,15 @@ class Client:
         while not sound.done() and (left := until - time.monotonic()) > 0:
             happened = dict(events.poll(1000 * left))
             if connection.fileno() in happened and not sound.done() and _has_more(connection):
-                # His next request, ahead of time: it hides whatever comes after it.
+                # The client has sent its next request early. Those bytes hide a later hang-up, so stop watching.
                 events.unregister(connection)
 
 
 def _has_more(connection: socket) -> bool:
-    """Tell whether the client has sent more than his request. Raises HungUp where he has gone."""
+    """Whether the client has sent more than its request. Raises HungUp if it has gone."""
     try:
         more = connection.recv(1, MSG_PEEK | MSG_DONTWAIT)
-    except BlockingIOError:  # woken for nothing
+    except BlockingIOError:  # a spurious wake-up
         return False
     except OSError as error:
         raise HungUp("The client's connection broke.") from error
@@ -65,7 +68,7 @@ def _has_more(connection: socket) -> bool:
 
 
 class Bell:
-    """Wakes a thread that polls it. It may be rung from any thread, at any time, and by who does not know it closed."""
+    """Wakes a thread that polls it. May be rung from any thread at any time, even after it was closed."""
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
@@ -73,11 +76,11 @@ class Bell:
         self._lock = Lock()
 
     def fileno(self) -> int:
-        """Return the descriptor that is readable once the bell has been rung."""
+        """Return the descriptor that becomes readable when the bell is rung."""
         return self._reader
 
     def ring(self, _sound: object) -> None:
-        # The sound may come long after he who waited for it has gone: then the number is another connection's.
+        # The future may complete after the client left. By then its descriptor may belong to another connection.
         with self._lock:
             if not self._closed:
                 os.write(self._writer, b"\a")

@@ -1,4 +1,4 @@
-"""The service behind the request that is being answered."""
+"""Access to the service from inside a request."""
 
 from __future__ import annotations
 
@@ -8,5 +8,6 @@ from monica.service import Service
 
 
 def service() -> Service:
+    """Return the service of the current Flask application."""
     found: Service = current_app.extensions["monica"]
     return found

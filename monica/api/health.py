@@ -1,4 +1,4 @@
-"""GET /health and /health/live: whether Monica speaks, and whether she is there at all."""
+"""GET /health and /health/live: whether Monica is ready to speak, and whether the process serves."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ health = flask_smorest.Blueprint("health", __name__, description="Health")
 
 
 @health.route("/health", methods=["GET"])
-@health.response(200, HealthSchema, description="Ready to speak; where it is `degraded`, `reason` says why.")
+@health.response(200, HealthSchema, description="Ready to speak. If `degraded`, `reason` says why.")
 @health.alt_response(503, schema=HealthSchema, description="Not ready; `reason` says why.")
-def ready() -> tuple[dict[str, Any], int]:
-    """Tell whether Monica is ready to speak. Never waits on the engine."""
+def show_health() -> tuple[dict[str, Any], int]:
+    """Show whether Monica is ready to speak. Never waits for the engine."""
     state = service().health.report()
     return state, 200 if state["status"] in ("ok", "degraded") else 503
 
 
 @health.route("/health/live", methods=["GET"])
 @health.response(200, LiveSchema)
-def live() -> dict[str, str]:
-    """Answer as long as the process serves."""
+def show_liveness() -> dict[str, str]:
+    """Answer as long as the process serves requests."""
     return {"status": "ok"}

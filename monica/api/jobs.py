@@ -8,7 +8,8 @@ import flask_smorest
 from flask import Response, jsonify, request
 
 from monica.api.current import service
-from monica.api.schemas import error_responses, read_body
+from monica.api.errors import BodyTooLarge, error_responses
+from monica.api.schemas import read_body
 from monica.api.schemas_jobs import (
     EstimateSchema,
     JobSchema,
@@ -17,7 +18,11 @@ from monica.api.schemas_jobs import (
     WarmListSchema,
     parse_warm,
 )
+from monica.errors import InvalidJson, InvalidRequest, RequestTimeout
+from monica.store.cache import CacheFault
+from monica.warming.book.errors import BookError
 from monica.warming.book.source import MAX_SIZE
+from monica.warming.jobs import TooManyJobs, UnknownJob
 
 jobs = flask_smorest.Blueprint("jobs", __name__, description="Phrases made ahead of time")
 
@@ -30,19 +35,12 @@ _BODY = {
 }
 _LOCATION = {"Location": {"schema": {"type": "string"}, "description": "The URL of the job."}}
 _WARM_RESPONSES = error_responses(
-    {
-        "408": "request_timeout",
-        "413": "body_too_large",
-        "422": "json_invalid, request_invalid, book_invalid",
-        "429": "jobs_full: as many jobs as may wait do",
-        "503": "cache_unusable",
-    }
+    RequestTimeout, BodyTooLarge, InvalidJson, InvalidRequest, BookError, TooManyJobs, CacheFault
 )
 _WARM_RESPONSES["200"] = {
     "description": "The estimate, if `dry_run` was set.",
     "content": {"application/json": {"schema": EstimateSchema}},
 }
-_UNKNOWN = {"404": "job_unknown"}
 
 
 @jobs.route("/v1/phrases/warm", methods=["POST"])
@@ -70,7 +68,7 @@ def index() -> dict[str, Any]:
 
 @jobs.route("/v1/jobs/<string:job_id>", methods=["GET"])
 @jobs.response(200, JobSchema)
-@jobs.doc(responses=error_responses(_UNKNOWN))
+@jobs.doc(responses=error_responses(UnknownJob))
 def show(job_id: str) -> dict[str, Any]:
     """Show the progress of a job."""
     return service().warmer.jobs.get(job_id).as_dict()
@@ -78,7 +76,7 @@ def show(job_id: str) -> dict[str, Any]:
 
 @jobs.route("/v1/jobs/<string:job_id>", methods=["DELETE"])
 @jobs.response(200, JobSchema, description="The job, which has ended.")
-@jobs.doc(responses=error_responses(_UNKNOWN))
+@jobs.doc(responses=error_responses(UnknownJob))
 def stop(job_id: str) -> dict[str, Any]:
     """Stop a job: what it has made is kept, running takes are abandoned. A job that has ended stays as it is."""
     return service().warmer.stop(job_id).as_dict()

@@ -1,4 +1,4 @@
-"""The format of an answer: what the client accepts, and how it is sent."""
+"""The format of a sound: which one the client accepts, and the response that carries it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from werkzeug.datastructures import MIMEAccept
 from monica.api.current import service
 from monica.audio.formats import MEDIA_TYPES, Format
 from monica.audio.wav import wav_rate
+from monica.audio_stream import AudioStream
 from monica.errors import NotAcceptable
 from monica.speech import Announcement
 
 
 def choose_format(accepted: MIMEAccept) -> Format:
-    """Choose the format the client likes best; WAV where he does not care, or speaks of no sound at all.
+    """Choose the format the client prefers: WAV if it states no preference, or names no audio format at all.
 
-    Raises NotAcceptable where he names kinds of sound, and none that Monica makes.
+    Raises NotAcceptable if it names audio formats, and Monica makes none of them.
     """
     best = accepted.best_match(list(MEDIA_TYPES))
     if best is not None:
@@ -25,17 +26,24 @@ def choose_format(accepted: MIMEAccept) -> Format:
     return Format.WAV
 
 
-def answer(announcement: Announcement, format: Format, *, speed: float = 1.0, rate: int | None = None) -> Response:
-    """Make the answer of an announcement, with the headers that are its own in any format."""
+def sound_response(
+    announcement: Announcement, format: Format, *, speed: float = 1.0, rate: int | None = None
+) -> Response:
+    """Return the response that carries an announcement. rate: in hertz; None for the announcement's own."""
     sound = service().encodings.encode(
         announcement.wav, format, speed=speed, rate=rate, keep=announcement.key is not None
     )
     response = Response(sound, content_type=format.content_type(rate or wav_rate(announcement.wav)))
-    response.headers["Content-Disposition"] = f'inline; filename="monica{format.suffix}"'
     response.headers["X-Audio-Duration"] = f"{announcement.duration_s / speed:.2f}s"
-    response.headers["X-Monica-Cache"] = announcement.source
-    response.headers["X-Monica-Engine"] = announcement.engine
-    if announcement.key is None:
-        # What the embedded voice said in Chatterbox's place must not be kept by a proxy either.
-        response.headers["Cache-Control"] = "no-store"
+    set_sound_headers(response, announcement, format)
     return response
+
+
+def set_sound_headers(response: Response, sound: Announcement | AudioStream, format: Format) -> None:
+    """Set the headers that every sound has, whether it is sent whole or streamed."""
+    response.headers["Content-Disposition"] = f'inline; filename="monica{format.suffix}"'
+    response.headers["X-Monica-Cache"] = sound.source
+    response.headers["X-Monica-Engine"] = sound.engine
+    if sound.key is None:
+        # The embedded voice stood in. No proxy may keep its sound either, or it would answer for the engine later.
+        response.headers["Cache-Control"] = "no-store"

@@ -10,16 +10,24 @@ from werkzeug.routing import BaseConverter
 
 from monica.api.client import Client
 from monica.api.current import service
-from monica.api.schemas import error_responses
+from monica.api.errors import error_responses
 from monica.api.schemas_phrases import ListSchema, PhraseSchema, PhrasesSchema, StatsSchema, parse_query
+from monica.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    NotReady,
+    Overloaded,
+    SynthesisFailed,
+    UnknownVoice,
+)
+from monica.store.cache import CacheFault
 from monica.store.card import Card
+from monica.store.catalogue import TooManyPins, UnknownEntry
 from monica.warming import remake as remaking
 
 phrases = flask_smorest.Blueprint("phrases", __name__, description="Phrases that are kept")
 
 _LIST = ListSchema()
-_FAULT = {"503": "cache_unusable: the disk fails"}
-_UNKNOWN = {"404": "entry_unknown: none, or more than one, has a key that begins so"} | _FAULT
 
 
 class Key(BaseConverter):
@@ -44,9 +52,7 @@ def _pick(key: str) -> Card:
 
 @phrases.route("/v1/phrases", methods=["GET"])
 @phrases.response(200, PhrasesSchema)
-@phrases.doc(
-    parameters=[{"in": "query", "schema": ListSchema}], responses=error_responses({"422": "request_invalid"} | _FAULT)
-)
+@phrases.doc(parameters=[{"in": "query", "schema": ListSchema}], responses=error_responses(InvalidRequest, CacheFault))
 def index() -> dict[str, Any]:
     """List what is kept."""
     query = parse_query(_LIST, request.args)
@@ -57,7 +63,7 @@ def index() -> dict[str, Any]:
 
 @phrases.route("/v1/phrases/stats", methods=["GET"])
 @phrases.response(200, StatsSchema)
-@phrases.doc(responses=error_responses(_FAULT))
+@phrases.doc(responses=error_responses(CacheFault))
 def stats() -> dict[str, Any]:
     """Show the cache in numbers."""
     return service().catalogue.stats().as_dict()
@@ -65,7 +71,7 @@ def stats() -> dict[str, Any]:
 
 @phrases.route("/v1/phrases/<key:key>", methods=["GET"])
 @phrases.response(200, PhraseSchema)
-@phrases.doc(responses=error_responses(_UNKNOWN))
+@phrases.doc(responses=error_responses(UnknownEntry, CacheFault))
 def show(key: str) -> dict[str, Any]:
     """Show a phrase."""
     return _pick(key).as_dict()
@@ -73,7 +79,7 @@ def show(key: str) -> dict[str, Any]:
 
 @phrases.route("/v1/phrases/<key:key>", methods=["DELETE"])
 @phrases.response(200, PhraseSchema, description="The phrase, which is gone.")
-@phrases.doc(responses=error_responses(_UNKNOWN))
+@phrases.doc(responses=error_responses(UnknownEntry, CacheFault))
 def remove(key: str) -> dict[str, Any]:
     """Remove a phrase, and its pin. It is made again when it is asked for."""
     card = _pick(key)
@@ -88,7 +94,7 @@ def remove(key: str) -> dict[str, Any]:
     content_type="audio/wav",
     description="The WAV, as it is kept.",
 )
-@phrases.doc(responses=error_responses(_UNKNOWN))
+@phrases.doc(responses=error_responses(UnknownEntry, CacheFault))
 def audio(key: str) -> Response:
     """Let a phrase be heard. It does not count as a hit."""
     response = Response(service().catalogue.read(_pick(key)), content_type="audio/wav")
@@ -99,7 +105,7 @@ def audio(key: str) -> Response:
 
 @phrases.route("/v1/phrases/<key:key>/pin", methods=["PUT"])
 @phrases.response(200, PhraseSchema)
-@phrases.doc(responses=error_responses(_UNKNOWN | {"409": "pins_full: pins have half of MONICA_CACHE_MB at most"}))
+@phrases.doc(responses=error_responses(UnknownEntry, CacheFault, TooManyPins))
 def pin(key: str) -> dict[str, Any]:
     """Keep a phrase when the cache is full. One that is made again stays pinned."""
     card = _pick(key)
@@ -109,7 +115,7 @@ def pin(key: str) -> dict[str, Any]:
 
 @phrases.route("/v1/phrases/<key:key>/pin", methods=["DELETE"])
 @phrases.response(200, PhraseSchema)
-@phrases.doc(responses=error_responses(_UNKNOWN))
+@phrases.doc(responses=error_responses(UnknownEntry, CacheFault))
 def unpin(key: str) -> dict[str, Any]:
     """Let a phrase be evicted again."""
     card = _pick(key)
@@ -121,14 +127,14 @@ def unpin(key: str) -> dict[str, Any]:
 @phrases.response(200, PhraseSchema, description="The phrase in its new take.")
 @phrases.doc(
     responses=error_responses(
-        _UNKNOWN
-        | {
-            "404": "entry_unknown, voice_unknown",
-            "409": "remake_impossible: it would come out the same, or under another key",
-            "500": "synthesis_failed",
-            "503": "model_loading, model_failed, overloaded, shutting_down, cache_unusable",
-            "504": "deadline_exceeded",
-        }
+        UnknownEntry,
+        UnknownVoice,
+        remaking.NoRemake,
+        SynthesisFailed,
+        NotReady,
+        Overloaded,
+        CacheFault,
+        DeadlineExceeded,
     )
 )
 def remake(key: str) -> dict[str, Any]:

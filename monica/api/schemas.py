@@ -1,4 +1,4 @@
-"""What comes in and what goes out, as marshmallow schemas; the OpenAPI page is made from them."""
+"""Request and response bodies as marshmallow schemas. The OpenAPI document is generated from them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest
 
 from monica.engine import MAX_SEED, SynthesisParams
-from monica.errors import InvalidRequest, RequestTimeout
+from monica.errors import InvalidJson, InvalidRequest, MonicaError, RequestTimeout
 from monica.speech import SpeechRequest
 from monica.synthesis.take import Lane
 from monica.voices.recording import DEFAULT_VOICE
 
 DEFAULTS = SynthesisParams()
 DEADLINE_HEADER = "X-Deadline-Ms"
-LONGEST_DEADLINE_MS = 3_600_000  # what MONICA_DEADLINE_S may be at most
+LONGEST_DEADLINE_MS = 3_600_000  # the largest MONICA_DEADLINE_S
 
 _MILLISECONDS = re.compile(r"[1-9][0-9]{0,6}")
 
 
 class Number(ma.fields.Float):
-    """A JSON number; marshmallow's own Float takes "0.5" and true as well."""
+    """A JSON number. marshmallow's own Float also accepts "0.5" and true."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -36,17 +36,8 @@ class Number(ma.fields.Float):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-class Whole(ma.fields.Integer):
-    """A JSON number without a fraction."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.make_error("invalid", input=value)
-        return super()._deserialize(value, attr, data, **kwargs)
-
-
 class Truth(ma.fields.Boolean):
-    """A JSON boolean; marshmallow's own takes "false" and 0 as well."""
+    """A JSON boolean. marshmallow's own Boolean also accepts "false" and 0."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
         if not isinstance(value, bool):
@@ -63,20 +54,20 @@ class SpeechSchema(ma.Schema):
     text = ma.fields.String(
         required=True,
         metadata={
-            "description": "The sentence to speak; any Unicode. It may have MAX_TEXT_LENGTH characters (500) "
-            "once control characters are gone and white space is folded.",
+            "description": "The sentence to speak, in any Unicode. At most MAX_TEXT_LENGTH characters (500), counted "
+            "after control characters are removed and white space is collapsed.",
             "example": "Pablo vient de se faire éliminer par Rusmir !",
         },
     )
     voice = ma.fields.String(
         load_default=DEFAULT_VOICE, metadata={"description": "Name of the voice.", "example": DEFAULT_VOICE}
     )
-    seed = Whole(
+    seed = ma.fields.Integer(
         strict=True,
         load_default=None,
         allow_none=False,
         validate=ma.validate.Range(0, MAX_SEED),
-        metadata={"description": "The same seed gives the same take; without it any take will do."},
+        metadata={"description": "The same seed gives the same take. Without it, any kept take is accepted."},
     )
     exaggeration = Number(
         load_default=DEFAULTS.exaggeration,
@@ -102,8 +93,8 @@ class SpeechSchema(ma.Schema):
     fallback = Truth(
         load_default=True,
         metadata={
-            "description": "Whether the embedded voice may stand in where the engine fails, is not ready, too busy or "
-            "too slow, if MONICA_FALLBACK is set; never for background takes. false: the error rather than that voice."
+            "description": "Whether the embedded voice may stand in if the engine fails, or is not ready, busy or too "
+            "slow. Needs MONICA_FALLBACK; never for background takes. false: return the error instead."
         },
     )
 
@@ -136,12 +127,14 @@ class TextSchema(ma.Schema):
 
 
 class SpelledSchema(ma.Schema):
-    """A text as it is said."""
+    """A text as it would be said."""
 
     text = ma.fields.String(required=True)
     sentences = ma.fields.List(ma.fields.String(), required=True)
     rules = ma.fields.List(
-        ma.fields.String(), required=True, metadata={"description": "The rules that changed something, in their order."}
+        ma.fields.String(),
+        required=True,
+        metadata={"description": "The rules that changed something, in their order."},
     )
 
 
@@ -149,7 +142,7 @@ class ErrorDetail(ma.Schema):
     code = ma.fields.String(required=True, metadata={"example": "text_too_long"})
     message = ma.fields.String(required=True, metadata={"example": "Text is 612 characters, at most 500."})
     param = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "The field that is wrong, if one is."}
+        required=True, allow_none=True, metadata={"description": "The field that is wrong, if the error is about one."}
     )
 
 
@@ -159,19 +152,11 @@ class ErrorSchema(ma.Schema):
     error = ma.fields.Nested(ErrorDetail, required=True)
 
 
-def error_responses(codes: dict[str, str]) -> dict[str, Any]:
-    """Describe error answers for the OpenAPI document. codes: by status, the codes it comes with."""
-    return {
-        status: {"description": listed, "content": {"application/json": {"schema": ErrorSchema}}}
-        for status, listed in codes.items()
-    }
-
-
 class HealthSchema(ma.Schema):
     status = ma.fields.String(
         required=True,
         validate=ma.validate.OneOf(["loading", "ok", "degraded", "failed", "stopping"]),
-        metadata={"description": "degraded: it speaks, but something is wrong, and `reason` says what."},
+        metadata={"description": "degraded: Monica speaks, but something is wrong; `reason` says what."},
     )
     device = ma.fields.String(required=True)
     model_loaded = ma.fields.Boolean(required=True)
@@ -181,11 +166,11 @@ class HealthSchema(ma.Schema):
     fallback = ma.fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "The engine that stands in for this one where it cannot speak; null: none does."},
+        metadata={"description": "The engine that stands in if this one cannot speak; null if none does."},
     )
     uptime_s = ma.fields.Float(required=True)
     queue_depth = ma.fields.Integer(required=True)
-    last_success_s = ma.fields.Float(allow_none=True, metadata={"description": "Seconds since a take last ended well."})
+    last_success_s = ma.fields.Float(allow_none=True, metadata={"description": "Seconds since a take last succeeded."})
     failures_in_a_row = ma.fields.Integer(required=True)
     reason = ma.fields.String(allow_none=True, metadata={"description": "Why the status is not `ok`."})
 
@@ -195,35 +180,35 @@ class LiveSchema(ma.Schema):
 
 
 def read_body(request: Request) -> bytes:
-    """Read a JSON body. Raises RequestTimeout where it stalls, InvalidRequest where it is none or breaks off."""
+    """Read a JSON body. Raises RequestTimeout if it stalls, InvalidJson if it breaks off or is of another type."""
     if not request.is_json:
-        raise InvalidRequest("The Content-Type must be application/json.", code="json_invalid")
-    with reading("json_invalid"):
+        raise InvalidJson("The Content-Type must be application/json.")
+    with reading(InvalidJson):
         return request.get_data()
 
 
 @contextmanager
-def reading(broken: str = "request_invalid") -> Iterator[None]:
-    """Read a body. broken: the code where it breaks off. Raises RequestTimeout where it stalls, InvalidRequest."""
+def reading(broken: type[MonicaError] = InvalidRequest) -> Iterator[None]:
+    """Translate errors while a body is read. Raises RequestTimeout if it stalls, `broken` if it breaks off."""
     try:
         yield
     except (OSError, BadRequest, ParseException) as error:
-        # A socket whose receive timeout has passed says that it would block. Werkzeug wraps what
-        # was raised where the body's length is known; chunked, it comes bare, as gunicorn's own errors do.
+        # A socket whose receive timeout has passed raises BlockingIOError. Werkzeug wraps it if the length of the
+        # body is known. In a chunked body it arrives unwrapped, as gunicorn's own errors do.
         if isinstance(error, BlockingIOError) or isinstance(error.__context__, BlockingIOError):
             raise RequestTimeout("The body did not arrive in time.") from error
-        raise InvalidRequest("The body broke off before its end.", code=broken) from error
+        raise broken("The body broke off before its end.") from error
 
 
-@lru_cache(maxsize=256)  # a phrase that is asked for again has the same body
+@lru_cache(maxsize=256)  # a repeated phrase has the same body
 def parse_speech(body: bytes) -> SpeechRequest:
-    """Make a request of a JSON body. Raises InvalidRequest with the first field that is wrong."""
+    """Parse the body of POST /blabla. Raises InvalidRequest, which names the first wrong field, or InvalidJson."""
     request: SpeechRequest = validate(_SPEECH, decode(body))
     return request
 
 
 def parse_deadline(header: str, longest_s: float) -> float:
-    """Read X-Deadline-Ms. Returns seconds. Raises InvalidRequest where it is none, or longer than `longest_s`."""
+    """Parse X-Deadline-Ms. Returns seconds. Raises InvalidRequest if it is malformed or exceeds `longest_s`."""
     longest = round(1000 * longest_s)
     if not _MILLISECONDS.fullmatch(header) or int(header) > longest:
         message = f"{DEADLINE_HEADER} must be a whole number of milliseconds, 1 to {longest}."
@@ -232,28 +217,28 @@ def parse_deadline(header: str, longest_s: float) -> float:
 
 
 def parse_text(body: bytes) -> str:
-    """Read the text of a JSON body. Raises InvalidRequest with the first field that is wrong."""
+    """Parse the body of POST /v1/text. Raises InvalidRequest, which names the first wrong field, or InvalidJson."""
     return str(validate(_TEXT, decode(body))["text"])
 
 
 def decode(body: bytes) -> dict[str, Any]:
-    """Read a JSON object. Raises InvalidRequest."""
+    """Parse a JSON object. Raises InvalidJson."""
     try:
         fields = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest("The body is not JSON.", code="json_invalid") from error
+        raise InvalidJson("The body is not JSON.") from error
     if not isinstance(fields, dict):
-        raise InvalidRequest("The body must be a JSON object.", code="json_invalid")
+        raise InvalidJson("The body must be a JSON object.")
     return fields
 
 
 def validate(schema: ma.Schema, fields: dict[str, Any]) -> Any:
-    """Make of the fields of a body what the schema makes. Raises InvalidRequest with the first one that is wrong."""
+    """Load the fields of a body with a schema. Raises InvalidRequest, which names the first wrong field."""
     try:
         return schema.load(fields)
     except ma.ValidationError as error:
         field, found = next(iter(error.messages_dict.items()))
-        while isinstance(found, dict):  # in a list, by position
+        while isinstance(found, dict):  # errors in a list are keyed by position
             position, found = next(iter(found.items()))
             field = f"{field}[{position}]"
         raise InvalidRequest(f"{field}: {found[0]}", param=str(field)) from error

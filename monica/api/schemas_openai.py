@@ -23,22 +23,24 @@ class StreamFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpenAIRequest:
-    """A request for speech as OpenAI's clients make it. speed: the pitch stays. stream_format: None for no stream."""
+    """A request for speech as OpenAI's clients make it."""
 
     speech: SpeechRequest
     format: Format
     speed: float
+    """How much faster than the take; the pitch stays the same."""
     stream_format: StreamFormat | None
+    """None if the sound is not streamed."""
 
 
 class OpenAISpeechSchema(ma.Schema):
-    """The body of POST /v1/audio/speech. Fields that OpenAI may yet add are accepted and ignored."""
+    """The body of POST /v1/audio/speech. Unknown fields, which OpenAI may add, are ignored."""
 
     class Meta:
         unknown = ma.EXCLUDE
 
     model = ma.fields.String(
-        required=True, metadata={"description": "Any: there is one model here.", "example": "monica"}
+        required=True, metadata={"description": "Any name: Monica has one model.", "example": "monica"}
     )
     input = ma.fields.String(
         required=True,
@@ -47,7 +49,7 @@ class OpenAISpeechSchema(ma.Schema):
     voice = ma.fields.Raw(
         required=True,
         metadata={
-            "description": "One of GET /v1/audio/voices, by its name or as an object with its `id`.",
+            "description": "A voice of GET /v1/audio/voices: its name, or an object with its `id`.",
             "example": DEFAULT_VOICE,
         },
     )
@@ -55,18 +57,18 @@ class OpenAISpeechSchema(ma.Schema):
     speed = Number(
         load_default=1.0,
         validate=ma.validate.Range(SLOWEST, FASTEST),
-        metadata={"description": "How fast; the pitch stays."},
+        metadata={"description": "Speaking rate; the pitch stays the same."},
     )
     instructions = ma.fields.String(
-        allow_none=True, metadata={"description": "Accepted and ignored: the model takes none."}
+        allow_none=True, metadata={"description": "Accepted and ignored: the model does not support them."}
     )
     stream_format = ma.fields.Enum(
         StreamFormat,
         by_value=True,
         load_default=None,
         metadata={
-            "description": "`audio`: the sound, while it is made. `sse`: the same in events. "
-            "Without it the sound is sent once it is whole and has been checked."
+            "description": "`audio`: send the sound while it is made. `sse`: the same, as server-sent events. "
+            "Without it, the sound is sent once it is complete and checked."
         },
     )
 
@@ -89,7 +91,7 @@ class ModelSchema(ma.Schema):
 
 
 class ModelsSchema(ma.Schema):
-    """The models there are, as OpenAI lists them."""
+    """The list of models, in OpenAI's shape."""
 
     object = ma.fields.String(required=True, metadata={"example": "list"})
     data = ma.fields.List(ma.fields.Nested(ModelSchema), required=True)
@@ -101,14 +103,14 @@ class VoiceSchema(ma.Schema):
 
 
 class VoicesSchema(ma.Schema):
-    """The voices there are."""
+    """The list of voices."""
 
     voices = ma.fields.List(ma.fields.Nested(VoiceSchema), required=True)
 
 
-@lru_cache(maxsize=256)  # a phrase that is asked for again has the same body
+@lru_cache(maxsize=256)  # a repeated phrase has the same body
 def parse_openai(body: bytes) -> OpenAIRequest:
-    """Make a request of a JSON body. Raises InvalidRequest with the first field that is wrong."""
+    """Parse the body. Raises InvalidRequest, which names the first wrong field, or InvalidJson."""
     parsed: OpenAIRequest = validate(_OPENAI, decode(body))
     return parsed
 

@@ -12,48 +12,60 @@ from monica import metrics
 from monica.announcer import Announcer
 from monica.api.client import Client
 from monica.api.current import service
-from monica.api.live import stream, wants_stream
-from monica.api.media import answer, choose_format
+from monica.api.errors import BodyTooLarge, error_responses
+from monica.api.media import choose_format, sound_response
 from monica.api.schemas import (
     DEADLINE_HEADER,
     LONGEST_DEADLINE_MS,
     SpeechSchema,
-    error_responses,
     parse_deadline,
     parse_speech,
     read_body,
 )
+from monica.api.streaming import stream_response, wants_stream
 from monica.audio.formats import Format
 from monica.engine.registry import engine_names
-from monica.errors import NotReady
+from monica.errors import (
+    DeadlineExceeded,
+    InvalidJson,
+    InvalidRequest,
+    InvalidText,
+    NotAcceptable,
+    NotReady,
+    Overloaded,
+    RequestTimeout,
+    SynthesisFailed,
+    UnknownVoice,
+)
 from monica.speech import SpeechRequest
+from monica.synthesis.take import Source
 
 tts = flask_smorest.Blueprint("tts", __name__, description="Speech")
 
 _TEXT = {"schema": {"type": "string"}}
 _HEADERS = {
-    "Content-Disposition": _TEXT | {"description": 'inline; filename="monica.wav"; the suffix is that of the format.'},
-    "X-Generation-Time": _TEXT | {"description": "Seconds until the answer, or a stream's first sound, as 2.34s."},
-    "X-Audio-Duration": _TEXT | {"description": "Seconds of sound, as 3.12s."},
+    "Content-Disposition": _TEXT | {"description": 'inline; filename="monica.wav", with the suffix of the format.'},
+    "X-Generation-Time": _TEXT | {"description": "Seconds until the answer, or until a stream's first sound: 2.34s."},
+    "X-Audio-Duration": _TEXT | {"description": "Seconds of sound: 3.12s."},
     "X-Monica-Cache": {
-        "schema": {"type": "string", "enum": ["hit", "miss", "joined"]},
+        "schema": {"type": "string", "enum": [str(source) for source in Source]},
         "description": "joined: another request was already making it.",
     },
     "X-Monica-Engine": {"schema": {"type": "string", "enum": list(engine_names())}},
     "ETag": _TEXT
     | {
-        "description": "The take's key, with the suffix of a format but WAV; sent back as If-None-Match it gives 304. "
-        "Absent where the embedded voice stood in: what it said is kept nowhere."
+        "description": "The key of the take, plus the format's suffix unless it is WAV. Sent back as If-None-Match, it "
+        "gives 304. Absent if the embedded voice stood in, whose sound is not kept."
     },
     "Vary": _TEXT | {"description": "Accept"},
-    "Cache-Control": _TEXT | {"description": "`no-store` where the embedded voice stood in, else absent."},
+    "Cache-Control": _TEXT | {"description": "`no-store` if the embedded voice stood in, else absent."},
 }
 _DEADLINE = {
     "in": "header",
     "name": DEADLINE_HEADER,
     "required": False,
     "schema": {"type": "integer", "minimum": 1, "maximum": LONGEST_DEADLINE_MS},
-    "description": "Whole milliseconds after which the caller has no use for the answer: then it is 504. "
+    "description": "Whole milliseconds after which the answer is useless to the caller: after that it is 504. "
     "At most the server's own deadline, MONICA_DEADLINE_S.",
     "example": 8000,
 }
@@ -62,26 +74,27 @@ _STREAM = {
     "name": "stream",
     "required": False,
     "schema": {"type": "string", "enum": ["0", "1"], "default": "0"},
-    "description": "1: the sound is sent while it is made, chunked, without ETag and X-Audio-Duration; a WAV then says "
-    "that its length is unknown. What goes wrong once it has begun breaks the connection off.",
+    "description": "1: send the sound while it is made, chunked, without ETag and X-Audio-Duration. A WAV then "
+    "declares an unknown length. An error after the first sound breaks the connection off.",
 }
 _BODY = {"required": True, "content": {"application/json": {"schema": SpeechSchema}}}
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
-_OTHER_RESPONSES = error_responses(
-    {
-        "400": "text_empty, text_too_long",
-        "404": "voice_unknown",
-        "406": "not_acceptable",
-        "408": "request_timeout",
-        "413": "body_too_large",
-        "422": "json_invalid, request_invalid",
-        "500": "synthesis_failed",
-        "503": "model_loading, model_failed, overloaded, shutting_down",
-        "504": "deadline_exceeded",
-    }
+SPEECH_ERRORS = (
+    InvalidText,
+    UnknownVoice,
+    RequestTimeout,
+    BodyTooLarge,
+    InvalidJson,
+    InvalidRequest,
+    SynthesisFailed,
+    NotReady,
+    Overloaded,
+    DeadlineExceeded,
 )
+"""The errors of every endpoint that speaks."""
+_OTHER_RESPONSES = error_responses(*SPEECH_ERRORS, NotAcceptable)
 _OTHER_RESPONSES["503"]["headers"] = _RETRY_AFTER
-_OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is still the one."}
+_OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is still current."}
 
 
 @tts.route("/blabla", methods=["POST"])
@@ -89,12 +102,12 @@ _OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is 
     200,
     {"type": "string", "contentMediaType": "audio/wav"},
     content_type="audio/wav",
-    description="The sentence: mono 16-bit PCM in a WAV, or what Accept asks for: flac, mp3, opus, aac, pcm.",
+    description="The sentence: a WAV of mono 16-bit PCM, or the format in Accept: flac, mp3, opus, aac, pcm.",
     headers=_HEADERS,
 )
 @tts.doc(requestBody=_BODY, parameters=[_DEADLINE, _STREAM], responses=_OTHER_RESPONSES)
 def blabla() -> Response:
-    """Speak a sentence. `Cache-Control: no-cache` makes a new take, `no-store` keeps none."""
+    """Speak a sentence. `Cache-Control: no-cache` makes a new take, `no-store` does not keep it."""
     announcer, settings = service().announcer, service().settings
     speech = parse_speech(read_body(request))
     if "Cache-Control" in request.headers:
@@ -111,11 +124,11 @@ def blabla() -> Response:
     wait_for = Client.of(request.environ).wait
     if wants_stream():
         audio = announcer.stream(speech, wait_for)
-        response = stream(audio, format)
+        response = stream_response(audio, format)
         g.outcome = f"{audio.source} streamed"
     else:
         announcement = announcer.announce(speech, wait_for)
-        response = answer(announcement, format)
+        response = sound_response(announcement, format)
         if announcement.key is not None:
             response.headers["ETag"] = f'"{_etag(announcement.key, format)}"'
         g.outcome = f"{announcement.source} {announcement.duration_s:.2f}s of audio"
@@ -127,15 +140,15 @@ def blabla() -> Response:
 
 
 def _etag(key: str, format: Format) -> str:
-    """Return what names a take in a format: of a WAV, its key."""
+    """Return the ETag of a take in a format: its key, plus the suffix of the format unless it is WAV."""
     return key if format is Format.WAV else key + format.suffix
 
 
 def _matching_etag(announcer: Announcer, speech: SpeechRequest, format: Format) -> str | None:
-    """Return the ETag where If-None-Match names it."""
+    """Return the ETag if If-None-Match names it, else None."""
     try:
         etag = _etag(announcer.key_of(speech), format)
-    except NotReady:  # then no key is known; whether he is answered all the same is for `announce` to say
+    except NotReady:  # no key is known yet; `announce` decides whether the embedded voice answers
         return None
     named = request.if_none_match
     return etag if named.contains_weak(etag) and not named.star_tag else None

@@ -8,9 +8,21 @@ import flask_smorest
 from flask import request
 
 from monica.api.current import service
-from monica.api.schemas import error_responses, reading
+from monica.api.errors import BodyTooLarge, error_responses
+from monica.api.schemas import reading
 from monica.api.schemas_openai import VoiceSchema
-from monica.errors import InvalidRequest
+from monica.errors import (
+    DeadlineExceeded,
+    Forbidden,
+    InvalidRequest,
+    NotReady,
+    Overloaded,
+    RequestTimeout,
+    SynthesisFailed,
+    UnknownVoice,
+)
+from monica.voices.recording import BadRecording
+from monica.voices.uploads import VoiceExists, VoicesUnusable
 
 voices = flask_smorest.Blueprint("voices", __name__, description="Voices")
 
@@ -30,23 +42,27 @@ _FORM_SCHEMA = {
     },
 }
 _ADD_RESPONSES = error_responses(
-    {
-        "403": "forbidden: MONICA_VOICE_UPLOADS is off, or the engine clones no voices",
-        "408": "request_timeout",
-        "409": "voice_exists",
-        "413": f"body_too_large: more than {MAX_RECORDING // 2**20} MiB",
-        "422": "request_invalid, recording_invalid",
-        "500": "synthesis_failed",
-        "503": "model_loading, model_failed, overloaded, shutting_down, voices_unusable",
-        "504": "deadline_exceeded",
-    }
+    Forbidden,
+    RequestTimeout,
+    VoiceExists,
+    BodyTooLarge,
+    InvalidRequest,
+    BadRecording,
+    SynthesisFailed,
+    NotReady,
+    Overloaded,
+    VoicesUnusable,
+    DeadlineExceeded,
+    forbidden="MONICA_VOICE_UPLOADS is off, or the engine clones no voices.",
+    body_too_large=f"The recording is larger than {MAX_RECORDING // 2**20} MiB.",
 )
 _REMOVE_RESPONSES = error_responses(
-    {
-        "403": "forbidden: MONICA_VOICE_UPLOADS is off, or it is the voice of REFERENCE_AUDIO",
-        "404": "voice_unknown",
-        "503": "model_loading, model_failed, overloaded, voices_unusable",
-    }
+    Forbidden,
+    UnknownVoice,
+    NotReady,
+    Overloaded,
+    VoicesUnusable,
+    forbidden="MONICA_VOICE_UPLOADS is off, or it is the voice of REFERENCE_AUDIO.",
 )
 
 

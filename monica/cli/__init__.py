@@ -1,4 +1,4 @@
-"""The command line: speak without a server, warm one up, examine an installation, curate what is kept."""
+"""The command line: speak without a server, warm one up, examine an installation, manage the kept phrases."""
 
 from __future__ import annotations
 

@@ -21,9 +21,11 @@ from monica.store.cache import Store
 from monica.store.label import Label, Recipe
 from monica.synthesis.loader import Loader
 from monica.synthesis.scheduler import Clock, Scheduler
-from monica.synthesis.take import Take, Waiter
+from monica.synthesis.take import Source, Take, Waiter
 
 logger = logging.getLogger(__name__)
+
+_LEAST_CACHED_FIRST = (Source.MISS, Source.JOINED, Source.HIT)
 
 
 class Renderer:
@@ -48,7 +50,7 @@ class Renderer:
 
     def takes(
         self, recipes: Iterable[Recipe], waiter: Waiter, *, fresh: bool = False, stream: bool = False
-    ) -> tuple[list[Take], str]:
+    ) -> tuple[list[Take], Source]:
         """Return takes to wait for, all or none, and where the least cached one comes from: miss, joined or hit.
 
         The waiter has to leave each of them. fresh: make new takes, which replace the kept ones. stream: let new ones
@@ -57,7 +59,7 @@ class Renderer:
         takes, new, sources = [], [], set()
         with self._lock:
             for recipe in recipes:
-                take, source = (None, "miss") if fresh else self._find(recipe, waiter)
+                take, source = (None, Source.MISS) if fresh else self._find(recipe, waiter)
                 if take is None:
                     take = self._new(recipe, waiter, stream)
                     new.append(take)
@@ -74,20 +76,20 @@ class Renderer:
                 raise
         for take in new:
             take.sound.add_done_callback(partial(self._forget, take))
-        return takes, next(source for source in ("miss", "joined", "hit") if source in sources)
+        return takes, next(source for source in _LEAST_CACHED_FIRST if source in sources)
 
     def keep(self, wav: bytes, recipe: Recipe, drawn: int | None) -> None:
         """Keep a sound and how it was made. drawn: the seed of the take; None if it was joined from several."""
         self._store.put(recipe.key, wav, Label(recipe, drawn, wav_duration(wav), time.time()).written())
         metrics.cache_bytes.set(self._store.volume())
 
-    def _find(self, recipe: Recipe, waiter: Waiter) -> tuple[Take | None, str]:
+    def _find(self, recipe: Recipe, waiter: Waiter) -> tuple[Take | None, Source]:
         in_progress = self._in_progress.get(recipe.key)
         if in_progress is not None and in_progress.join(waiter):
-            return in_progress, "joined"
+            return in_progress, Source.JOINED
         # Looked up under the lock: a take that has just ended is either in progress or kept.
         kept = self._store.get(recipe.key, counted=False)
-        return (None, "miss") if kept is None else (Take.kept(recipe, kept), "hit")
+        return (None, Source.MISS) if kept is None else (Take.kept(recipe, kept), Source.HIT)
 
     def _new(self, recipe: Recipe, waiter: Waiter, stream: bool) -> Take:
         seed = secrets.randbelow(MAX_SEED + 1) if recipe.seed is None else recipe.seed

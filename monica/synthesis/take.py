@@ -31,6 +31,17 @@ class Lane(StrEnum):
     BACKGROUND = "background"
 
 
+class Source(StrEnum):
+    """Where the sound of a request comes from."""
+
+    HIT = "hit"
+    """It was kept."""
+    MISS = "miss"
+    """It was made for this request."""
+    JOINED = "joined"
+    """Another request was already making it."""
+
+
 @dataclass(eq=False, frozen=True, slots=True)
 class Waiter:
     """A request that waits for takes."""

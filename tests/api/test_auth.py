@@ -1,4 +1,4 @@
-"""Who may do what over HTTP."""
+"""Authentication over HTTP: with an API key, and without one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def locked_client(tmp_path: Path) -> Iterator[FlaskClient]:
 
 
 def post(client: FlaskClient, host: str = "127.0.0.1:8080", address: str = "127.0.0.1", **headers: str) -> int:
-    """Submit a job, and return the status; what is refused tells why in the one shape."""
+    """Submit a job and return the status. A refusal must have the common error shape."""
     answer = client.post(
         "/v1/phrases/warm",
         json=BODY,
@@ -65,7 +65,7 @@ def post(client: FlaskClient, host: str = "127.0.0.1:8080", address: str = "127.
         ("[::1]", "::ffff:127.0.0.1"),
     ],
 )
-def test_without_a_key_the_machine_itself_may(open_client: FlaskClient, host: str, address: str) -> None:
+def test_without_a_key_this_machine_is_allowed(open_client: FlaskClient, host: str, address: str) -> None:
     assert post(open_client, host, address) == 202
 
 
@@ -73,7 +73,7 @@ def test_without_a_key_the_machine_itself_may(open_client: FlaskClient, host: st
     "address",
     ["192.168.1.20", "10.0.0.1", "8.8.8.8", "::2", "fe80::1", "::ffff:192.168.1.20", "0.0.0.0", "", "unix:", "127.1"],
 )
-def test_without_a_key_nobody_else_may(open_client: FlaskClient, address: str) -> None:
+def test_without_a_key_no_other_machine_is_allowed(open_client: FlaskClient, address: str) -> None:
     assert post(open_client, address=address) == 403
 
 
@@ -81,7 +81,7 @@ def test_without_a_key_nobody_else_may(open_client: FlaskClient, address: str) -
     "name", ["Forwarded", "X_Forwarded_For", "X_Forwarded_Host", "X_Forwarded_Proto", "X_Real_IP", "Via"]
 )
 @pytest.mark.parametrize("value", ["127.0.0.1", "", "for=127.0.0.1"])
-def test_what_comes_through_a_proxy_is_not_the_machine_itself(open_client: FlaskClient, name: str, value: str) -> None:
+def test_proxied_request_does_not_count_as_this_machine(open_client: FlaskClient, name: str, value: str) -> None:
     assert post(open_client, **{name: value}) == 403
 
 
@@ -89,14 +89,14 @@ def test_what_comes_through_a_proxy_is_not_the_machine_itself(open_client: Flask
     "host",
     ["monica.bourlypokertour.fr", "evil.example:8080", "127.0.0.1.evil.example", "192.168.1.20", "[::2]:80", "[x"],
 )
-def test_another_name_of_the_machine_is_not_its_own(open_client: FlaskClient, host: str) -> None:
-    """A proxy that tells nothing of whom it serves; a web page whose name was given this address."""
+def test_foreign_host_name_does_not_count_as_this_machine(open_client: FlaskClient, host: str) -> None:
+    """A proxy that does not name its client, or a web page whose name resolves to this address."""
     assert post(open_client, host=host) == 403
 
 
 @pytest.mark.parametrize("authorization", [f"Bearer {KEY}", f"bearer {KEY}", f"BEARER  {KEY} "])
 @pytest.mark.parametrize("address", ["127.0.0.1", "8.8.8.8"])
-def test_with_the_key_one_may(locked_client: FlaskClient, authorization: str, address: str) -> None:
+def test_key_allows_any_client(locked_client: FlaskClient, authorization: str, address: str) -> None:
     assert post(locked_client, "monica.bourlypokertour.fr", address, Authorization=authorization) == 202
 
 
@@ -118,21 +118,23 @@ def test_with_the_key_one_may(locked_client: FlaskClient, authorization: str, ad
     ],
 )
 @pytest.mark.parametrize("address", ["127.0.0.1", "8.8.8.8"])
-def test_without_the_key_nobody_may(locked_client: FlaskClient, authorization: str | None, address: str) -> None:
+def test_wrong_or_missing_key_allows_no_client(
+    locked_client: FlaskClient, authorization: str | None, address: str
+) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
     assert post(locked_client, address=address, **headers) == 401
 
 
-def test_stopping_a_job_needs_the_key_too_and_looking_does_not(locked_client: FlaskClient) -> None:
+def test_stopping_a_job_needs_the_key_and_reading_it_does_not(locked_client: FlaskClient) -> None:
     allowed = {"Authorization": f"Bearer {KEY}"}
     job = locked_client.post("/v1/phrases/warm", json=BODY, headers=allowed).get_json()
-    for job_id in (job["id"], "0" * 16):  # nor is it told which jobs there are
+    for job_id in (job["id"], "0" * 16):  # the answer does not reveal which jobs exist
         assert locked_client.delete(f"/v1/jobs/{job_id}").status_code == 401
     assert locked_client.get(f"/v1/jobs/{job['id']}").get_json()["state"] == "waiting"
     assert locked_client.delete(f"/v1/jobs/{job['id']}", headers=allowed).get_json()["state"] == "stopped"
 
 
-def test_who_may_not_is_told_before_his_body_is_read(locked_client: FlaskClient) -> None:
+def test_refusal_comes_before_the_body_is_read(locked_client: FlaskClient) -> None:
     refused = locked_client.post("/v1/phrases/warm", data=b"{", headers={"Content-Type": "application/json"})
     assert refused.status_code == 401
 
@@ -145,7 +147,7 @@ def test_keys_are_compared_in_constant_time(locked_client: FlaskClient, monkeypa
         return False
 
     monkeypatch.setattr("hmac.compare_digest", compare)
-    assert post(locked_client, Authorization=f"Bearer {KEY}") == 401  # nothing else compares them
+    assert post(locked_client, Authorization=f"Bearer {KEY}") == 401  # no other comparison accepts it
     assert post(locked_client, Authorization="Bearer x") == 401
     assert compared == [(KEY.encode(), KEY.encode()), (b"x", KEY.encode())]
 
@@ -157,7 +159,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_the_key_is_read_from_the_environment_or_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_key_is_read_from_the_environment_or_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert Settings.from_env().api_key is None
     environment.setenv("MONICA_API_KEY", "")
     assert Settings.from_env().api_key is None
@@ -174,7 +176,7 @@ def test_the_key_is_read_from_the_environment_or_a_file(environment: pytest.Monk
 @pytest.mark.parametrize(
     "content", [b"", b"\n", b"two words", b"two\nlines", b"cl\xc3\xa9", b"\xff\xfe", b"a\x00b", None]
 )
-def test_a_key_that_cannot_be_sent_stops_the_start(
+def test_key_that_no_client_can_send_stops_the_start(
     environment: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
 ) -> None:
     file = tmp_path / "key"
@@ -191,7 +193,7 @@ def test_a_key_that_cannot_be_sent_stops_the_start(
         Settings.from_env()
 
 
-def test_a_scope_that_closes_nothing_stops_the_start(environment: pytest.MonkeyPatch) -> None:
+def test_scope_without_a_key_stops_the_start(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("MONICA_API_KEY_SCOPE", "all")
     with pytest.raises(ConfigError, match=r"^MONICA_API_KEY_SCOPE='all' closes nothing without a key"):
         Settings.from_env()
@@ -208,7 +210,7 @@ def test_two_keys_stop_the_start(tmp_path: Path) -> None:
     assert log == ("Monica cannot start: MONICA_API_KEY and MONICA_API_KEY_FILE are both set: one of them has to go.\n")
 
 
-def test_the_key_is_nowhere_to_be_read(tmp_path: Path) -> None:
+def test_key_appears_in_no_answer_log_or_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(KEY)
     settings = {
         "MONICA_ENGINE": "espeak",

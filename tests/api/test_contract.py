@@ -1,4 +1,4 @@
-"""The HTTP contract, row by row, on the Flask application and through a real gunicorn."""
+"""The HTTP contract, row by row, against the Flask application and against a real gunicorn."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def assert_error(answer: Answer, status: int, code: str, param: str | None = Non
     assert re.fullmatch(r"[A-Za-z0-9._-]+", answer.headers["X-Request-Id"])
 
 
-def test_the_backends_call_gives_a_wav(call: Call) -> None:
+def test_backend_call_returns_a_wav(call: Call) -> None:
     answer = say(call, text=unique())
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "audio/wav"
@@ -53,13 +53,13 @@ def test_the_backends_call_gives_a_wav(call: Call) -> None:
     assert "Cache-Control" not in answer.headers
 
 
-def test_the_size_in_the_header_is_the_size_of_the_sound(call: Call) -> None:
+def test_wav_header_has_the_size_of_the_sound(call: Call) -> None:
     body = say(call).body
     assert int.from_bytes(body[4:8], "little") == len(body) - 8
     assert int.from_bytes(body[40:44], "little") == len(body) - 44
 
 
-def test_a_phrase_is_made_once(call: Call) -> None:
+def test_repeated_phrase_is_made_once(call: Call) -> None:
     text = unique()
     first, second = say(call, text=text), say(call, text=f"  {text}\n")
     assert (first.headers["X-Monica-Cache"], second.headers["X-Monica-Cache"]) == ("miss", "hit")
@@ -70,16 +70,16 @@ def test_a_phrase_is_made_once(call: Call) -> None:
 @pytest.mark.parametrize(
     "other", [{"seed": 1}, {"exaggeration": 1.0}, {"cfg_weight": 0.1}, {"temperature": 1.5}, {"text": "Autre chose."}]
 )
-def test_what_changes_the_take_changes_its_key(call: Call, other: dict[str, Any]) -> None:
+def test_parameters_of_the_take_change_its_key(call: Call, other: dict[str, Any]) -> None:
     assert say(call).headers["ETag"] != say(call, **other).headers["ETag"]
 
 
 @pytest.mark.parametrize("other", [{"priority": "background"}, {"fallback": False}])
-def test_what_does_not_change_the_take_does_not_change_its_key(call: Call, other: dict[str, Any]) -> None:
+def test_other_parameters_do_not_change_its_key(call: Call, other: dict[str, Any]) -> None:
     assert say(call).headers["ETag"] == say(call, **other).headers["ETag"]
 
 
-def test_the_deadline_does_not_change_the_key(call: Call) -> None:
+def test_deadline_does_not_change_the_key(call: Call) -> None:
     assert say(call).headers["ETag"] == say(call, {"X-Deadline-Ms": "30000"}).headers["ETag"]
 
 
@@ -105,14 +105,14 @@ def test_if_none_match(call: Call) -> None:
     assert say(call, {"If-None-Match": etag, "Cache-Control": "no-cache"}).status == 200
 
 
-def test_request_id_is_the_callers_if_sane(call: Call) -> None:
+def test_request_id_of_the_caller_is_kept_if_it_is_valid(call: Call) -> None:
     assert say(call, {"X-Request-Id": "tournoi-42.a_b"}).headers["X-Request-Id"] == "tournoi-42.a_b"
-    for insane in ("a b", "x" * 129, "<script>"):
-        assert re.fullmatch(r"[0-9a-f]{32}", say(call, {"X-Request-Id": insane}).headers["X-Request-Id"])
+    for invalid in ("a b", "x" * 129, "<script>"):
+        assert re.fullmatch(r"[0-9a-f]{32}", say(call, {"X-Request-Id": invalid}).headers["X-Request-Id"])
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t", "...", "🃏🃏", "\u0000", "\u200b", "!?", "\ud800"])
-def test_nothing_to_say(call: Call, text: str) -> None:
+def test_text_with_nothing_to_speak(call: Call, text: str) -> None:
     assert_error(say(call, text=text), 400, "text_empty", "text")
 
 
@@ -124,11 +124,11 @@ def test_text_too_long(call: Call) -> None:
 
 
 def test_length_is_counted_after_normalisation(call: Call) -> None:
-    # 500 letters once "e" + combining acute are one character, and the white space is folded.
+    # 500 letters after "e" + combining acute become one character and the white space is collapsed.
     assert say(call, text="e\u0301" * 250 + " " * 300 + "a" * 249).status == 200
 
 
-def test_emoji_by_the_thousand(call: Call) -> None:
+def test_ten_thousand_emoji(call: Call) -> None:
     body = json.dumps({"text": "🃏" * 10_000}, ensure_ascii=False).encode()
     answer = call("POST", "/blabla", data=body, headers={"Content-Type": "application/json"})
     assert_error(answer, 400, "text_too_long", "text")
@@ -149,7 +149,7 @@ def test_unknown_path(call: Call) -> None:
     ("method", "path"),
     [("GET", "/blabla"), ("PUT", "/blabla"), ("DELETE", "/blabla"), ("OPTIONS", "/blabla"), ("POST", "/health")],
 )
-def test_another_method(call: Call, method: str, path: str) -> None:
+def test_unsupported_method(call: Call, method: str, path: str) -> None:
     answer = call(method, path)
     assert_error(answer, 405, "method_not_allowed")
     assert answer.headers["Allow"]
@@ -182,7 +182,7 @@ def test_body_too_large(call: Call, size: int) -> None:
         b'{"text": "a", "seed": ' + b"9" * 5_000 + b"}",
     ],
 )
-def test_not_json_or_not_an_object(call: Call, body: bytes) -> None:
+def test_body_that_is_not_a_json_object(call: Call, body: bytes) -> None:
     answer = call("POST", "/blabla", data=body, headers={"Content-Type": "application/json"})
     assert_error(answer, 422, "json_invalid")
 
@@ -252,7 +252,7 @@ def test_text_is_required(call: Call) -> None:
         {"fallback": True},
     ],
 )
-def test_valid_ends_of_the_ranges(call: Call, params: dict[str, Any]) -> None:
+def test_limits_of_the_ranges_are_valid(call: Call, params: dict[str, Any]) -> None:
     assert say(call, **params).status == 200
 
 
@@ -293,6 +293,6 @@ def test_openapi_and_docs(call: Call) -> None:
     assert page.status == 200
     sources = re.findall(r'(?:src|href)="([^"]+)"', page.body.decode())
     assert sources
-    for source in sources:  # nothing from another host, and everything there
+    for source in sources:  # nothing from another host, and every file exists
         assert source.startswith("/")
         assert call("GET", source).status == 200

@@ -1,4 +1,4 @@
-"""X-Deadline-Ms: how long a caller has use for the answer."""
+"""X-Deadline-Ms: how long the answer is of use to the caller."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from tests.support.server import Server
 from tests.support.wire import ask, listen, metric, until
 
 NEVER_S = 60.0
-"""Where a time is asserted: only waiting for the settings' own deadline would take as long."""
+"""Upper bound in assertions about time. Only waiting for the deadline of the settings would take longer."""
 
 
 @pytest.fixture
-def patient(tmp_path: Path, toy: ToyEngine) -> Iterator[Service]:
-    """An service whose own deadline is an hour, so that no test can be passed by waiting for it."""
+def long_deadline_service(tmp_path: Path, toy: ToyEngine) -> Iterator[Service]:
+    """A service with a deadline of one hour, so that no test can pass by waiting for it."""
     service = started(Settings(engine="espeak", cache_dir=tmp_path / "cache", deadline_s=3600), toy)
     yield service
     toy.gate.set()
@@ -40,8 +40,8 @@ def patient(tmp_path: Path, toy: ToyEngine) -> Iterator[Service]:
 
 
 @pytest.fixture
-def app(patient: Service) -> Flask:
-    return create_app(service=patient)
+def app(long_deadline_service: Service) -> Flask:
+    return create_app(service=long_deadline_service)
 
 
 def say(client: FlaskClient, text: str = "Bonjour.", deadline: str | None = None, **headers: str) -> TestResponse:
@@ -64,16 +64,16 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("deadline", MALFORMED)
-def test_what_is_no_number_of_milliseconds_is_refused(client: FlaskClient, deadline: str) -> None:
+def test_malformed_deadline_is_refused(client: FlaskClient, deadline: str) -> None:
     assert_refused(say(client, deadline=deadline), 3_600_000)
 
 
 @pytest.mark.parametrize("deadline", ["5000", "3600000"])
-def test_the_longest_is_the_servers_own(client: FlaskClient, deadline: str) -> None:
+def test_deadline_may_be_as_long_as_the_servers_own(client: FlaskClient, deadline: str) -> None:
     assert say(client, deadline=deadline).status_code == 200
 
 
-def test_longer_than_the_servers_own_is_refused(settings: Settings, toy: ToyEngine) -> None:
+def test_deadline_longer_than_the_servers_own_is_refused(settings: Settings, toy: ToyEngine) -> None:
     service = started(settings, toy)
     client = create_app(service=service).test_client()
     assert say(client, deadline="30000").status_code == 200
@@ -84,7 +84,7 @@ def test_longer_than_the_servers_own_is_refused(settings: Settings, toy: ToyEngi
 @pytest.mark.parametrize(
     ("own_s", "longest"), [(0.1, 100), (0.3, 300), (1.001, 1001), (4.35, 4350), (3600.0, 3_600_000)]
 )
-def test_the_servers_own_is_itself_a_deadline(own_s: float, longest: int) -> None:
+def test_servers_own_deadline_is_itself_valid(own_s: float, longest: int) -> None:
     assert parse_deadline(str(longest), own_s) == own_s
     with pytest.raises(InvalidRequest):
         parse_deadline(str(longest + 1), own_s)
@@ -92,8 +92,8 @@ def test_the_servers_own_is_itself_a_deadline(own_s: float, longest: int) -> Non
 
 @given(st.text(st.characters(max_codepoint=255), max_size=12) | st.from_regex(r"\d{1,9}", fullmatch=True))
 @hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_text_is_a_deadline_or_refused(client: FlaskClient, deadline: str) -> None:
-    say(client)  # it is kept now, so that the shortest deadline will do
+def test_any_text_is_either_a_deadline_or_refused(client: FlaskClient, deadline: str) -> None:
+    say(client)  # it is kept now, so that even the shortest deadline suffices
     answer = say(client, deadline=deadline)
     if answer.status_code == 422:
         assert_refused(answer, 3_600_000)
@@ -102,7 +102,7 @@ def test_any_text_is_a_deadline_or_refused(client: FlaskClient, deadline: str) -
         assert 1 <= int(deadline) <= 3_600_000
 
 
-def test_who_waits_longer_than_he_wants_hears_so(client: FlaskClient, toy: ToyEngine) -> None:
+def test_passed_deadline_is_answered_504(client: FlaskClient, toy: ToyEngine) -> None:
     toy.gate.clear()
     began = time.monotonic()
     answer = say(client, deadline="200")
@@ -112,7 +112,9 @@ def test_who_waits_longer_than_he_wants_hears_so(client: FlaskClient, toy: ToyEn
     assert say(client).status_code == 200
 
 
-def test_a_deadline_is_not_remembered_with_the_body(client: FlaskClient, patient: Service, toy: ToyEngine) -> None:
+def test_deadline_is_not_cached_with_the_parsed_body(
+    client: FlaskClient, long_deadline_service: Service, toy: ToyEngine
+) -> None:
     toy.gate.clear()
     assert say(client, "Une fois.", deadline="50").status_code == 504
     with ThreadPoolExecutor(1) as pool:
@@ -125,7 +127,7 @@ def test_a_deadline_is_not_remembered_with_the_body(client: FlaskClient, patient
         assert again.result().status_code == 200
 
 
-def test_one_who_is_in_a_hurry_ends_nobody_elses_take(app: Flask, toy: ToyEngine) -> None:
+def test_short_deadline_of_one_request_does_not_end_a_shared_take(app: Flask, toy: ToyEngine) -> None:
     toy.gate.clear()
     with ThreadPoolExecutor(1) as pool:
         patient = pool.submit(say, app.test_client(), "Ensemble.", "60000")
@@ -136,14 +138,14 @@ def test_one_who_is_in_a_hurry_ends_nobody_elses_take(app: Flask, toy: ToyEngine
     assert toy.spoken == ["Ensemble."]
 
 
-def test_what_is_kept_is_there_at_once(client: FlaskClient, toy: ToyEngine) -> None:
+def test_kept_phrase_needs_no_time(client: FlaskClient, toy: ToyEngine) -> None:
     assert say(client).status_code == 200
     toy.gate.clear()
     answer = say(client, deadline="1")
     assert (answer.status_code, answer.headers["X-Monica-Cache"]) == (200, "hit")
 
 
-def test_in_a_real_server(tmp_path: Path) -> None:
+def test_deadline_in_a_real_server(tmp_path: Path) -> None:
     faults = Faults(tmp_path / "faults")
     settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "cache"), "MONICA_DEADLINE_S": "3600"}
     with Server(tmp_path, settings | faults.settings) as server:
@@ -157,7 +159,7 @@ def test_in_a_real_server(tmp_path: Path) -> None:
             with ask(server, "Trop long.", X_Deadline_Ms=300) as connection:
                 heard = listen(connection)
             assert (heard.status, heard.code) == (504, "deadline_exceeded")
-            until(lambda: metric(server, "monica_takes_under_way") == 0)  # the engine does not go on with it
+            until(lambda: metric(server, "monica_takes_under_way") == 0)  # the engine has dropped it
         with ask(server, "Trop long.", X_Deadline_Ms=60_000) as connection:
             assert listen(connection).status == 200
         assert "Traceback" not in server.log()

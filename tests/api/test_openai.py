@@ -1,4 +1,4 @@
-"""OpenAI's speech API: what its clients send and expect, over Flask and over a real socket."""
+"""OpenAI's speech API: what its clients send and expect, through Flask and over a real socket."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BODY = {"model": "tts-1", "input": TEXT, "voice": "monica"}
 
 
 def decoded(sound: bytes) -> tuple[float, int]:
-    """Return the seconds and the rate of an encoded sound."""
+    """Return the duration in seconds and the sample rate of an encoded sound."""
     with av.open(io.BytesIO(sound), "r") as container:
         frames = list(container.decode(audio=0))
     rate = int(frames[0].sample_rate)
@@ -28,7 +28,7 @@ def decoded(sound: bytes) -> tuple[float, int]:
 
 
 @pytest.mark.parametrize("format", [format for format in Format if format is not Format.PCM])
-def test_every_format_is_the_same_sentence(call: Call, format: Format) -> None:
+def test_every_format_contains_the_whole_sentence(call: Call, format: Format) -> None:
     wav = call("POST", "/blabla", json={"text": TEXT})
     answer = call("POST", "/v1/audio/speech", json=BODY | {"response_format": format})
     assert answer.status == 200
@@ -39,13 +39,13 @@ def test_every_format_is_the_same_sentence(call: Call, format: Format) -> None:
     assert seconds == pytest.approx(wav_duration(wav.body), abs=0.15)
 
 
-def test_without_a_format_it_is_mp3(call: Call) -> None:
+def test_default_format_is_mp3(call: Call) -> None:
     answer = call("POST", "/v1/audio/speech", json=BODY)
     assert answer.headers["Content-Type"] == "audio/mpeg"
     assert answer.body[:2] in (b"\xff\xf3", b"\xff\xfb") or answer.body[:3] == b"ID3"
 
 
-def test_pcm_has_the_rate_that_openai_says(call: Call) -> None:
+def test_pcm_has_the_rate_that_openai_defines(call: Call) -> None:
     wav = call("POST", "/blabla", json={"text": TEXT})
     answer = call("POST", "/v1/audio/speech", json=BODY | {"response_format": "pcm"})
     assert answer.headers["Content-Type"] == "audio/pcm;rate=24000"
@@ -53,7 +53,7 @@ def test_pcm_has_the_rate_that_openai_says(call: Call) -> None:
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.5, 4])
-def test_speed_keeps_what_is_said_and_takes_another_time(client: FlaskClient, speed: float) -> None:
+def test_speed_changes_the_duration(client: FlaskClient, speed: float) -> None:
     plain, fast = (
         client.post("/v1/audio/speech", json=BODY | {"response_format": "wav", "speed": each}) for each in (1, speed)
     )
@@ -62,7 +62,7 @@ def test_speed_keeps_what_is_said_and_takes_another_time(client: FlaskClient, sp
     assert np.abs(samples).max() > 0.1
 
 
-def test_a_sound_is_encoded_once(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sound_is_encoded_once(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     first = client.post("/v1/audio/speech", json=BODY | {"response_format": "opus"}).data
 
     def fail(*_: object) -> bytes:
@@ -72,7 +72,7 @@ def test_a_sound_is_encoded_once(client: FlaskClient, monkeypatch: pytest.Monkey
     assert client.post("/v1/audio/speech", json=BODY | {"response_format": "opus"}).data == first
 
 
-def test_a_take_that_is_made_anew_is_encoded_anew(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_take_is_encoded_again(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     accept = {"Accept": "audio/flac"}
     sounds = []
     for n in range(2):
@@ -96,7 +96,7 @@ def test_voices_and_models_are_listed(call: Call) -> None:
     assert (model["id"], model["object"]) == ("monica", "model")
 
 
-def test_what_openai_may_yet_add_is_accepted(call: Call) -> None:
+def test_unknown_fields_are_ignored(call: Call) -> None:
     body = BODY | {"instructions": "Speak like a pirate.", "voice": {"id": "monica"}, "novelty": [1], "speed": 1}
     assert call("POST", "/v1/audio/speech", json=body).status == 200
 
@@ -119,7 +119,7 @@ def test_what_openai_may_yet_add_is_accepted(call: Call) -> None:
         ({"model": None}, 422, "request_invalid", "model"),
     ],
 )
-def test_what_is_wrong_is_said_in_openais_shape(
+def test_errors_name_the_field_of_openais_api(
     call: Call, change: dict[str, object], status: int, code: str, param: str
 ) -> None:
     answer = call("POST", "/v1/audio/speech", json=BODY | change)
@@ -146,13 +146,13 @@ def test_blabla_honours_accept(call: Call, accept: str, content_type: str) -> No
     assert answer.headers["Vary"] == "Accept"
 
 
-def test_a_sound_that_cannot_be_made_is_said(call: Call) -> None:
+def test_unknown_audio_format_is_not_acceptable(call: Call) -> None:
     answer = call("POST", "/blabla", json={"text": TEXT}, headers={"Accept": "audio/midi, audio/basic;q=0.5"})
     assert (answer.status, answer.json["error"]["code"]) == (406, "not_acceptable")
     assert "audio/mpeg" in answer.json["error"]["message"]
 
 
-def test_an_etag_is_that_of_its_format(call: Call) -> None:
+def test_etag_depends_on_the_format(call: Call) -> None:
     wav = call("POST", "/blabla", json={"text": TEXT})
     mp3 = call("POST", "/blabla", json={"text": TEXT}, headers={"Accept": "audio/mpeg"})
     assert mp3.headers["ETag"] == wav.headers["ETag"][:-1] + '.mp3"'

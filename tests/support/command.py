@@ -1,4 +1,4 @@
-"""The command line in a process of its own."""
+"""The command line in a separate process."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tests.support.server import ROOT, clean_environment
 
 
 def monica(*arguments: str, **settings: str) -> subprocess.CompletedProcess[bytes]:
+    """Run `monica` with these arguments and settings, and return its output."""
     return subprocess.run(
         [sys.executable, "-c", "from monica.cli import main; main()", *arguments],
         cwd=ROOT,

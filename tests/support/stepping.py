@@ -1,4 +1,4 @@
-"""An engine without time: step by step it does what the test has written into its part, and it counts its slots."""
+"""An engine without time: step by step it does what the test has scripted for each text, and it counts its slots."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def sound(text: str, kind: Attempt) -> NDArray[np.float32]:
 
 
 @dataclass(eq=False)
-class Part(Utterance):
-    """One attempt at a text."""
+class ScriptedUtterance(Utterance):
+    """An utterance whose outcome is known from the start."""
 
     text: str = ""
     seed: int = 0
     kind: Attempt = "ok"
-    """The outcome it will have."""
+    """The outcome."""
     left: int = 0
-    """Steps until then."""
+    """Steps until the outcome."""
 
 
 class SteppingEngine:
-    """An engine that follows `parts`: for each text the outcome of each attempt. Any other attempt ends well."""
+    """An engine that a test advances step by step."""
 
     name, device, clones, model, fingerprint = "chatterbox", "cpu", False, "stepping", "stepping 1"
     sample_rate = RATE
@@ -45,60 +45,63 @@ class SteppingEngine:
     def __init__(self, slots: int = 2, steps: Callable[[str], int] = len) -> None:
         self.slots = slots
         self.steps = steps
-        self.parts: dict[str, list[Attempt]] = {}
-        self.begun: list[Part] = []
-        self.held: list[Part] = []
-        self.paused: list[Part] = []
+        self.script: dict[str, list[Attempt]] = {}
+        """By text, the outcome of each attempt. An attempt that is not scripted succeeds."""
+        self.begun: list[ScriptedUtterance] = []
+        self.held: list[ScriptedUtterance] = []
+        self.paused: list[ScriptedUtterance] = []
         self.elapse: Callable[[], None] = lambda: None
-        """Called in every step."""
+        """Called in every step; a test lets time pass with it."""
         self.fail_to: set[str] = set()
-        """The calls that raise: `pause`, `resume`."""
+        """Which of `pause` and `resume` fail."""
 
     def load(self) -> None:
         pass
 
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
-        attempts = self.parts.get(text, [])
-        part = Part(text=text, seed=seed, kind=attempts.pop(0) if attempts else "ok", left=self.steps(text))
-        self.begun.append(part)
-        if part.kind == "refuse":
+        attempts = self.script.get(text, [])
+        utterance = ScriptedUtterance(
+            text=text, seed=seed, kind=attempts.pop(0) if attempts else "ok", left=self.steps(text)
+        )
+        self.begun.append(utterance)
+        if utterance.kind == "refuse":
             raise SynthesisFailed("There is not enough memory.")
-        if part.kind == "crash begin":
+        if utterance.kind == "crash begin":
             raise RuntimeError("begin")
-        self.held.append(part)
-        assert len(self.held) - len(self.paused) <= self.slots, "more takes than slots"
-        return part
+        self.held.append(utterance)
+        assert len(self.held) - len(self.paused) <= self.slots, "more utterances than slots"
+        return utterance
 
     def step(self) -> None:
         self.elapse()
-        for part in [part for part in self.held if part not in self.paused and not part.done]:
-            part.left -= 1
-            if part.kind == "crash step":
+        for utterance in [utterance for utterance in self.held if utterance not in self.paused and not utterance.done]:
+            utterance.left -= 1
+            if utterance.kind == "crash step":
                 raise RuntimeError("step")
-            if part.left <= 0:
-                part.complete = part.kind != "endless"
-                if part.kind == "error":
-                    part.error = SynthesisFailed("no numbers")
+            if utterance.left <= 0:
+                utterance.complete = utterance.kind != "endless"
+                if utterance.kind == "error":
+                    utterance.error = SynthesisFailed("no numbers")
                 else:
-                    part.samples = sound(part.text, part.kind)
+                    utterance.samples = sound(utterance.text, utterance.kind)
 
     def pause(self, utterance: Utterance) -> None:
         if "pause" in self.fail_to:
             raise MemoryError
         assert utterance in self.held
         assert utterance not in self.paused
-        assert isinstance(utterance, Part)
+        assert isinstance(utterance, ScriptedUtterance)
         self.paused.append(utterance)
         utterance.paused = True
 
     def resume(self, utterance: Utterance) -> None:
         if "resume" in self.fail_to:
             raise SynthesisFailed("There is not enough memory.")
-        assert isinstance(utterance, Part)
+        assert isinstance(utterance, ScriptedUtterance)
         self.paused.remove(utterance)
         utterance.paused = False
-        assert len(self.held) - len(self.paused) <= self.slots, "more takes than slots"
+        assert len(self.held) - len(self.paused) <= self.slots, "more utterances than slots"
 
     def drop(self, utterance: Utterance) -> None:
-        self.held = [part for part in self.held if part is not utterance]
-        self.paused = [part for part in self.paused if part is not utterance]
+        self.held = [each for each in self.held if each is not utterance]
+        self.paused = [each for each in self.paused if each is not utterance]

@@ -20,11 +20,11 @@ def tone(seconds: float, level: float = 0.1) -> np.ndarray[tuple[int], np.dtype[
     ("seconds", "defect"),
     [(0.9, Defect.TOO_SHORT), (1.1, None), (4.0, None), (17.9, None), (18.1, Defect.TOO_LONG)],
 )
-def test_a_take_is_in_proportion_to_its_text(seconds: float, defect: Defect | None) -> None:
+def test_length_of_a_take_must_fit_its_text(seconds: float, defect: Defect | None) -> None:
     assert find_defect(tone(seconds), RATE, TEXT, complete=True) is defect
 
 
-def test_the_worst_of_several_defects_is_named() -> None:
+def test_worst_of_several_defects_is_reported() -> None:
     broken = tone(0.1)
     broken[5] = np.inf
     assert find_defect(broken, RATE, TEXT, complete=False) is Defect.NOT_FINITE
@@ -33,11 +33,11 @@ def test_the_worst_of_several_defects_is_named() -> None:
     assert find_defect(tone(0.1), RATE, TEXT, complete=False) is Defect.ENDLESS
 
 
-def test_what_is_not_to_be_heard_is_grave() -> None:
+def test_defects_that_make_a_take_unusable_are_grave() -> None:
     assert [defect for defect in Defect if defect.grave] == [Defect.NOT_FINITE, Defect.SILENT, Defect.ENDLESS]
 
 
-def test_nothing_is_wrong_with_a_click_in_silence_that_is_loud_enough() -> None:
+def test_one_loud_click_is_not_silence() -> None:
     samples = tone(4, level=0.0)
     samples[7] = -0.5
     assert find_defect(samples, RATE, TEXT, complete=True) is None
@@ -55,7 +55,7 @@ def test_nothing_is_wrong_with_a_click_in_silence_that_is_loud_enough() -> None:
         "Brrr, tchin-tchin.",
     ],
 )
-def test_the_embedded_voice_is_never_out_of_proportion(text: str) -> None:
+def test_embedded_voice_always_fits_the_text(text: str) -> None:
     engine = EspeakEngine(Settings())
     engine.load()
     samples = speak(engine, text, voice="", params=SynthesisParams(), seed=0)

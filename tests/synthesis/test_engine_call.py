@@ -1,4 +1,4 @@
-"""Work for the engine thread that is no take."""
+"""Work for the engine thread other than takes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def engine() -> SteppingEngine:
 
 @pytest.fixture
 def scheduler(engine: SteppingEngine) -> Scheduler:
-    """Without a thread: the test does its turns."""
+    """A scheduler without its thread: the test makes the turns."""
     return Scheduler(lambda: engine, lambda *_: b"wav", 4, Clock())
 
 
@@ -40,7 +40,7 @@ def take(text: str) -> Take:
     return new_take(text, Waiter(deadline=1000.0))
 
 
-def test_it_is_done_between_two_steps_and_the_take_goes_on(scheduler: Scheduler, engine: SteppingEngine) -> None:
+def test_call_runs_between_two_steps_and_the_take_continues(scheduler: Scheduler, engine: SteppingEngine) -> None:
     spoken = take("bonjour")
     scheduler.submit([spoken])
     scheduler.turn()
@@ -55,15 +55,15 @@ def test_it_is_done_between_two_steps_and_the_take_goes_on(scheduler: Scheduler,
     assert spoken.sound.result() == b"wav"
 
 
-def test_one_is_done_in_a_turn(scheduler: Scheduler) -> None:
-    errands = [scheduler.call(lambda n=n: n) for n in range(3)]  # type: ignore[misc]
+def test_one_call_runs_per_turn(scheduler: Scheduler) -> None:
+    calls = [scheduler.call(lambda n=n: n) for n in range(3)]  # type: ignore[misc]
     for turn in range(3):
         scheduler.turn()
-        assert [errand.done() for errand in errands] == [n <= turn for n in range(3)]
-    assert [errand.result() for errand in errands] == [0, 1, 2]
+        assert [call.done() for call in calls] == [n <= turn for n in range(3)]
+    assert [call.result() for call in calls] == [0, 1, 2]
 
 
-def test_no_more_than_a_few_wait(scheduler: Scheduler) -> None:
+def test_number_of_waiting_calls_is_limited(scheduler: Scheduler) -> None:
     for _ in range(MAX_ENGINE_CALLS):
         scheduler.call(dict)
     with pytest.raises(Overloaded) as caught:
@@ -73,7 +73,7 @@ def test_no_more_than_a_few_wait(scheduler: Scheduler) -> None:
     scheduler.call(dict)
 
 
-def test_what_it_throws_is_the_waiters_alone(scheduler: Scheduler) -> None:
+def test_exception_reaches_only_the_caller(scheduler: Scheduler) -> None:
     failed = scheduler.call(lambda: 1 // 0)
     scheduler.turn()
     with pytest.raises(ZeroDivisionError):
@@ -85,14 +85,14 @@ def test_what_it_throws_is_the_waiters_alone(scheduler: Scheduler) -> None:
     assert spoken.sound.done()
 
 
-def test_cancelled_it_is_not_done(scheduler: Scheduler) -> None:
+def test_cancelled_call_does_not_run(scheduler: Scheduler) -> None:
     done: list[int] = []
     assert scheduler.call(lambda: done.append(1)).cancel()
     scheduler.turn()
     assert done == []
 
 
-def test_it_does_not_make_the_engine_seem_slow(scheduler: Scheduler) -> None:
+def test_call_does_not_count_into_the_throughput(scheduler: Scheduler) -> None:
     clock = scheduler._clock
     assert isinstance(clock, Clock)
 
@@ -105,13 +105,13 @@ def test_it_does_not_make_the_engine_seem_slow(scheduler: Scheduler) -> None:
     assert scheduler.seconds_for(1000) in (None, 0)
 
 
-def test_when_shutting_down_it_is_refused(scheduler: Scheduler) -> None:
+def test_call_is_refused_while_shutting_down(scheduler: Scheduler) -> None:
     scheduler.refuse()
     with pytest.raises(NotReady):
         scheduler.call(dict)
 
 
-def test_when_the_engine_is_given_up_who_waits_is_told(scheduler: Scheduler) -> None:
+def test_waiting_callers_get_the_error_when_the_engine_is_given_up(scheduler: Scheduler) -> None:
     waiting, left = scheduler.call(lambda: 1), scheduler.call(lambda: 2)
     left.cancel()
     lost = SynthesisFailed("lost")
@@ -126,7 +126,7 @@ def running(service: Service) -> Scheduler:
     return service._scheduler
 
 
-def test_the_engine_thread_does_it_when_idle_and_when_busy(
+def test_engine_thread_runs_calls_while_idle_and_while_busy(
     running: Scheduler, service: Service, toy: ToyEngine
 ) -> None:
     token = request_id.set("the-request")

@@ -1,4 +1,4 @@
-"""MONICA_FALLBACK=espeak: where the engine cannot speak, the embedded voice does, and hides nothing of it."""
+"""MONICA_FALLBACK=espeak: if the engine cannot speak, the embedded voice does, and the answer says so."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def say(
 
 @contextmanager
 def held(app: Flask, toy: ToyEngine, waiting: int = 0) -> Iterator[list[Future[TestResponse]]]:
-    """Hold a take in the engine, and so many more in the queue."""
+    """Hold a take in the engine, and `waiting` more in the queue."""
     toy.gate.clear()
     with ThreadPoolExecutor(1 + waiting) as pool:
         futures = [pool.submit(say, app.test_client(), "Occupée.", fallback=False)]
@@ -81,7 +81,7 @@ StandsIn = Callable[[str, Callable[[], TestResponse]], TestResponse]
 
 @pytest.fixture
 def stands_in(caplog: pytest.LogCaptureFixture) -> StandsIn:
-    """Ask, and check that the embedded voice answers in place of an error of this code."""
+    """Check that the embedded voice answers a request instead of the error with this code."""
 
     def check(code: str, ask: Callable[[], TestResponse]) -> TestResponse:
         before = counted(code)
@@ -108,23 +108,25 @@ def assert_error(answer: TestResponse, status: int, code: str) -> None:
 
 
 @pytest.mark.parametrize("error", [SynthesisFailed("no numbers"), RuntimeError("CUDA"), MemoryError()])
-def test_for_an_engine_that_fails(client: FlaskClient, toy: ToyEngine, stands_in: StandsIn, error: Exception) -> None:
+def test_stands_in_for_a_failing_engine(
+    client: FlaskClient, toy: ToyEngine, stands_in: StandsIn, error: Exception
+) -> None:
     toy.fail_with = error
     stands_in("synthesis_failed", lambda: say(client))
     assert_error(say(client, fallback=False), 500, "synthesis_failed")
     toy.fail_with = None
-    answer = say(client)  # it was not kept: the engine is asked again
+    answer = say(client)  # the embedded voice's sound was not kept: the engine speaks again
     assert (answer.headers["X-Monica-Engine"], answer.headers["X-Monica-Cache"]) == ("chatterbox", "miss")
     assert answer.headers["ETag"]
     assert "Cache-Control" not in answer.headers
 
 
-def test_for_what_cannot_be_heard(client: FlaskClient, toy: ToyEngine, stands_in: StandsIn) -> None:
+def test_stands_in_for_silence(client: FlaskClient, toy: ToyEngine, stands_in: StandsIn) -> None:
     toy.silent = True
     stands_in("synthesis_failed", lambda: say(client))
 
 
-def test_for_an_engine_that_is_too_busy(app: Flask, client: FlaskClient, toy: ToyEngine, stands_in: StandsIn) -> None:
+def test_stands_in_for_a_busy_engine(app: Flask, client: FlaskClient, toy: ToyEngine, stands_in: StandsIn) -> None:
     with held(app, toy, waiting=1) as others:
         stands_in("overloaded", lambda: say(client))
         refused = say(client, fallback=False)
@@ -133,20 +135,20 @@ def test_for_an_engine_that_is_too_busy(app: Flask, client: FlaskClient, toy: To
     assert {other.result().headers["X-Monica-Engine"] for other in others} == {"chatterbox"}
 
 
-def test_for_an_engine_that_is_too_slow(app: Flask, client: FlaskClient, toy: ToyEngine, stands_in: StandsIn) -> None:
+def test_stands_in_for_a_slow_engine(app: Flask, client: FlaskClient, toy: ToyEngine, stands_in: StandsIn) -> None:
     with held(app, toy):
         stands_in("deadline_exceeded", lambda: say(client, headers={"X-Deadline-Ms": "400"}))
         assert_error(say(client, headers={"X-Deadline-Ms": "100"}, fallback=False), 504, "deadline_exceeded")
 
 
-def test_while_the_model_is_loading(not_started: Service, stands_in: StandsIn) -> None:
+def test_stands_in_while_the_model_is_loading(not_started: Service, stands_in: StandsIn) -> None:
     client = create_app(service=not_started).test_client()
     assert client.get("/health").status_code == 503
     stands_in("model_loading", lambda: say(client))
     assert_error(say(client, fallback=False), 503, "model_loading")
 
 
-def test_while_the_model_cannot_be_had(not_started: Service, toy: ToyEngine, stands_in: StandsIn) -> None:
+def test_stands_in_while_the_model_cannot_be_loaded(not_started: Service, toy: ToyEngine, stands_in: StandsIn) -> None:
     toy.fail_load_with = [ModelUnavailable("The hub cannot be reached.")]
     not_started.start(on_config_error=lambda error: pytest.fail(str(error)), on_lost=pytest.fail)
     until(lambda: not_started.health.report()["status"] == "failed")
@@ -156,13 +158,13 @@ def test_while_the_model_cannot_be_had(not_started: Service, toy: ToyEngine, sta
 
 
 @pytest.mark.parametrize("named", ['"' + "0" * 64 + '"', "*", "nonsense"])
-def test_if_none_match_of_a_model_that_is_loading(not_started: Service, stands_in: StandsIn, named: str) -> None:
+def test_if_none_match_while_the_model_is_loading(not_started: Service, stands_in: StandsIn, named: str) -> None:
     client = create_app(service=not_started).test_client()
     stands_in("model_loading", lambda: say(client, headers={"If-None-Match": named}))
     assert_error(say(client, headers={"If-None-Match": named}, fallback=False), 503, "model_loading")
 
 
-def test_a_text_of_many_sentences_is_said_to_its_end(client: FlaskClient, toy: ToyEngine, stands_in: StandsIn) -> None:
+def test_every_sentence_of_a_long_text_is_spoken(client: FlaskClient, toy: ToyEngine, stands_in: StandsIn) -> None:
     toy.fail_with = SynthesisFailed("no numbers")
     sentence = "Pablo vient de se faire éliminer par Rusmir. "
     whole = stands_in("synthesis_failed", lambda: say(client, sentence * 8))
@@ -170,7 +172,7 @@ def test_a_text_of_many_sentences_is_said_to_its_end(client: FlaskClient, toy: T
     assert len(whole.data) > 6 * len(one.data)
 
 
-def test_never_for_a_rehearsal(client: FlaskClient, toy: ToyEngine) -> None:
+def test_never_for_a_background_take(client: FlaskClient, toy: ToyEngine) -> None:
     toy.fail_with = SynthesisFailed("no numbers")
     assert_error(say(client, priority="background"), 500, "synthesis_failed")
 
@@ -185,11 +187,11 @@ def test_never_for_a_rehearsal(client: FlaskClient, toy: ToyEngine) -> None:
         ({"fallback": "yes"}, 422, "request_invalid"),
     ],
 )
-def test_never_for_a_request_that_is_wrong(client: FlaskClient, body: dict[str, Any], status: int, code: str) -> None:
+def test_never_for_an_invalid_request(client: FlaskClient, body: dict[str, Any], status: int, code: str) -> None:
     assert_error(client.post("/blabla", json={"text": "Bonjour."} | body), status, code)
 
 
-def test_never_for_a_text_the_engine_refuses(client: FlaskClient, toy: ToyEngine) -> None:
+def test_never_for_a_text_that_the_engine_refuses(client: FlaskClient, toy: ToyEngine) -> None:
     toy.fail_with = InvalidText("It has no tokens.", param="text")
     assert_error(say(client), 400, "text_empty")
 
@@ -201,7 +203,7 @@ def test_never_while_shutting_down(client: FlaskClient, service: Service) -> Non
     assert say(client, "Gardée.").headers["X-Monica-Cache"] == "hit"
 
 
-def test_never_unless_it_is_wanted(settings: Settings, toy: ToyEngine) -> None:
+def test_never_unless_the_setting_is_on(settings: Settings, toy: ToyEngine) -> None:
     service = started(replace(settings, fallback=None), toy)
     client = create_app(service=service).test_client()
     toy.fail_with = SynthesisFailed("no numbers")
@@ -211,15 +213,15 @@ def test_never_unless_it_is_wanted(settings: Settings, toy: ToyEngine) -> None:
     service.close()
 
 
-def test_never_for_itself(settings: Settings) -> None:
-    engine = ToyEngine()  # goes by the name of espeak
+def test_embedded_voice_never_stands_in_for_itself(settings: Settings) -> None:
+    engine = ToyEngine()  # its name is espeak
     service = started(settings, engine)
     engine.fail_with = SynthesisFailed("no numbers")
     assert_error(say(create_app(service=service).test_client()), 500, "synthesis_failed")
     service.close()
 
 
-def test_health_tells_of_it_and_of_failures(client: FlaskClient, toy: ToyEngine) -> None:
+def test_health_reports_the_fallback_and_failures(client: FlaskClient, toy: ToyEngine) -> None:
     healthy = client.get("/health")
     assert (healthy.status_code, healthy.get_json()["status"]) == (200, "ok")
     assert (healthy.get_json()["engine"], healthy.get_json()["fallback"]) == ("chatterbox", "espeak")

@@ -1,4 +1,4 @@
-"""Takes as they are heard: finished once each, whoever says them, as the settings wish."""
+"""The finish of takes: applied once to each, whichever voice speaks, as the settings say."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ Start = Callable[..., Service]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    announcers = []
+    services = []
 
     def start(engine: ToyEngine | None = None, **settings: Any) -> Service:
         made = Settings(engine="espeak", cache_dir=tmp_path / "cache")
-        announcers.append(started(replace(made, **settings), engine))
-        return announcers[-1]
+        services.append(started(replace(made, **settings), engine))
+        return services[-1]
 
     yield start
-    for service in announcers:
+    for service in services:
         service.close()
 
 
@@ -54,7 +54,7 @@ def hear(wav: bytes) -> tuple[Sound, int]:
 
 
 @pytest.mark.parametrize("text", ["Tapis !", "Pablo vient de se faire éliminer par Rusmir !", PAGE])
-def test_a_take_is_as_loud_as_wanted_held_and_trimmed(start: Start, text: str) -> None:
+def test_take_has_the_wanted_loudness_and_peak_and_is_trimmed(start: Start, text: str) -> None:
     samples, rate = hear(start().announcer.announce(SpeechRequest(text)).wav)
     assert integrated_loudness(samples, rate) == pytest.approx(-16, abs=0.5)
     assert true_peaks(samples).max() <= amplitude_ratio(-1) * 1.01
@@ -66,19 +66,19 @@ def test_a_take_is_as_loud_as_wanted_held_and_trimmed(start: Start, text: str) -
     ("settings", "level", "peak"),
     [({"loudness": -23.0, "trim": False}, -23.0, -1), ({"peak": -6.5, "loudness": -20.0}, -20.0, -6.5)],
 )
-def test_the_settings_are_heeded(start: Start, settings: dict[str, Any], level: float, peak: float) -> None:
+def test_settings_of_level_and_peak_apply(start: Start, settings: dict[str, Any], level: float, peak: float) -> None:
     samples, rate = hear(start(**settings).announcer.announce(SpeechRequest("Tapis de Rusmir !")).wav)
     assert integrated_loudness(samples, rate) == pytest.approx(level, abs=0.5)
     assert true_peaks(samples).max() <= amplitude_ratio(peak) * 1.01
 
 
-def test_all_off_it_is_the_engines_sound(start: Start) -> None:
+def test_all_off_leaves_the_sound_of_the_engine(start: Start) -> None:
     toy = ToyEngine()
     samples, _ = hear(start(toy, **OFF).announcer.announce(SpeechRequest("Tapis !", seed=0)).wav)
     np.testing.assert_allclose(samples, 0.1 * np.sin(np.arange(len(samples)) / 10), atol=1e-4)
 
 
-def test_another_finish_is_another_take(start: Start, tmp_path: Path) -> None:
+def test_different_finish_makes_a_different_take(start: Start, tmp_path: Path) -> None:
     request = SpeechRequest("Tapis !", seed=1)
     keys, noted = set(), set()
     changes: tuple[dict[str, Any], ...] = ({}, OFF, {"loudness": -18.0}, {"peak": -2.0}, {"trim": False})
@@ -94,7 +94,7 @@ def test_another_finish_is_another_take(start: Start, tmp_path: Path) -> None:
     assert json.loads(card.entry.label)["audio"] == again._loader.finisher.version
 
 
-def test_a_take_is_finished_once_and_a_hit_is_not(start: Start) -> None:
+def test_take_is_finished_once_and_a_hit_is_not(start: Start) -> None:
     def finished() -> float:
         labels = {"stage": "finish"}
         return REGISTRY.get_sample_value("monica_stage_duration_seconds_count", labels) or 0.0
@@ -106,7 +106,7 @@ def test_a_take_is_finished_once_and_a_hit_is_not(start: Start) -> None:
     assert finished() == before + 1
 
 
-def test_the_voice_that_stands_in_is_as_loud(start: Start) -> None:
+def test_embedded_voice_that_stands_in_is_as_loud(start: Start) -> None:
     toy = ToyEngine()
     toy.name = "chatterbox"
     toy.fail_with = ModelUnavailable("away")
@@ -119,8 +119,8 @@ def test_the_voice_that_stands_in_is_as_loud(start: Start) -> None:
         assert integrated_loudness(samples, rate) == pytest.approx(-16, abs=0.3)
 
 
-def test_a_take_that_is_heard_while_it_is_made_is_finished_too(start: Start) -> None:
-    """Its first attempt failed before anything of it was heard; its second one is kept as it was heard."""
+def test_streamed_take_is_finished_too(start: Start) -> None:
+    """Its first attempt failed before any of it was published. The second one is kept as it was published."""
     service = start(ToyEngine())
     renderer, finisher = service.announcer._renderer, service._loader.finisher
     rate = ToyEngine.sample_rate
@@ -129,8 +129,8 @@ def test_a_take_that_is_heard_while_it_is_made_is_finished_too(start: Start) -> 
     renderer._publish(take, noise(0.2, rate, 0.5))
     assert take.chunks == ()
     take.attempts, take.finisher = 2, None
-    for piece in np.array_split(samples[:-1000], 7):
-        renderer._publish(take, piece)
+    for chunk in np.array_split(samples[:-1000], 7):
+        renderer._publish(take, chunk)
     heard = b"".join(take.chunks)
     assert len(heard) > rate
     wav = renderer._finish(take, samples, 1.0)
@@ -145,7 +145,7 @@ def test_a_take_that_is_heard_while_it_is_made_is_finished_too(start: Start) -> 
     assert service.announcer.kept(take.key) == wav
 
 
-def test_it_is_imported_before_the_model_is_loaded(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finisher_warms_up_before_the_model_is_loaded(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     toy = ToyEngine()
     monkeypatch.setattr("monica.audio.finish.Finisher.warm_up", lambda _: order.append("finish"))
@@ -174,7 +174,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         ("MONICA_TRIM", "yes", "Must be one of: on, off."),
     ],
 )
-def test_a_wrong_level(environment: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
+def test_wrong_level_stops_the_start(environment: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
     environment.setenv(name, value)
     with pytest.raises(ConfigError) as caught:
         Settings.from_env()

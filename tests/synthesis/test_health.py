@@ -1,4 +1,4 @@
-"""What /health says of an engine that fails, is slow, or does not come back; and what the watchdog does then."""
+"""/health of an engine that fails, is slow or hangs, and what the watchdog does about it."""
 
 from __future__ import annotations
 
@@ -17,99 +17,99 @@ from monica.synthesis.health import MAX_BREAKDOWNS, MAX_FAILURES, STUCK_S, Healt
 from monica.synthesis.loader import Status
 from tests.conftest import started
 from tests.support.engines import ToyEngine
-from tests.synthesis.test_scheduler import Desk
+from tests.synthesis.test_scheduler import Harness
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def harness() -> Harness:
+    return Harness()
 
 
 @pytest.fixture
-def health(desk: Desk) -> Health:
-    loader: Any = SimpleNamespace(status=Status.OK, reason=None, chosen=desk.engine)
-    return Health(Settings(deadline_s=30), loader, desk.scheduler)
+def health(harness: Harness) -> Health:
+    loader: Any = SimpleNamespace(status=Status.OK, reason=None, chosen=harness.engine)
+    return Health(Settings(deadline_s=30), loader, harness.scheduler)
 
 
-def test_a_service_that_has_nothing_to_do_is_well(desk: Desk, health: Health) -> None:
-    assert health.diagnose(desk.clock.now) == (Status.OK, None)
-    assert health.diagnose(desk.clock.now + 1e6) == (Status.OK, None)
+def test_idle_service_is_ok(harness: Harness, health: Health) -> None:
+    assert health.diagnose(harness.clock.now) == (Status.OK, None)
+    assert health.diagnose(harness.clock.now + 1e6) == (Status.OK, None)
 
 
-def test_failures_in_a_row_degrade_it_until_a_take_ends_well(desk: Desk, health: Health) -> None:
+def test_failures_in_a_row_degrade_it_until_a_take_succeeds(harness: Harness, health: Health) -> None:
     for n in range(MAX_FAILURES):
-        assert health.diagnose(desk.clock.now)[0] is Status.OK
-        desk.engine.parts[f"bad {n}"] = ["error", "error"]
-        desk.ask(f"bad {n}")
-        desk.turns(30)
-    assert health.diagnose(desk.clock.now) == (Status.DEGRADED, "The last 3 takes failed.")
-    desk.ask("good")
-    desk.turns(10)
-    assert health.diagnose(desk.clock.now)[0] is Status.OK
+        assert health.diagnose(harness.clock.now)[0] is Status.OK
+        harness.engine.script[f"bad {n}"] = ["error", "error"]
+        harness.ask(f"bad {n}")
+        harness.turns(30)
+    assert health.diagnose(harness.clock.now) == (Status.DEGRADED, "The last 3 takes failed.")
+    harness.ask("good")
+    harness.turns(10)
+    assert health.diagnose(harness.clock.now)[0] is Status.OK
 
 
-def test_texts_that_cannot_be_said_are_no_failures_of_the_engine(
-    desk: Desk, health: Health, monkeypatch: pytest.MonkeyPatch
+def test_invalid_texts_do_not_count_as_failures(
+    harness: Harness, health: Health, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from monica.errors import InvalidText
 
     def refuse(*_: object, **__: object) -> None:
         raise InvalidText("too many tokens")
 
-    monkeypatch.setattr(desk.engine, "begin", refuse)
+    monkeypatch.setattr(harness.engine, "begin", refuse)
     for n in range(2 * MAX_FAILURES):
-        take = desk.ask(f"long {n}")
-        desk.turns(2)
+        take = harness.ask(f"long {n}")
+        harness.turns(2)
         assert isinstance(take.sound.exception(0), InvalidText)
-    assert health.diagnose(desk.clock.now)[0] is Status.OK
+    assert health.diagnose(harness.clock.now)[0] is Status.OK
 
 
-def test_takes_that_are_waited_for_and_do_not_come_degrade_it(desk: Desk, health: Health) -> None:
-    desk.ask("a" * 500)
-    desk.turns(50, seconds=1.0)
-    assert health.diagnose(desk.clock.now)[0] is Status.OK
-    desk.turns(20, seconds=1.0)
-    status, reason = health.diagnose(desk.clock.now)
+def test_takes_that_never_finish_degrade_it(harness: Harness, health: Health) -> None:
+    harness.ask("a" * 500)
+    harness.turns(50, seconds=1.0)
+    assert health.diagnose(harness.clock.now)[0] is Status.OK
+    harness.turns(20, seconds=1.0)
+    status, reason = health.diagnose(harness.clock.now)
     assert status is Status.DEGRADED
     assert "none has ended well for 70 s" in str(reason)
 
 
-def test_a_step_that_takes_long_degrades_it_and_one_that_never_ends_is_the_end(desk: Desk, health: Health) -> None:
+def test_slow_step_degrades_it_and_stuck_step_fails_it(harness: Harness, health: Health) -> None:
     seen = []
 
     def elapse() -> None:
-        began = desk.clock.now
+        began = harness.clock.now
         for seconds in (1, STUCK_S["cpu"] / 4 + 1, STUCK_S["cpu"] + 1):
             seen.append(health.diagnose(began + seconds))
         assert health.lost(began + STUCK_S["cpu"] - 1) is None
         assert health.lost(began + STUCK_S["cpu"] + 1) is not None
 
-    desk.ask("hello")
-    desk.engine.elapse = elapse
-    desk.scheduler.turn()
+    harness.ask("hello")
+    harness.engine.elapse = elapse
+    harness.scheduler.turn()
     assert [status for status, _ in seen] == [Status.OK, Status.DEGRADED, Status.FAILED]
     assert "at one step for 76 s" in str(seen[1][1])
     assert "has not come back from a step for 301 s" in str(seen[2][1])
-    assert health.diagnose(desk.clock.now + 1) == (Status.OK, None)  # it came back
+    assert health.diagnose(harness.clock.now + 1) == (Status.OK, None)  # the step returned
 
 
-def test_an_engine_that_breaks_down_again_and_again_is_lost(desk: Desk, health: Health) -> None:
+def test_engine_that_breaks_down_repeatedly_is_lost(harness: Harness, health: Health) -> None:
     for n in range(MAX_BREAKDOWNS):
-        assert health.lost(desk.clock.now) is None
-        desk.engine.parts[f"crash {n}"] = ["crash step"]
-        desk.ask(f"crash {n}")
-        desk.turns(3)
-    assert "broke down 5 times" in str(health.lost(desk.clock.now))
-    assert health.diagnose(desk.clock.now)[0] is Status.FAILED
+        assert health.lost(harness.clock.now) is None
+        harness.engine.script[f"crash {n}"] = ["crash step"]
+        harness.ask(f"crash {n}")
+        harness.turns(3)
+    assert "broke down 5 times" in str(health.lost(harness.clock.now))
+    assert health.diagnose(harness.clock.now)[0] is Status.FAILED
 
 
 @pytest.mark.parametrize("status", [Status.LOADING, Status.FAILED, Status.STOPPING])
-def test_what_the_loader_says_comes_first(desk: Desk, status: Status) -> None:
+def test_status_of_the_loader_takes_precedence(harness: Harness, status: Status) -> None:
     loader: Any = SimpleNamespace(status=status, reason="because", chosen=None)
-    assert Health(Settings(deadline_s=30), loader, desk.scheduler).diagnose(0.0) == (status, "because")
+    assert Health(Settings(deadline_s=30), loader, harness.scheduler).diagnose(0.0) == (status, "because")
 
 
-def test_the_watchdog_answers_everyone_and_ends_the_process(
+def test_watchdog_answers_every_request_and_ends_the_process(
     settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(STUCK_S, "cpu", 0.3)
@@ -123,7 +123,7 @@ def test_the_watchdog_answers_everyone_and_ends_the_process(
         lost.set()
 
     def stuck() -> None:
-        if any(part.text != "Bonjour à tous, ici Monica." for part in toy.utterances):
+        if any(utterance.text != "Bonjour à tous, ici Monica." for utterance in toy.utterances):
             back.wait(20)
         step()
 
@@ -146,7 +146,7 @@ def test_the_watchdog_answers_everyone_and_ends_the_process(
     service.close()
 
 
-def test_a_failing_engine_shows_on_health_and_recovers(settings: Settings, toy: ToyEngine) -> None:
+def test_failing_engine_shows_in_health_and_recovers(settings: Settings, toy: ToyEngine) -> None:
     service = started(settings, toy)
     toy.fail_with = SynthesisFailed("no numbers")
     for n in range(MAX_FAILURES):

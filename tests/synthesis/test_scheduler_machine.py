@@ -1,4 +1,4 @@
-"""Any order of asking, joining, hanging up, passing deadlines, failing and shutting down: nobody is left hanging."""
+"""Random sequences of requests, joins, hang-ups, deadlines, failures and shutdown: no waiter is left hanging."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def wav_of(text: str, kind: str) -> bytes:
     return encode_wav(sound(text, kind), RATE)
 
 
-class Shelf(dict[str, bytes]):
-    """A store of takes."""
+class FakeStore(dict[str, bytes]):
+    """A store of takes in memory, by what they say."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,15 +44,17 @@ class Shelf(dict[str, bytes]):
         return 0
 
 
-class Room(RuleBasedStateMachine):
+class SchedulerMachine(RuleBasedStateMachine):
+    """The renderer and its scheduler, with an engine that fails at random."""
+
     @initialize(slots=st.integers(1, 3), queue_size=st.integers(1, 6))
-    def open(self, slots: int, queue_size: int) -> None:
+    def create(self, slots: int, queue_size: int) -> None:
         self.now = 0.0
         self.engine = SteppingEngine(slots)
         self.engine.elapse = self.pass_a_second
         loader: Any = SimpleNamespace(ready_engine=lambda: self.engine)
-        self.shelf = Shelf()
-        store: Any = self.shelf
+        self.kept = FakeStore()
+        store: Any = self.kept
         self.queue_size = queue_size
         self.renderer = Renderer(loader, store, queue_size, lambda: self.now)
         self.scheduler = self.renderer.scheduler
@@ -75,7 +77,7 @@ class Room(RuleBasedStateMachine):
     )
     def ask(self, texts: list[str], live: bool, seconds: int, fresh: bool, keep: bool, attempts: list[str]) -> None:
         self.asked += 1
-        self.engine.parts[texts[0]] = attempts
+        self.engine.script[texts[0]] = attempts
         lane = Lane.LIVE if live else Lane.BACKGROUND
         waiter = Waiter(self.now + seconds, lane, keep)
         try:
@@ -97,12 +99,12 @@ class Room(RuleBasedStateMachine):
     @rule(turns=st.integers(1, 12))
     def work(self, turns: int) -> None:
         for _ in range(turns):
-            advanced = {part: part.left for part in self.engine.held}
+            advanced = {utterance: utterance.left for utterance in self.engine.held}
             live = {take.text for take in self.scheduler.running.takes if take.lane is Lane.LIVE and not take.abandoned}
             self.scheduler.turn()
-            moved = {part.text for part in self.engine.held if part.left != advanced.get(part)}
+            moved = {utterance.text for utterance in self.engine.held if utterance.left != advanced.get(utterance)}
             if live & moved:
-                assert not moved - live - self._live(), "a rehearsal was played beside a live take"
+                assert not moved - live - self._live(), "a background take ran beside a live one"
 
     def _live(self) -> set[str]:
         return {take.text for take in self.scheduler.running.takes if take.lane is Lane.LIVE}
@@ -112,17 +114,17 @@ class Room(RuleBasedStateMachine):
         self.now += seconds
 
     @rule(actions=st.sets(st.sampled_from(["pause", "resume"])))
-    def spoil(self, actions: set[str]) -> None:
+    def break_engine(self, actions: set[str]) -> None:
         self.engine.fail_to = actions
 
-    @precondition(lambda self: self.asked > 12)  # else most runs would end before they have begun
+    @precondition(lambda self: self.asked > 12)  # otherwise most runs would end before they get going
     @rule()
     def shut_down(self) -> None:
         self.scheduler.refuse()
         self.closed = True
 
     @invariant()
-    def nothing_is_held_that_is_not_in_progress(self) -> None:
+    def engine_holds_only_running_takes(self) -> None:
         if hasattr(self, "engine"):
             assert len(self.engine.held) == len(self.scheduler.running.takes)
             wanted = [take for take in self.scheduler._waiting if not take.abandoned and take.attempts == 1]
@@ -148,10 +150,10 @@ class Room(RuleBasedStateMachine):
                 assert not text or heard in [wav_of(text, kind) for kind in ("ok", "hasty", "long")]
             else:
                 assert isinstance(error, MonicaError)
-                assert "No one waits" not in str(error), "someone does"
+                assert "No one waits" not in str(error), "a waiter was told that no one waits"
         assert all(take.sound.done() for take in self.gone)
-        assert all(wav == wav_of(key, "ok") for key, wav in self.shelf.items()), "a bad take was kept"
+        assert all(wav == wav_of(key, "ok") for key, wav in self.kept.items()), "a bad take was kept"
 
 
-TestRoom = Room.TestCase
-TestRoom.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestSchedulerMachine = SchedulerMachine.TestCase
+TestSchedulerMachine.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

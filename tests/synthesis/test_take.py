@@ -13,17 +13,17 @@ def a_take(*waiters: Waiter) -> Take:
     return new_take("text", *waiters)
 
 
-def test_a_take_is_wanted_as_long_as_the_most_patient_of_its_waiters() -> None:
-    hasty, patient = Waiter(10.0), Waiter(20.0)
-    take = a_take(hasty)
+def test_deadline_of_a_take_is_the_latest_of_its_waiters() -> None:
+    short, long = Waiter(10.0), Waiter(20.0)
+    take = a_take(short)
     assert take.deadline == 10.0
-    assert take.join(patient)
+    assert take.join(long)
     assert take.deadline == 20.0
-    take.leave(patient)
+    take.leave(long)
     assert take.deadline == 10.0
 
 
-def test_a_live_waiter_makes_a_rehearsal_live_as_long_as_he_stays() -> None:
+def test_background_take_is_live_while_a_live_waiter_stays() -> None:
     take = a_take(Waiter(10.0, Lane.BACKGROUND))
     live = Waiter(10.0)
     lanes = [take.lane]
@@ -34,14 +34,14 @@ def test_a_live_waiter_makes_a_rehearsal_live_as_long_as_he_stays() -> None:
     assert lanes == [Lane.BACKGROUND, Lane.LIVE, Lane.BACKGROUND]
 
 
-def test_a_take_may_be_kept_where_one_of_its_waiters_lets_it() -> None:
+def test_take_may_be_kept_if_one_waiter_allows_it() -> None:
     take = a_take(Waiter(10.0, keep=False))
     assert not take.keep
     assert take.join(Waiter(10.0, keep=True))
     assert take.keep
 
 
-def test_a_take_that_is_left_in_its_last_step_is_kept_all_the_same() -> None:
+def test_take_abandoned_in_its_last_step_may_still_be_kept() -> None:
     for keep in (True, False):
         waiter = Waiter(10.0, keep=keep)
         take = a_take(waiter)
@@ -49,7 +49,7 @@ def test_a_take_that_is_left_in_its_last_step_is_kept_all_the_same() -> None:
         assert take.keep == keep
 
 
-def test_a_take_is_abandoned_when_the_last_one_leaves_and_cannot_be_joined_then() -> None:
+def test_take_is_abandoned_when_the_last_waiter_leaves_and_cannot_be_joined_any_more() -> None:
     first, second = Waiter(10.0), Waiter(10.0)
     take = a_take(first)
     assert take.join(second)
@@ -62,7 +62,7 @@ def test_a_take_is_abandoned_when_the_last_one_leaves_and_cannot_be_joined_then(
     assert not take.join(Waiter(10.0))
 
 
-def test_waiting_ends_at_the_waiters_own_deadline() -> None:
+def test_waiting_ends_at_the_deadline_of_the_waiter() -> None:
     take = a_take(Waiter(time.monotonic() + 60))
     with pytest.raises(DeadlineExceeded):
         take.wait(time.monotonic() + 0.01, block)

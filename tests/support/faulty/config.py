@@ -1,4 +1,4 @@
-"""The project's own gunicorn.conf.py, with an engine that has the faults of tests/support/faulty/__init__.py."""
+"""The project's gunicorn.conf.py, with an engine that has the faults listed in tests/support/faulty/__init__.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""espeak-ng with the faults that are listed in tests/support/faulty/__init__.py; lives in the server's worker."""
+"""espeak-ng with the faults listed in tests/support/faulty/__init__.py. Runs in the server's worker process."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from monica import worker
 from monica.config import Settings
 from monica.engine import SynthesisParams, Utterance, espeak
 from monica.errors import SynthesisFailed
+from monica.serving import worker
 from monica.synthesis import health
 
 SLOW_STEPS = 50
@@ -21,17 +21,19 @@ STEP_S = 0.02
 
 
 class FaultyEspeak(espeak.EspeakEngine):
+    """espeak-ng that checks before each step which faults are on."""
+
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._folder = Path(os.environ["FAULTS"])
         self._steps_left: dict[Utterance, int] = {}
-        self._unheard: dict[Utterance, list[NDArray[np.float32]]] = {}
+        self._unpublished: dict[Utterance, list[NDArray[np.float32]]] = {}
 
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         utterance = super().begin(text, voice=voice, params=params, seed=seed)
         self._steps_left[utterance] = SLOW_STEPS if self._has("slow") else 0
         if stream and self._has("piecewise"):
-            self._unheard[utterance] = np.array_split(self._say(text), PIECES)
+            self._unpublished[utterance] = np.array_split(self._say(text), PIECES)
         return utterance
 
     def step(self) -> None:
@@ -44,17 +46,17 @@ class FaultyEspeak(espeak.EspeakEngine):
             self._steps_left[utterance] -= 1
             time.sleep(STEP_S)
             return
-        if utterance in self._unheard:
-            self._say_on(utterance)
+        if utterance in self._unpublished:
+            self._publish_next_chunk(utterance)
             return
         super().step()
         if utterance.samples is not None and self._has("silent"):
             utterance.samples *= 0
 
-    def _say_on(self, utterance: Utterance) -> None:
+    def _publish_next_chunk(self, utterance: Utterance) -> None:
         time.sleep(STEP_S)
-        utterance.chunks.append(self._unheard[utterance].pop(0))
-        if not self._unheard[utterance]:
+        utterance.chunks.append(self._unpublished[utterance].pop(0))
+        if not self._unpublished[utterance]:
             utterance.samples = np.concatenate(utterance.chunks)
         elif self._has("torn") and len(utterance.chunks) > 3:
             utterance.error = SynthesisFailed("The sentence broke in the middle.")
@@ -64,14 +66,14 @@ class FaultyEspeak(espeak.EspeakEngine):
     def drop(self, utterance: Utterance) -> None:
         super().drop(utterance)
         del self._steps_left[utterance]
-        self._unheard.pop(utterance, None)
+        self._unpublished.pop(utterance, None)
 
     def _has(self, fault: str) -> bool:
         return (self._folder / fault).exists()
 
 
 def install() -> None:
-    """Let this be the espeak-ng of the process. Call it before the application is imported."""
+    """Make this the espeak-ng of the process. Call it before the application is imported."""
     espeak.EspeakEngine = FaultyEspeak  # type: ignore[misc]
     if "FAULTS_STUCK_S" in os.environ:
         health.STUCK_S.update(dict.fromkeys(health.STUCK_S, float(os.environ["FAULTS_STUCK_S"])))

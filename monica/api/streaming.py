@@ -1,4 +1,4 @@
-"""An answer that is sent while its sentence is made: chunked, and broken off where the sound is."""
+"""A response that is sent while its sentence is made: chunked, and broken off if the sound fails."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from collections.abc import Iterator
 import numpy as np
 from flask import Response, request
 
+from monica.api.media import set_sound_headers
 from monica.audio.formats import Format, StreamEncoder
 from monica.audio.stretch import Stretcher
 from monica.audio_stream import AudioStream
 from monica.errors import HungUp, InvalidRequest, MonicaError
 
-TOKENS_A_SECOND = 25
-"""Of sound: what OpenAI's clients are told of a stream's cost."""
+TOKENS_PER_SECOND = 25
+"""Tokens per second of sound, in the `usage` that OpenAI's clients expect at the end of a stream."""
 EVENTS = "text/event-stream"
 
 logger = logging.getLogger(__name__)
 
 
 def wants_stream() -> bool:
-    """Tell whether the request asks for its sound while it is made: `?stream=1`. Raises InvalidRequest."""
+    """Whether the request asks for a stream, `?stream=1`, and can get one. Raises InvalidRequest for other values."""
     asked = request.args.get("stream", "0")
     if asked not in ("0", "1"):
         raise InvalidRequest("stream is 1 or 0.", param="stream")
@@ -33,34 +34,30 @@ def wants_stream() -> bool:
 
 
 def can_stream() -> bool:
-    """Tell whether an answer may end anywhere: in HTTP/1.0 nobody could tell a broken one from a whole one."""
+    """Whether the client can detect a stream that breaks off. HTTP/1.0 has no chunks: the break looks like the end."""
     return str(request.environ.get("SERVER_PROTOCOL")) != "HTTP/1.0"
 
 
-def stream(
+def stream_response(
     audio: AudioStream, format: Format, *, speed: float = 1.0, rate: int | None = None, events: bool = False
 ) -> Response:
-    """Make the answer of a audio. events: whether it is sent as OpenAI's server-sent events."""
-    kind = format.content_type(rate or audio.rate)
-    response = Response(_sent(audio, format, speed, rate, events), content_type=EVENTS if events else kind)
+    """Return the response that streams a sound. events: whether it is sent as OpenAI's server-sent events."""
+    content_type = EVENTS if events else format.content_type(rate or audio.rate)
+    response = Response(_encode_stream(audio, format, speed, rate, events), content_type=content_type)
     response.call_on_close(audio.chunks.close)
-    response.headers["Content-Disposition"] = f'inline; filename="monica{format.suffix}"'
-    response.headers["X-Monica-Cache"] = audio.source
-    response.headers["X-Monica-Engine"] = audio.engine
-    response.headers["X-Accel-Buffering"] = "no"  # nginx is to pass on what it gets
-    if audio.key is None:
-        response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"  # nginx must pass chunks on as they come
+    set_sound_headers(response, audio, format)
     return response
 
 
-def _sent(audio: AudioStream, format: Format, speed: float, rate: int | None, events: bool) -> Iterator[bytes]:
-    """Encode pieces as they come. What keeps the next from coming breaks the connection: no short file looks whole."""
+def _encode_stream(audio: AudioStream, format: Format, speed: float, rate: int | None, events: bool) -> Iterator[bytes]:
+    """Encode chunks as they come. An error breaks the connection, so that a truncated file never looks complete."""
     encoder, stretcher = StreamEncoder(format, audio.rate, rate), Stretcher(audio.rate, speed)
     wrap = _delta if events else bytes
     began, seconds = time.monotonic(), 0.0
     try:
-        for piece in audio.chunks:
-            pcm = np.frombuffer(piece, "<i2")
+        for chunk in audio.chunks:
+            pcm = np.frombuffer(chunk, "<i2")
             seconds += len(pcm) / audio.rate / speed
             data = encoder.encode_chunk(
                 pcm if speed == 1 else stretcher.stretch_chunk(pcm.astype(np.float32) / np.float32(32768))
@@ -70,7 +67,7 @@ def _sent(audio: AudioStream, format: Format, speed: float, rate: int | None, ev
     except MonicaError as error:
         if not isinstance(error, HungUp):
             logger.error("a stream is broken off after %.2f s of audio: %s", seconds, error)
-        # gunicorn closes the connection without the last chunk, and has nothing to say of it.
+        # gunicorn then closes the connection without the last chunk, and logs nothing.
         raise BrokenPipeError(errno.EPIPE, "The stream was broken off.") from error
     rest = encoder.encode_chunk(stretcher.stretch_end()) + encoder.encode_end()
     if rest:
@@ -86,8 +83,8 @@ def _delta(data: bytes) -> bytes:
 
 
 def _done(seconds: float) -> bytes:
-    said = round(seconds * TOKENS_A_SECOND)
-    usage = {"input_tokens": 0, "output_tokens": said, "total_tokens": said}
+    tokens = round(seconds * TOKENS_PER_SECOND)
+    usage = {"input_tokens": 0, "output_tokens": tokens, "total_tokens": tokens}
     return _event({"type": "speech.audio.done", "usage": usage})
 
 

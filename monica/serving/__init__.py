@@ -1,0 +1,1 @@
+"""How gunicorn serves Monica: worker, log, patches, and the exit of the worker process."""

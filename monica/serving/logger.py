@@ -1,0 +1,20 @@
+"""gunicorn's log, as Monica wants it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from gunicorn import glogging
+
+
+class Logger(glogging.Logger):  # type: ignore[misc]
+    """gunicorn's logger without its access log, which is costly. The application logs its requests itself."""
+
+    access_log_enabled = False
+
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        if isinstance(sys.exc_info()[1], BlockingIOError):  # how an expired receive timeout shows
+            self.debug("A client stalled in the middle of its request.")
+        else:
+            super().exception(msg, *args, **kwargs)
