@@ -1,16 +1,17 @@
-"""The cost of looking into the cache: listing and counting ten thousand phrases, and a lookup that counts its hits.
+"""The cost of the catalogue: listing and counting ten thousand phrases, a look-up, and renaming old keys.
 
-    python -m benchmarks.cache [--entries N] [--runs N]
+    python -m benchmarks.cache [--phrases N] [--runs N]
 
-Each figure is the best of the runs, with its CPU time beside it for machines that have other work to do. Ratios compare
-with reading the same rows through SQLite and nothing more. Each phrase is a file of 33 kB, like a real take, so that
-10,000 of them are 330 MB in the temporary folder. A lookup on disk is compared with diskcache's own of the same bytes,
-which neither checks nor counts them.
+Each figure is the best of the runs. CPU time is shown too, for a machine that has other work. Ratios are to reading the
+same rows with SQLite and nothing more. Sounds are 33 kB, a file each, as takes are; 10,000 of them are 330 MB in the
+temporary folder. A look-up on disk is compared with diskcache's own look-up of the same bytes, which neither checks nor
+counts them. The upgrade renames all phrases from keys of version 1, as a server does once.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sqlite3
 import subprocess
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from diskcache import Cache
@@ -27,17 +29,19 @@ from monica.engine import SynthesisParams
 from monica.store import cache
 from monica.store.cache import Store
 from monica.store.catalogue import Catalogue
-from monica.store.label import Label, Recipe
+from monica.store.metadata import Metadata
+from monica.store.migration import old_key, rename_old_keys
+from monica.store.recipe import Recipe
 
 MEGABYTES = 4096
 SOUND = bytes(33_000)
 LOOK_UPS = 2000
 
 
-def label(number: int) -> Label:
+def metadata(number: int) -> Metadata:
     said = f"Le joueur numéro {number} vient de se faire éliminer à la table {number % 40}, avec une paire de rois."
     recipe = Recipe(said, said, "chatterbox", "f" * 80, "monica", "v" * 64, SynthesisParams(), None, "1")
-    return Label(recipe, number, 4.2, 1_790_000_000.0 + number)
+    return Metadata(recipe, number, 4.2, 1_790_000_000.0 + number)
 
 
 def best(action: Callable[[], object], runs: int) -> tuple[float, float]:
@@ -57,6 +61,17 @@ def command(folder: Path, *arguments: str) -> None:
     done.check_returncode()
 
 
+def give_old_keys(database: sqlite3.Connection, keys: list[str]) -> None:
+    """Turn the phrases into those of an older Monica: keys, metadata, and a database without a version."""
+    for number, key in enumerate(keys):
+        fields = metadata(number).to_fields() | {"params": asdict(SynthesisParams())}
+        del fields["version"]
+        change = "UPDATE Cache SET key = ?, tag = substr(tag, 1, 65) || ? WHERE key = ?"
+        database.execute(change, (old_key(fields), json.dumps(fields, separators=(",", ":")), key))
+    database.execute("PRAGMA user_version = 0")
+    database.commit()
+
+
 def look_up(get: Callable[[str], object], keys: list[str], runs: int) -> float:
     """Return the microseconds of one lookup."""
     return 1000 * best(lambda: [get(key) for key in keys], runs)[0] / len(keys)
@@ -64,29 +79,31 @@ def look_up(get: Callable[[str], object], keys: list[str], runs: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--entries", type=int, default=10_000)
+    parser.add_argument("--phrases", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=7)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = Store("takes", folder / "takes", megabytes=MEGABYTES)
         keys = []
-        for number in range(options.entries):
-            made = label(number)
+        for number in range(options.phrases):
+            made = metadata(number)
             keys.append(made.recipe.key)
-            store.put(made.recipe.key, SOUND, made.written())
+            store.put(made.recipe.key, SOUND, made.to_json())
         catalogue = Catalogue(store, MEGABYTES * 2**20)
         database = sqlite3.connect(folder / "takes" / "cache.db")
         figures = {
             "`SELECT COUNT(*)`": lambda: database.execute("SELECT COUNT(*) FROM Cache").fetchall(),
             "the rows, read plainly": lambda: database.execute("SELECT key, tag, store_time FROM Cache").fetchall(),
             "stats": catalogue.stats,
-            "ls": catalogue.cards,
-            "ls with a search": lambda: catalogue.cards("ELIMINE"),
+            "ls": catalogue.phrases,
+            "ls with a search": lambda: catalogue.phrases("ELIMINE"),
             "`monica cache stats`, the whole command": lambda: command(folder, "cache", "stats"),
             "`monica --version`": lambda: command(folder, "--version"),
         }
         measured = {what: best(action, options.runs) for what, action in figures.items()}
+        give_old_keys(database, keys)
+        measured["an upgrade, once"] = best(lambda: rename_old_keys(store), 1)
         database.close()
         some = keys[:LOOK_UPS]
         hot = keys[-1000:]  # the last ones written are still in memory
@@ -100,7 +117,7 @@ def main() -> None:
             for key in some:
                 plain.set(key, SOUND)
             look_ups["diskcache's own, from disk"] = look_up(plain.get, some, options.runs)
-    print(f"\n{options.entries} entries, on {describe_cpu()}\n")
+    print(f"\n{options.phrases} phrases, on {describe_cpu()}\n")
     print("| | ms | ms of CPU | ratio |\n| --- | --- | --- | --- |")
     for what, (wall, cpu) in measured.items():
         print(f"| {what} | {wall:.1f} | {cpu:.0f} | {wall / measured['the rows, read plainly'][0]:.1f} |")

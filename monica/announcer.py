@@ -21,7 +21,7 @@ from monica.errors import (
 )
 from monica.speech import Announcement, SpeechRequest
 from monica.store.cache import Store
-from monica.store.label import Recipe
+from monica.store.recipe import Recipe
 from monica.synthesis.checks import Defect
 from monica.synthesis.fallback import Fallback
 from monica.synthesis.loader import Loader
@@ -97,7 +97,7 @@ class Announcer:
 
     def kept(self, key: str) -> bytes | None:
         """Return the sound kept under a key. It counts as used, but not as a hit."""
-        return self._takes.use(key)
+        return self._takes.get_without_hit(key)
 
     def slots(self) -> int:
         """Return how many takes the engine makes side by side. Raises NotReady."""

@@ -26,8 +26,8 @@ MonicaError                 500 internal
 ├── UnknownJob              404 job_unknown                     monica.warming.jobs
 ├── TooManyJobs             429 jobs_full                       monica.warming.jobs
 ├── NoRemake                409 remake_impossible               monica.warming.remake
-├── CacheFault              503 cache_unusable                  monica.store.cache
-├── UnknownEntry            404 entry_unknown                   monica.store.catalogue
+├── CacheError              503 cache_unusable                  monica.store.cache
+├── UnknownPhrase           404 entry_unknown                   monica.store.catalogue
 ├── TooManyPins             409 pins_full                       monica.store.catalogue
 ├── BundleError             422 bundle_invalid                  monica.store.bundle
 │   ├── ForeignBundle       409 bundle_foreign                  monica.store.bundle

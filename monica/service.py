@@ -14,6 +14,7 @@ from monica.store.cache import Store
 from monica.store.catalogue import Catalogue
 from monica.store.encodings import Encodings
 from monica.store.identity import Identity
+from monica.store.migration import rename_old_keys
 from monica.synthesis.fallback import Fallback
 from monica.synthesis.health import Health
 from monica.synthesis.loader import Loader
@@ -38,6 +39,7 @@ class Service:
         self.settings = settings
         self.frontend = TextFrontend(settings)
         self._takes = Store("takes", settings.cache_dir / "takes", megabytes=settings.cache_mb)
+        rename_old_keys(self._takes)
         self._conditionals = Store("conditionals", settings.cache_dir / "conditionals")
         self.catalogue = Catalogue(self._takes, settings.cache_mb * 2**20)
         self.encodings = Encodings(settings)
@@ -87,7 +89,7 @@ class Service:
         """Record which engine and voices this machine serves, for bundle imports."""
         engine = self._loader.ready_engine()
         version = self._loader.finisher.version
-        Identity(engine.fingerprint, self._loader.voices, version).write(self.settings.cache_dir)
+        Identity(engine.fingerprint, self._loader.voices, version).write_to(self.settings.cache_dir)
 
     def _call_in_engine(self, work: Callable[[], bytes]) -> bytes:
         """Have the engine thread do something. Raises DeadlineExceeded, or what `work` raises."""

@@ -1,4 +1,4 @@
-"""/v1/phrases/bundle: phrases taken to another machine, and brought in from one."""
+"""/v1/phrases/bundle: export phrases for another machine, and import them from one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from monica.api.errors import BodyTooLarge, error_responses
 from monica.api.schemas import reading
 from monica.api.schemas_phrases import ExportSchema, ImportedSchema, ImportSchema, parse_query
 from monica.errors import InvalidRequest, NotReady, RequestTimeout
-from monica.store.bundle import MAX_MANIFEST, Bundle, BundleError, ForeignBundle, NoRoom, export, ours
-from monica.store.cache import CacheFault
-from monica.store.catalogue import UnknownEntry
+from monica.store.bundle import MAX_MANIFEST, Bundle, BundleError, ForeignBundle, NoRoom, export, select_ours
+from monica.store.cache import CacheError
+from monica.store.catalogue import UnknownPhrase
 from monica.store.identity import Identity
 
 bundles = flask_smorest.Blueprint("bundles", __name__, description="Phrases for another machine")
@@ -29,7 +29,7 @@ BUNDLE = "application/zip"
 CHUNK_BYTES = 2**18
 _EXPORT, _IMPORT = ExportSchema(), ImportSchema()
 _FILE = {"type": "string", "format": "binary"}
-_importing = threading.Lock()  # two at once would each count on the same room
+_importing = threading.Lock()  # two imports at once would each count on the same free space
 
 
 @bundles.route("/v1/phrases/bundle", methods=["GET"])
@@ -39,42 +39,42 @@ _importing = threading.Lock()  # two at once would each count on the same room
     content_type=BUNDLE,
     description="A ZIP that compresses nothing: the WAVs, and a manifest with their checksums.",
     headers={
-        "X-Monica-Phrases": {"schema": {"type": "integer"}, "description": "Phrases in it."},
+        "X-Monica-Phrases": {"schema": {"type": "integer"}, "description": "How many phrases are in it."},
         "X-Monica-Left-Out": {
             "schema": {"type": "integer"},
-            "description": "Phrases that are not: of another engine, checkpoint or voice, or corrupt.",
+            "description": "How many were left out: of another engine, checkpoint or voice, or corrupt.",
         },
     },
 )
 @bundles.doc(
     parameters=[{"in": "query", "schema": ExportSchema}],
     responses=error_responses(
-        UnknownEntry, InvalidRequest, NoRoom, CacheFault, entry_unknown="There is nothing to export."
+        UnknownPhrase, InvalidRequest, NoRoom, CacheError, entry_unknown="There is nothing to export."
     ),
 )
-def give() -> Response:
-    """Export what is kept, to be brought in on another machine."""
+def export_bundle() -> Response:
+    """Export the kept phrases, to be imported on another machine."""
     query = parse_query(_EXPORT, request.args)
     catalogue, folder = service().catalogue, service().settings.cache_dir
-    cards = catalogue.cards(query["search"])
-    chosen = cards if query["all"] else ours(cards, Identity.read(folder))
+    phrases = catalogue.phrases(query["search"])
+    chosen = phrases if query["all"] else select_ours(phrases, Identity.from_folder(folder))
     if not chosen:
-        raise UnknownEntry("There is nothing to export.")
-    file = _scratch()
+        raise UnknownPhrase("There is nothing to export.")
+    file = _open_unnamed_file()
     try:
         left_out = export(catalogue, chosen, file)
         size = file.tell()
         file.seek(0)
     except OSError as error:
-        _discard(file)
+        _close_quietly(file)
         raise NoRoom(f"The bundle cannot be written: {error.strerror}.") from error
-    response = Response(_pour(file), content_type=BUNDLE)
+    response = Response(_chunks_of(file), content_type=BUNDLE)
     response.call_on_close(file.close)
     response.content_length = size
     response.headers["Content-Disposition"] = 'attachment; filename="monica.zip"'
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Monica-Phrases"] = str(len(chosen) - len(left_out))
-    response.headers["X-Monica-Left-Out"] = str(len(cards) - len(chosen) + len(left_out))
+    response.headers["X-Monica-Left-Out"] = str(len(phrases) - len(chosen) + len(left_out))
     return response
 
 
@@ -84,53 +84,53 @@ def give() -> Response:
     parameters=[{"in": "query", "schema": ImportSchema}],
     requestBody={"required": True, "content": {BUNDLE: {"schema": _FILE}}},
     responses=error_responses(
-        RequestTimeout, ForeignBundle, BodyTooLarge, BundleError, InvalidRequest, NotReady, CacheFault, NoRoom
+        RequestTimeout, ForeignBundle, BodyTooLarge, BundleError, InvalidRequest, NotReady, CacheError, NoRoom
     ),
 )
-def take() -> dict[str, Any]:
-    """Bring a bundle in. It is examined as a whole before anything is kept; a take in it replaces the kept one."""
+def import_bundle() -> dict[str, Any]:
+    """Import a bundle. All of it is examined before anything is kept. A take in it replaces the kept take."""
     force = parse_query(_IMPORT, request.args)["force"]
     catalogue, folder = service().catalogue, service().settings.cache_dir
     if request.mimetype != BUNDLE:
         raise InvalidRequest(f"The Content-Type must be {BUNDLE}.", code="bundle_invalid")
     if not force:
-        service().announcer.voices()  # until the engine is ready, it is another one's identity that may stand there
+        service().announcer.voices()  # until the engine is ready, the identity on disk may be another engine's
     request.max_content_length = catalogue.limit + MAX_MANIFEST
-    file = _scratch()
+    file = _open_unnamed_file()
     try:
-        _receive(file)
+        _receive_body(file)
         bundle = Bundle(file, catalogue.limit)
         if not force:
-            bundle.check(Identity.read(folder))
+            bundle.check_origin(Identity.from_folder(folder))
         with _importing:
-            return asdict(bundle.put_into(catalogue))
+            return asdict(bundle.import_into(catalogue))
     except ForeignBundle as error:
-        raise ForeignBundle(f"{error} It is brought in all the same with force=1.") from error
+        raise ForeignBundle(f"{error} Use force=1 to import it anyway.") from error
     finally:
-        _discard(file)
+        _close_quietly(file)
 
 
-def _pour(file: IO[bytes]) -> Iterator[bytes]:
-    # Not as a file to send: sendfile would wait for a client that reads nothing for ever.
+def _chunks_of(file: IO[bytes]) -> Iterator[bytes]:
+    # Not sent as a file: sendfile would wait forever for a client that reads nothing.
     with file:
         yield from iter(partial(file.read, CHUNK_BYTES), b"")
 
 
-def _scratch() -> IO[bytes]:
+def _open_unnamed_file() -> IO[bytes]:
     """Open a file without a name, on the disk of the cache. Raises NoRoom."""
     try:
         return tempfile.TemporaryFile(dir=service().settings.cache_dir)
     except OSError as error:
-        raise NoRoom(f"There can be no file beside the cache: {error.strerror}.") from error
+        raise NoRoom(f"A file for the bundle cannot be made beside the cache: {error.strerror}.") from error
 
 
-def _discard(file: IO[bytes]) -> None:
-    with suppress(OSError):  # a full disk is told of where it is written to
+def _close_quietly(file: IO[bytes]) -> None:
+    with suppress(OSError):  # a full disk is reported where it is written to
         file.close()
 
 
-def _receive(file: IO[bytes]) -> None:
-    """Put the body into a file. Raises RequestTimeout, InvalidRequest or NoRoom."""
+def _receive_body(file: IO[bytes]) -> None:
+    """Write the body of the request into a file. Raises RequestTimeout, InvalidRequest or NoRoom."""
     while True:
         with reading(BundleError):
             chunk = request.stream.read(CHUNK_BYTES)

@@ -19,7 +19,7 @@ from monica.api.schemas_jobs import (
     parse_warm,
 )
 from monica.errors import InvalidJson, InvalidRequest, RequestTimeout
-from monica.store.cache import CacheFault
+from monica.store.cache import CacheError
 from monica.warming.book.errors import BookError
 from monica.warming.book.source import MAX_SIZE
 from monica.warming.jobs import TooManyJobs, UnknownJob
@@ -35,7 +35,7 @@ _BODY = {
 }
 _LOCATION = {"Location": {"schema": {"type": "string"}, "description": "The URL of the job."}}
 _WARM_RESPONSES = error_responses(
-    RequestTimeout, BodyTooLarge, InvalidJson, InvalidRequest, BookError, TooManyJobs, CacheFault
+    RequestTimeout, BodyTooLarge, InvalidJson, InvalidRequest, BookError, TooManyJobs, CacheError
 )
 _WARM_RESPONSES["200"] = {
     "description": "The estimate, if `dry_run` was set.",

@@ -1,4 +1,4 @@
-"""/v1/phrases: what is kept, looked at, heard, pinned, removed, and made anew."""
+"""/v1/phrases: list, hear, pin, remove and remake the kept phrases."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from monica.errors import (
     SynthesisFailed,
     UnknownVoice,
 )
-from monica.store.cache import CacheFault
-from monica.store.card import Card
-from monica.store.catalogue import TooManyPins, UnknownEntry
+from monica.store.cache import CacheError
+from monica.store.catalogue import TooManyPins, UnknownPhrase
+from monica.store.phrase import KeptPhrase
 from monica.warming import remake as remaking
 
-phrases = flask_smorest.Blueprint("phrases", __name__, description="Phrases that are kept")
+phrases = flask_smorest.Blueprint("phrases", __name__, description="The kept phrases")
 
 _LIST = ListSchema()
 
@@ -40,30 +40,30 @@ class Key(BaseConverter):
         return {
             "type": "string",
             "pattern": f"^{cls.regex}$",
-            "description": "The beginning of a key, as long as no other begins so.",
+            "description": "The beginning of a key, as long as no other key begins with it.",
             "example": "1a2b3c4d5e6f",
         }
 
 
-def _pick(key: str) -> Card:
-    (card,) = service().catalogue.pick([key])
-    return card
+def _find(key: str) -> KeptPhrase:
+    (phrase,) = service().catalogue.find_by_prefix([key])
+    return phrase
 
 
 @phrases.route("/v1/phrases", methods=["GET"])
 @phrases.response(200, PhrasesSchema)
-@phrases.doc(parameters=[{"in": "query", "schema": ListSchema}], responses=error_responses(InvalidRequest, CacheFault))
+@phrases.doc(parameters=[{"in": "query", "schema": ListSchema}], responses=error_responses(InvalidRequest, CacheError))
 def index() -> dict[str, Any]:
-    """List what is kept."""
+    """List the kept phrases."""
     query = parse_query(_LIST, request.args)
-    cards = service().catalogue.cards(query["search"], query["sort"])
-    page = cards[query["offset"] : query["offset"] + query["limit"]]
-    return {"phrases": [card.as_dict() for card in page], "total": len(cards)}
+    kept = service().catalogue.phrases(query["search"], query["sort"])
+    page = kept[query["offset"] : query["offset"] + query["limit"]]
+    return {"phrases": [phrase.as_dict() for phrase in page], "total": len(kept)}
 
 
 @phrases.route("/v1/phrases/stats", methods=["GET"])
 @phrases.response(200, StatsSchema)
-@phrases.doc(responses=error_responses(CacheFault))
+@phrases.doc(responses=error_responses(CacheError))
 def stats() -> dict[str, Any]:
     """Show the cache in numbers."""
     return service().catalogue.stats().as_dict()
@@ -71,20 +71,20 @@ def stats() -> dict[str, Any]:
 
 @phrases.route("/v1/phrases/<key:key>", methods=["GET"])
 @phrases.response(200, PhraseSchema)
-@phrases.doc(responses=error_responses(UnknownEntry, CacheFault))
+@phrases.doc(responses=error_responses(UnknownPhrase, CacheError))
 def show(key: str) -> dict[str, Any]:
     """Show a phrase."""
-    return _pick(key).as_dict()
+    return _find(key).as_dict()
 
 
 @phrases.route("/v1/phrases/<key:key>", methods=["DELETE"])
-@phrases.response(200, PhraseSchema, description="The phrase, which is gone.")
-@phrases.doc(responses=error_responses(UnknownEntry, CacheFault))
+@phrases.response(200, PhraseSchema, description="The phrase, now removed.")
+@phrases.doc(responses=error_responses(UnknownPhrase, CacheError))
 def remove(key: str) -> dict[str, Any]:
     """Remove a phrase, and its pin. It is made again when it is asked for."""
-    card = _pick(key)
-    service().catalogue.remove([card])
-    return card.as_dict()
+    phrase = _find(key)
+    service().catalogue.remove([phrase])
+    return phrase.as_dict()
 
 
 @phrases.route("/v1/phrases/<key:key>/audio", methods=["GET"])
@@ -92,53 +92,53 @@ def remove(key: str) -> dict[str, Any]:
     200,
     {"type": "string", "contentMediaType": "audio/wav"},
     content_type="audio/wav",
-    description="The WAV, as it is kept.",
+    description="The WAV as it is kept.",
 )
-@phrases.doc(responses=error_responses(UnknownEntry, CacheFault))
+@phrases.doc(responses=error_responses(UnknownPhrase, CacheError))
 def audio(key: str) -> Response:
-    """Let a phrase be heard. It does not count as a hit."""
-    response = Response(service().catalogue.read(_pick(key)), content_type="audio/wav")
+    """Return the sound of a phrase. It does not count as a hit."""
+    response = Response(service().catalogue.read_sound(_find(key)), content_type="audio/wav")
     response.headers["Content-Disposition"] = 'inline; filename="monica.wav"'
-    response.headers["Cache-Control"] = "no-store"  # another take may have its place a moment later
+    response.headers["Cache-Control"] = "no-store"  # another take may replace it a moment later
     return response
 
 
 @phrases.route("/v1/phrases/<key:key>/pin", methods=["PUT"])
 @phrases.response(200, PhraseSchema)
-@phrases.doc(responses=error_responses(UnknownEntry, CacheFault, TooManyPins))
+@phrases.doc(responses=error_responses(UnknownPhrase, CacheError, TooManyPins))
 def pin(key: str) -> dict[str, Any]:
     """Keep a phrase when the cache is full. One that is made again stays pinned."""
-    card = _pick(key)
-    service().catalogue.pin([card])
-    return _pick(card.key).as_dict()
+    phrase = _find(key)
+    service().catalogue.pin([phrase])
+    return _find(phrase.key).as_dict()
 
 
 @phrases.route("/v1/phrases/<key:key>/pin", methods=["DELETE"])
 @phrases.response(200, PhraseSchema)
-@phrases.doc(responses=error_responses(UnknownEntry, CacheFault))
+@phrases.doc(responses=error_responses(UnknownPhrase, CacheError))
 def unpin(key: str) -> dict[str, Any]:
     """Let a phrase be evicted again."""
-    card = _pick(key)
-    service().catalogue.unpin([card])
-    return _pick(card.key).as_dict()
+    phrase = _find(key)
+    service().catalogue.unpin([phrase])
+    return _find(phrase.key).as_dict()
 
 
 @phrases.route("/v1/phrases/<key:key>/remake", methods=["POST"])
 @phrases.response(200, PhraseSchema, description="The phrase in its new take.")
 @phrases.doc(
     responses=error_responses(
-        UnknownEntry,
+        UnknownPhrase,
         UnknownVoice,
         remaking.NoRemake,
         SynthesisFailed,
         NotReady,
         Overloaded,
-        CacheFault,
+        CacheError,
         DeadlineExceeded,
     )
 )
 def remake(key: str) -> dict[str, Any]:
-    """Have a phrase that came out badly made anew, in the place of what is kept. Live announcements go first."""
+    """Make a phrase that came out badly again, and replace the kept take. Live announcements go first."""
     return remaking.remake(
-        service().announcer, service().catalogue, _pick(key), Client.of(request.environ).wait
+        service().announcer, service().catalogue, _find(key), Client.of(request.environ).wait
     ).as_dict()

@@ -17,21 +17,21 @@ from monica.store.identity import Identity
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("search", default="")
-@click.option("--all", "everything", is_flag=True, help="Also those of other engines, checkpoints and voices.")
+@click.option("--all", "everything", is_flag=True, help="Include other engines, checkpoints and voices.")
 def export(file: Path, search: str, everything: bool) -> None:
     """Write phrases to FILE, a ZIP of WAVs.
 
-    With SEARCH, those that have it in their text. What another engine, checkpoint or voice said stays here.
+    With SEARCH, only those with it in their text. Phrases of another engine, checkpoint or voice are left out.
     """
     from monica.store import bundle
 
     settings = Settings.from_env()
     with Catalogue.open(settings) as catalogue:
-        cards = catalogue.cards(search)
-        chosen = cards if everything else bundle.ours(cards, Identity.read(settings.cache_dir))
+        phrases = catalogue.phrases(search)
+        chosen = phrases if everything else bundle.select_ours(phrases, Identity.from_folder(settings.cache_dir))
         if not chosen:
             fail("There is nothing to export.")
-        part = file.with_name(f".{file.name}.{os.getpid()}")  # so that there is never half a bundle under its name
+        part = file.with_name(f".{file.name}.{os.getpid()}")  # so that half a bundle never has its name
         try:
             with part.open("wb") as out:
                 left_out = bundle.export(catalogue, chosen, out)
@@ -43,20 +43,21 @@ def export(file: Path, search: str, everything: bool) -> None:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
     click.echo(f"{file}: {len(chosen) - len(left_out)} phrases, {size / 2**20:.1f} MB")
-    if foreign := len(cards) - len(chosen):
+    if foreign := len(phrases) - len(chosen):
         click.echo(f"left out: {foreign} of another engine, checkpoint or voice; --all takes them too", err=True)
     if left_out:
-        click.echo(f"left out: {len(left_out)} that are corrupt, or of before there were labels", err=True)
+        click.echo(f"left out: {len(left_out)} that are corrupt, or older than metadata", err=True)
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--force", is_flag=True, help="Also what is of another engine, checkpoint or voice.")
-@click.option("--pin", is_flag=True, help="Pin what comes in.")
+@click.option("--force", is_flag=True, help="Import other engines, checkpoints and voices too.")
+@click.option("--pin", is_flag=True, help="Pin the imported phrases.")
 def import_(file: Path, force: bool, pin: bool) -> None:
     """Keep the phrases of a bundle here.
 
-    A take in it replaces what is kept of the same phrase. It is examined as a whole before anything is written.
+    A take in the bundle replaces the kept take of the same phrase. All of the bundle is examined before anything is
+    written.
     """
     from monica.store.bundle import Bundle, ForeignBundle
 
@@ -65,13 +66,13 @@ def import_(file: Path, force: bool, pin: bool) -> None:
         with file.open("rb") as source:
             bundle = Bundle(source, settings.cache_mb * 2**20)
             if not force:
-                bundle.check(Identity.read(settings.cache_dir))
+                bundle.check_origin(Identity.from_folder(settings.cache_dir))
             with Catalogue.open(settings, create=True) as catalogue:
-                imported = bundle.put_into(catalogue)
+                imported = bundle.import_into(catalogue)
                 if pin:
-                    catalogue.pin(catalogue.pick([record.key for record in bundle.records]))
+                    catalogue.pin(catalogue.find_by_prefix([phrase.key for phrase in bundle.phrases]))
     except ForeignBundle as error:
-        fail(f"{error} Import it all the same with --force.")
+        fail(f"{error} Use --force to import it anyway.")
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}")
     click.echo(f"{imported.new} new, {imported.replaced} replaced, {imported.known} already there")

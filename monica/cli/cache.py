@@ -1,4 +1,4 @@
-"""monica cache: what is kept, listed and curated. Beside a running server too, which sees it within ten seconds."""
+"""monica cache: list and curate the kept phrases. A running server sees changes within ten seconds."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from monica.cli.bundles import export, import_
 from monica.cli.group import Group
 from monica.cli.listening import play, remake
 from monica.config import Settings
-from monica.store.card import Card
 from monica.store.catalogue import SORTS, Catalogue, Stats
+from monica.store.phrase import KeptPhrase
 
 ROW = "{:<12}  {:>7}  {:>6}  {:>5}  {:<16}  {:<3}  {:<10}  {}"
 
 
 @click.group(cls=Group)
 def cache() -> None:
-    """What is kept: list it, hear it, pin it, take it to another machine.
+    """The kept phrases: list them, hear them, pin them, take them to another machine.
 
-    A KEY is the beginning of an entry's key, as long as no other begins so.
+    A KEY is the beginning of a phrase's key, as long as no other key begins with it.
     """
 
 
@@ -34,22 +34,22 @@ for command in (play, remake, export, import_):
 @cache.command()
 @click.argument("search", default="")
 @click.option("--sort", type=click.Choice(SORTS), default="made", show_default=True)
-@click.option("--limit", type=click.IntRange(1), help="Show so many at most.")
+@click.option("--limit", type=click.IntRange(1), help="Show no more than this.")
 @click.option("--json", "as_json", is_flag=True)
 def ls(search: str, sort: str, limit: int | None, as_json: bool) -> None:
-    """List what is kept.
+    """List the kept phrases.
 
-    With SEARCH, what has it in its text, as written or as said; case and accents do not matter.
+    With SEARCH, only those with it in their text, as written or as said; case and accents do not matter.
     """
     with Catalogue.open(Settings.from_env()) as catalogue:
-        cards = catalogue.cards(search, sort)
+        phrases = catalogue.phrases(search, sort)
     if as_json:
-        _print_json([card.as_dict() for card in cards[:limit]])
-    elif not cards:
-        click.echo("Nothing that is kept says so." if search else "The cache is empty.")
+        _print_json([phrase.as_dict() for phrase in phrases[:limit]])
+    elif not phrases:
+        click.echo("No kept phrase has that in its text." if search else "The cache is empty.")
     else:
         click.echo(ROW.format("KEY", "SECONDS", "KB", "HITS", "MADE", "PIN", "ENGINE", "TEXT"))
-        click.echo("\n".join(_row(card) for card in cards[:limit]))
+        click.echo("\n".join(_row(phrase) for phrase in phrases[:limit]))
 
 
 @cache.command()
@@ -68,19 +68,19 @@ def stats(as_json: bool) -> None:
 
 @cache.command()
 @click.argument("keys", nargs=-1, metavar="KEY...")
-@click.option("--text", help="Remove what has this in its text.")
+@click.option("--text", help="Remove phrases with this in their text.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def rm(keys: tuple[str, ...], text: str | None, yes: bool) -> None:
     """Remove phrases. They are made again when they are asked for."""
     if bool(keys) == bool(text):
-        raise click.UsageError("Say which: either KEY... or --text.")
+        raise click.UsageError("Say which phrases: either KEY... or --text.")
     with Catalogue.open(Settings.from_env()) as catalogue:
-        cards = catalogue.cards(text) if text else catalogue.pick(list(keys))
-        if text and cards and not yes:
-            click.echo("\n".join(_row(card) for card in cards))
-            click.confirm(f"Remove {_count(cards)}?", abort=True)
-        catalogue.remove(cards)
-    click.echo(f"{_count(cards)} removed.")
+        phrases = catalogue.phrases(text) if text else catalogue.find_by_prefix(list(keys))
+        if text and phrases and not yes:
+            click.echo("\n".join(_row(phrase) for phrase in phrases))
+            click.confirm(f"Remove {_count(phrases)}?", abort=True)
+        catalogue.remove(phrases)
+    click.echo(f"{_count(phrases)} removed.")
 
 
 @cache.command()
@@ -88,9 +88,9 @@ def rm(keys: tuple[str, ...], text: str | None, yes: bool) -> None:
 def pin(keys: tuple[str, ...]) -> None:
     """Keep phrases when the cache is full. One that is made again stays pinned."""
     with Catalogue.open(Settings.from_env()) as catalogue:
-        cards = catalogue.pick(list(keys))
-        catalogue.pin(cards)
-    click.echo(f"{_count(cards)} pinned.")
+        phrases = catalogue.find_by_prefix(list(keys))
+        catalogue.pin(phrases)
+    click.echo(f"{_count(phrases)} pinned.")
 
 
 @cache.command()
@@ -98,51 +98,51 @@ def pin(keys: tuple[str, ...]) -> None:
 def unpin(keys: tuple[str, ...]) -> None:
     """Let phrases be evicted again."""
     with Catalogue.open(Settings.from_env()) as catalogue:
-        cards = catalogue.pick(list(keys))
-        catalogue.unpin(cards)
-    click.echo(f"{_count(cards)} not pinned any more.")
+        phrases = catalogue.find_by_prefix(list(keys))
+        catalogue.unpin(phrases)
+    click.echo(f"{_count(phrases)} no longer pinned.")
 
 
 @cache.command()
-@click.option("--remove", is_flag=True, help="Remove those that are corrupt.")
+@click.option("--remove", is_flag=True, help="Remove the corrupt phrases.")
 def verify(remove: bool) -> None:
-    """Name what is corrupt. Then the exit code is 1."""
+    """Read every phrase and name the corrupt ones. If there are any, the exit code is 1."""
     corrupt, count = [], 0
     with Catalogue.open(Settings.from_env()) as catalogue:
-        for card, fault in catalogue.verify():
+        for phrase, error in catalogue.verify_sounds():
             count += 1
-            if fault is not None:
-                corrupt.append(card)
-                click.echo(f"{fault}: {card.text or 'no label'}")
+            if error is not None:
+                corrupt.append(phrase)
+                click.echo(f"{error}: {phrase.text or 'no metadata'}")
         if remove:
             catalogue.remove(corrupt)
-    click.echo(f"{count} read, {len(corrupt)} corrupt{' and removed' if corrupt and remove else ''}.")
+    click.echo(f"{_phrases(count)} read, {len(corrupt)} corrupt{' and removed' if corrupt and remove else ''}.")
     sys.exit(1 if corrupt else 0)
 
 
-def _row(card: Card) -> str:
-    seconds = "-" if card.seconds is None else f"{card.seconds:.2f}"
-    pinned = "pin" if card.pinned else ""
+def _row(phrase: KeptPhrase) -> str:
+    seconds = "-" if phrase.seconds is None else f"{phrase.seconds:.2f}"
+    pinned = "pin" if phrase.pinned else ""
     return ROW.format(
-        card.key[:12], seconds, f"{card.size / 1000:.0f}", card.hits, _when(card.made), pinned,
-        card.engine or "-", card.text or "-",
+        phrase.key[:12], seconds, f"{phrase.size / 1000:.0f}", phrase.hits, _when(phrase.made), pinned,
+        phrase.engine or "-", phrase.text or "-",
     )  # fmt: skip
 
 
 def _lines(stats: Stats) -> Iterator[str]:
-    yield f"{stats.entries} entries, {stats.pinned} pinned ({_mb(stats.pinned_bytes)})"
+    yield f"{_phrases(stats.entries)}, {stats.pinned} pinned ({_mb(stats.pinned_bytes)})"
     yield f"{_mb(stats.volume)} of MONICA_CACHE_MB={stats.limit // 2**20}, {stats.seconds:.0f} s of sound"
     yield f"hits: {stats.hits}"
     if stats.oldest is not None and stats.newest is not None:
         yield f"made from {_when(stats.oldest)} to {_when(stats.newest)}"
     yield ""
     for share in stats.shares:
-        name = f"{share.engine} {share.voice}".strip() or "without a label"
-        yield f"{name}: {share.entries} entries, {_mb(share.bytes)}, {share.seconds:.0f} s"
+        name = f"{share.engine} {share.voice}".strip() or "without metadata"
+        yield f"{name}: {_phrases(share.entries)}, {_mb(share.bytes)}, {share.seconds:.0f} s"
     if stats.most:
         yield ""
         yield "most asked for:"
-        yield from (_row(card) for card in stats.most)
+        yield from (_row(phrase) for phrase in stats.most)
 
 
 def _when(made: float) -> str:
@@ -153,8 +153,12 @@ def _mb(size: int) -> str:
     return f"{size / 2**20:.1f} MB"
 
 
-def _count(cards: list[Card]) -> str:
-    return f"{len(cards)} {'phrase' if len(cards) == 1 else 'phrases'}"
+def _count(phrases: list[KeptPhrase]) -> str:
+    return _phrases(len(phrases))
+
+
+def _phrases(number: int) -> str:
+    return f"{number} {'phrase' if number == 1 else 'phrases'}"
 
 
 def _print_json(found: object) -> None:

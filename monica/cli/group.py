@@ -1,4 +1,4 @@
-"""What all commands have in common: one that fails ends with one line, and exit code 1."""
+"""Groups of commands. A command that fails ends with one line and exit code 1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monica.errors import ConfigError, MonicaError
 
 
 class Group(click.Group):
-    """Ends every command that fails with one line, and exit code 1."""
+    """Ends every command that fails with one line and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -23,7 +23,10 @@ class Group(click.Group):
 
 
 class LazyGroup(Group):
-    """Imports a command where it is called: what another one needs may take a second. homes: modules by command."""
+    """Imports a command only when it is called: what another command needs may take a second to import.
+
+    homes: modules by command.
+    """
 
     def __init__(self, *args: Any, homes: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -39,5 +42,6 @@ class LazyGroup(Group):
 
 
 def fail(message: str) -> NoReturn:
+    """End the command with one line and exit code 1."""
     click.echo(f"monica: {message}", err=True)
     sys.exit(1)

@@ -1,4 +1,4 @@
-"""monica cache play and remake: hear a phrase, and have it made anew where it came out badly."""
+"""monica cache play and remake: hear a phrase, and have it made again if it came out badly."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ PLAYERS = (
 
 @click.command()
 @click.argument("key")
-@click.option("-o", "--output", help="A WAV to write instead; - for standard output.")
+@click.option("-o", "--output", help="Write a WAV instead; - for standard output.")
 def play(key: str, output: str | None) -> None:
     """Play a phrase, or write it to a file. It does not count as a hit."""
     with Catalogue.open(Settings.from_env()) as catalogue:
-        (card,) = catalogue.pick([key])
-        sound = catalogue.read(card)
+        (phrase,) = catalogue.find_by_prefix([key])
+        sound = catalogue.read_sound(phrase)
     if output is not None:
         write_sound(sound, output)
         return
-    if card.text:
-        click.echo(card.text, err=True)
-    _play(sound)
+    if phrase.text:
+        click.echo(phrase.text, err=True)
+    _play_wav(sound)
 
 
-def _play(sound: bytes) -> None:
-    """Play a WAV with the first player there is that can."""
+def _play_wav(sound: bytes) -> None:
+    """Play a WAV with the first player that can."""
     found = [player for player in PLAYERS if shutil.which(player[0])]
     if not found:
         names = ", ".join(player[0] for player in PLAYERS)
@@ -56,12 +56,12 @@ def _play(sound: bytes) -> None:
 
 @click.command()
 @click.argument("key")
-@click.option("--url", help="Where Monica runs; this machine otherwise.")
+@click.option("--url", help="Where Monica runs; this machine by default.")
 def remake(key: str, url: str | None) -> None:
-    """Have a running server make a phrase anew, in the place of what is kept; live requests go first."""
+    """Have a running server make a phrase again and replace the kept take. Live requests go first."""
     settings = Settings.from_env()
     with exit_on_error():
         remote = Remote(url or f"http://127.0.0.1:{settings.port}", settings.api_key)
         path = f"/v1/phrases/{quote(key, safe='')}/remake"
         made = remote.ask("POST", path, timeout=max(TIMEOUT_S, settings.deadline_s + 5))
-    click.echo(f"{made['key']:.12} is made anew. Hear it: monica cache play {made['key']:.12}")
+    click.echo(f"{made['key']:.12} was made again. Hear it: monica cache play {made['key']:.12}")

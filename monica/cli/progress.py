@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from monica.store.card import shown
+from monica.store.phrase import shown
 
 BAR_WIDTH = 24  # characters
 LOG_EVERY_S = 5.0

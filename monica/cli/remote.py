@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from monica.cli.group import fail
 from monica.errors import MonicaError
-from monica.store.card import shown
+from monica.store.phrase import shown
 
 TIMEOUT_S = 60.0
 UNAVAILABLE = (502, 503, 504)

@@ -16,7 +16,7 @@ from monica.cli.group import fail
 from monica.cli.progress import Progress, clock
 from monica.cli.remote import Refused, Remote, Unavailable
 from monica.config import Settings
-from monica.store.card import shown
+from monica.store.phrase import shown
 from monica.warming.book import BookError, PhraseBook
 
 POLL_S = 0.5

@@ -1,4 +1,4 @@
-"""The two stores on disk: takes and conditionals. Bytes only, never a pickle; a bad entry is a miss."""
+"""A store on disk: of takes, conditionals or encodings. Bytes only, never a pickle; a corrupt sound is a miss."""
 
 from __future__ import annotations
 
@@ -8,82 +8,68 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from cachetools import TTLCache
 from diskcache import Timeout
 
 from monica import metrics
 from monica.errors import ConfigError, MonicaError
-from monica.store.disk import PINS, POLICY, BytesDisk, CountedCache
+from monica.store.disk import POLICY, BytesDisk, PinningCache
+from monica.store.phrase import DIGEST_CHARACTERS, KeptPhrase
 
 logger = logging.getLogger(__name__)
 
-# What reading or writing can meet: a database that is locked, corrupt or read-only, a file that is gone,
-# a full disk, an entry that is not ours (TypeError, ValueError).
-_FAULTS = (sqlite3.Error, OSError, Timeout, TypeError, ValueError)
+# What reading or writing can raise: a database that is locked, corrupt or read-only, a file that is gone, a full disk,
+# a row that is not ours (TypeError, ValueError).
+_DISK_ERRORS = (sqlite3.Error, OSError, Timeout, TypeError, ValueError)
 
-
-# A phrase that is asked for over and over is answered from memory for a few seconds at a time. Then the disk is
-# asked again, so that it knows what is in use, and so that what another process removed there is soon gone here.
+# A phrase that is asked for over and over is answered from memory for a few seconds at a time. Then the disk is asked
+# again, so that it knows which phrases are in use, and so that a removal by another process is soon seen here.
 RECENT_BYTES = 64 * 2**20
 RECENT_SECONDS = 10
 
-_ENTRIES = """
+_OURS = "raw = 1 AND typeof(key) = 'text' AND typeof(tag) = 'text'"
+_PHRASES = f"""
     SELECT key, tag, CASE WHEN filename IS NULL THEN length(value) ELSE size END, store_time, access_time, access_count,
            key IN (SELECT key FROM Pin)
-    FROM Cache WHERE raw = 1 AND typeof(key) = 'text' AND typeof(tag) = 'text'
-"""
-_DIGEST = 64  # characters of a SHA-256
+    FROM Cache WHERE {_OURS}
+"""  # noqa: S608
 
 
-class CacheFault(MonicaError):
-    """The cache cannot be read or written just now, or not this entry of it."""
+class CacheError(MonicaError):
+    """The cache, or one sound in it, cannot be read or written."""
 
     status, code = 503, "cache_unusable"
 
 
-class Entry(NamedTuple):
-    """What is known of a kept value without reading it.
-
-    label: what `put` was given with it. size: bytes. made, used: seconds since the epoch, when it was put and last
-    asked for. hits: how often it was found.
-    """
-
-    key: str
-    sha256: str
-    label: str
-    size: int
-    made: float
-    used: float
-    hits: int
-    pinned: bool
-
-
 class Store:
-    """Bytes by key, each kept with its SHA-256 and a label.
+    """Bytes by key, each kept with its SHA-256 and metadata.
 
-    What the service calls never raises for a bad disk, but the constructor; what the catalogue calls says so where it
-    does.
+    Apart from the constructor, what the service calls never raises for a bad disk. What the catalogue calls raises
+    CacheError, and says so.
     """
 
     def __init__(self, name: str, directory: Path, *, megabytes: int | None = None, visiting: bool = False) -> None:
-        """Open or create a store. megabytes: beyond it the least recently used entries go; None: none goes.
+        """Open or create a store.
 
-        visiting: another process may own it. Nothing is set aside or evicted then, but what has to make room for a put.
-        Raises ConfigError where the folder cannot be written or holds something else.
+        megabytes: the limit beyond which the least recently used go; None for no limit. visiting: another process may
+        own the folder. Nothing is set aside then, and nothing is evicted except to make room for a put.
+        Raises ConfigError if the folder cannot be written or holds something else.
         """
         self._name = name
         self.limit = megabytes * 2**20 if megabytes else None
-        """Bytes."""
+        """In bytes."""
         self._evictions = metrics.cache_evictions.labels(name)
         self._recent: TTLCache[str, bytes] = TTLCache(RECENT_BYTES, RECENT_SECONDS, getsizeof=len)
-        # A look-up on disk writes too: when it was. Threads that meet in SQLite's lock sleep; here they do not.
+        # A look-up on disk also writes when it was made. Threads that meet in SQLite's lock sleep and poll; here they
+        # wait for each other.
         self._lock = threading.Lock()
-        self._owed: Counter[str] = Counter()  # hits answered from memory that the disk has not heard of
+        self._uncounted: Counter[str] = Counter()
+        """Hits answered from memory that are not on disk yet."""
         try:
             self._cache = self._open(directory, visiting)
             self._cache.on_eviction = self._evictions.inc
@@ -95,19 +81,17 @@ class Store:
                 "Choose a folder that can be written."
             ) from error
 
-    def _open(self, directory: Path, visiting: bool) -> CountedCache:
-        def connect() -> CountedCache:
-            cache = CountedCache(
-                str(directory),
+    def _open(self, directory: Path, visiting: bool) -> PinningCache:
+        def connect() -> PinningCache:
+            return PinningCache(
+                directory,
                 disk=BytesDisk,
                 timeout=5,
                 eviction_policy=POLICY if self.limit else "none",
                 size_limit=self.limit or 0,
                 sqlite_mmap_size=0,  # every thread has a connection, and each would map the whole database
-                cull_limit=2,  # entries that may go for one that comes: more than one, or a full store stays over
+                cull_limit=2,  # how many may go for one that comes: more than one, or a full store stays over its limit
             )
-            cache._sql(PINS)
-            return cache
 
         try:
             return connect()
@@ -123,42 +107,53 @@ class Store:
             logger.error("cache of %s: corrupt (%s); set aside as %s, starting afresh", self._name, error, aside.name)
             return connect()
 
-    def get(self, key: str, *, counted: bool = True) -> bytes | None:
-        """Return the bytes kept under `key`, or None; an entry that is corrupt is removed.
+    def get(self, key: str, *, in_metrics: bool = True) -> bytes | None:
+        """Return the bytes kept under `key`, and count a hit; None if there are none. Corrupt bytes are removed.
 
-        counted: whether the look-up shows in the metrics.
+        in_metrics: whether the look-up shows in the metrics.
         """
         try:
             with self._lock:
                 value = self._recent.get(key)
                 if value is None:
-                    self._settle()
+                    self._write_hits()
                     value, tag = self._cache.get(key, tag=True)
                     if value is not None:
                         _check(value, tag)
                     self._remember(key, value)
                 else:
-                    self._owed[key] += 1
-        except _FAULTS as error:
+                    self._uncounted[key] += 1
+        except _DISK_ERRORS as error:
             self._drop(key, error)
             return None
-        if counted:
+        if in_metrics:
             metrics.cache_lookups.labels(self._name, "miss" if value is None else "hit").inc()
         return value
 
-    def use(self, key: str) -> bytes | None:
-        """Return the bytes kept under `key`, or None, as `get` does: in use, but not asked for, so it is no hit."""
+    def get_without_hit(self, key: str) -> bytes | None:
+        """Return the bytes as `get` does, and mark them as used, but count no hit: no one asked to hear them."""
         try:
-            with self._lock, self._cache.transact():  # or the file may be replaced before it is read
-                value = self.read(key)
-                self._cache._sql("UPDATE Cache SET access_time = ? WHERE key = ? AND raw = 1", (time.time(), key))
-        except (CacheFault, *_FAULTS) as error:
+            with self._lock, self._cache.transact():  # or the file could be replaced before it is read
+                value = self.peek(key)
+                used = "UPDATE Cache SET access_time = ? WHERE key = ? AND raw = 1"
+                self._cache.execute(used, (time.time(), key))
+        except (CacheError, *_DISK_ERRORS) as error:
             self._drop(key, error)
             return None
         return value
 
+    def peek(self, key: str) -> bytes | None:
+        """Return the bytes as if they had not been asked for: neither a hit nor a use. Raises CacheError if corrupt."""
+        with self._raising(f"phrase {key:.12}"):
+            select = "SELECT mode, filename, value, tag FROM Cache WHERE key = ? AND raw = 1"
+            for mode, filename, kept, tag in self._cache.execute(select, (key,)).fetchall():
+                value: bytes = self._cache.disk.fetch(mode, filename, kept, False)
+                _check(value, tag)
+                return value
+        return None
+
     def _drop(self, key: str, error: Exception) -> None:
-        logger.warning("cache of %s: entry %.12s cannot be used (%s); it is made again", self._name, key, error)
+        logger.warning("cache of %s: %.12s cannot be used (%s); it is made again", self._name, key, error)
         metrics.cache_lookups.labels(self._name, "corrupt").inc()
         self.remove(key)
 
@@ -167,26 +162,26 @@ class Store:
         if value is not None and len(value) <= RECENT_BYTES:
             self._recent[key] = value
 
-    def _settle(self) -> None:
-        """Let the disk know how often it was spared."""
-        if not self._owed:
+    def _write_hits(self) -> None:
+        """Write the hits that were answered from memory to the disk."""
+        if not self._uncounted:
             return
-        owed, self._owed = self._owed, Counter()
+        uncounted, self._uncounted = self._uncounted, Counter()
         try:
             with self._cache.transact():
-                for key, hits in owed.items():
+                for key, hits in uncounted.items():
                     count = "UPDATE Cache SET access_count = access_count + ? WHERE key = ? AND raw = 1"
-                    self._cache._sql(count, (hits, key))
-        except _FAULTS as error:  # then they stay uncounted; what was asked for is found all the same
+                    self._cache.execute(count, (hits, key))
+        except _DISK_ERRORS as error:  # then they stay uncounted; the look-up goes on all the same
             logger.debug("cache of %s: hits cannot be counted (%s)", self._name, error)
 
-    def put(self, key: str, value: bytes, label: str = "") -> bool:
-        """Keep bytes and their label under `key`, atomically. Returns whether they are kept; a failure is logged."""
+    def put(self, key: str, value: bytes, metadata: str = "") -> bool:
+        """Keep bytes and their metadata under `key`, atomically. Returns whether they are kept; a failure is logged."""
         try:
             digest = hashlib.sha256(value).hexdigest()
-            kept = bool(self._cache.set(key, value, tag=f"{digest} {label}" if label else digest))
-        except _FAULTS as error:
-            logger.error("cache of %s: entry %.12s cannot be kept (%s)", self._name, key, error)
+            kept = bool(self._cache.set(key, value, tag=f"{digest} {metadata}" if metadata else digest))
+        except _DISK_ERRORS as error:
+            logger.error("cache of %s: %.12s cannot be kept (%s)", self._name, key, error)
             metrics.cache_write_failures.labels(self._name).inc()
             return False
         with self._lock:
@@ -194,62 +189,96 @@ class Store:
         return kept
 
     def remove(self, key: str) -> bool:
-        """Forget an entry; a pin stays. Returns whether it is gone; a failure is logged."""
+        """Forget what is kept under `key`; a pin stays. Returns whether it is gone; a failure is logged."""
         try:
             with self._lock:
                 self._remember(key, None)
                 self._cache.delete(key)
-        except _FAULTS as error:
-            logger.warning("cache of %s: entry %.12s cannot be removed (%s)", self._name, key, error)
+        except _DISK_ERRORS as error:
+            logger.warning("cache of %s: %.12s cannot be removed (%s)", self._name, key, error)
             return False
         return True
 
-    def entries(self) -> list[Entry]:
-        """List what is kept, in no order; hits of the last seconds may be missing. Raises CacheFault."""
-        with self._spoken():
-            rows = self._cache._sql(_ENTRIES).fetchall()
-        return [
-            Entry(key, tag[:_DIGEST], tag[_DIGEST + 1 :], size, made, used, hits, bool(pinned))
-            for key, tag, size, made, used, hits, pinned in rows
-        ]
+    def phrases(self, keys: Iterable[str] | None = None) -> list[KeptPhrase]:
+        """List what is kept, in no order: all of it, or what is kept under `keys`. Raises CacheError.
 
-    def read(self, key: str) -> bytes | None:
-        """Return the bytes kept under `key`, as if nobody had asked. Raises CacheFault where they are corrupt."""
-        with self._spoken(f"entry {key:.12}"):
-            rows = self._cache._sql("SELECT mode, filename, value, tag FROM Cache WHERE key = ? AND raw = 1", (key,))
-            for mode, filename, kept, tag in rows.fetchall():
-                value: bytes = self._cache.disk.fetch(mode, filename, kept, False)
-                _check(value, tag)
-                return value
-        return None
+        Hits of the last seconds may be missing.
+        """
+        with self._raising():
+            if keys is None:
+                rows = self._cache.execute(_PHRASES).fetchall()
+            else:
+                one = f"{_PHRASES} AND key = ?"
+                rows = [row for key in keys for row in self._cache.execute(one, (key,)).fetchall()]
+        return [KeptPhrase.from_row(*row) for row in rows]
+
+    def keys(self) -> list[str]:
+        """List the keys of `phrases`, in no order. Raises CacheError."""
+        with self._raising():
+            return [key for (key,) in self._cache.execute(f"SELECT key FROM Cache WHERE {_OURS}")]  # noqa: S608
+
+    def metadata_of(self, key: str) -> str:
+        """Return the metadata of what is kept under `key`, whatever it is; empty if there is none to be read."""
+        try:
+            return "".join(phrase.metadata_json for phrase in self.phrases([key]))
+        except CacheError:
+            return ""
 
     def pin(self, keys: Iterable[str], pinned: bool = True) -> None:
-        """Keep entries from being evicted, or no more, all of them or none. Raises CacheFault."""
+        """Keep phrases from being evicted, or allow it again: all of them or none. Raises CacheError."""
         change = "INSERT OR IGNORE INTO Pin VALUES (?)" if pinned else "DELETE FROM Pin WHERE key = ?"
-        with self._spoken(), self._cache.transact():
+        with self._raising(), self._cache.transact():
             for key in keys:
-                self._cache._sql(change, (key,))
+                self._cache.execute(change, (key,))
+
+    def database_version(self) -> int:
+        """Return the number that `rename_keys` wrote last; 0 at first. Raises CacheError."""
+        with self._raising():
+            return int(self._cache.execute("PRAGMA user_version").fetchone()[0])
+
+    def rename_keys(self, new_keys: Mapping[str, str], version: int) -> int:
+        """Rename phrases and their pins, and note the version of the database, in one transaction. Raises CacheError.
+
+        new_keys: by their old keys. If a phrase is kept under both, the one under the new key stays: it is the newer.
+        Does nothing if the database has that version already. Returns how many were renamed.
+        """
+        superseded = []
+        with self._raising(), self._cache.transact():
+            if self.database_version() >= version:
+                return 0
+            pinned = {key for (key,) in self._cache.execute("SELECT key FROM Pin")}
+            for old, new in new_keys.items():
+                rename = "UPDATE OR IGNORE Cache SET key = ? WHERE key = ? AND raw = 1"
+                if self._cache.execute(rename, (new, old)).rowcount == 0:
+                    superseded.append(old)
+                if old in pinned:
+                    self._cache.execute("INSERT OR IGNORE INTO Pin VALUES (?)", (new,))
+                    self._cache.execute("DELETE FROM Pin WHERE key = ?", (old,))
+            self._cache.execute(f"PRAGMA user_version = {version:d}")
+        for old in superseded:
+            self.remove(old)
+        return len(new_keys) - len(superseded)
 
     @contextmanager
-    def _spoken(self, what: str = "it") -> Iterator[None]:
-        """Raise what a disk can do as CacheFault: for who asked for the disk, and not for a sound."""
+    def _raising(self, what: str = "it") -> Iterator[None]:
+        """Raise what a disk can raise as CacheError: for callers that want to know about the disk, not just a sound."""
         try:
             yield
-        except _FAULTS as error:
+        except _DISK_ERRORS as error:
             reason = (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
-            raise CacheFault(f"cache of {self._name}: {what} cannot be used ({reason})") from error
+            raise CacheError(f"cache of {self._name}: {what} cannot be used ({reason})") from error
 
     def volume(self) -> int:
-        """Bytes on disk; 0 where they cannot be counted."""
+        """Return the bytes on disk; 0 if they cannot be counted."""
         try:
             return int(self._cache.volume())
-        except _FAULTS:
+        except _DISK_ERRORS:
             return 0
 
     def flush(self) -> None:
-        """Count the hits of the last seconds."""
+        """Count the hits of the last seconds on disk."""
         with self._lock:
-            self._settle()
+            self._write_hits()
 
     def close(self) -> None:
         self.flush()
@@ -257,6 +286,6 @@ class Store:
 
 
 def _check(value: Any, tag: Any) -> None:
-    # Before there were labels the tag was the digest alone.
-    if not isinstance(value, bytes) or hashlib.sha256(value).hexdigest() != str(tag)[:_DIGEST]:
+    # Before there was metadata the tag was the digest alone.
+    if not isinstance(value, bytes) or hashlib.sha256(value).hexdigest() != str(tag)[:DIGEST_CHARACTERS]:
         raise ValueError("its checksum differs")

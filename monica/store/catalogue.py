@@ -1,4 +1,4 @@
-"""What is kept, for people: listed, searched, counted, checked, pinned and removed."""
+"""The kept phrases, for people: listed, searched, counted, verified, pinned and removed."""
 
 from __future__ import annotations
 
@@ -9,79 +9,89 @@ from typing import Any
 
 from monica.config import Settings
 from monica.errors import MonicaError
-from monica.store.cache import CacheFault, Store
-from monica.store.card import Card, fold, shown
-from monica.store.label import Label
+from monica.store.cache import CacheError, Store
+from monica.store.metadata import Metadata
+from monica.store.phrase import KeptPhrase, fold, shown
 
 SORTS = ("made", "hits", "size", "text")
-MOST = 5
-"""How many of the phrases asked for most are shown."""
+MOST_ASKED_FOR = 5
+"""How many phrases the statistics name."""
 
 
-class UnknownEntry(MonicaError):
-    """No entry, or more than one, has a key that begins so."""
+class UnknownPhrase(MonicaError):
+    """No kept phrase, or more than one, has a key that begins as asked."""
 
     status, code = 404, "entry_unknown"
 
 
 class TooManyPins(MonicaError):
-    """What is pinned would leave no room for what is not."""
+    """The pinned phrases would leave no room for others."""
 
     status, code = 409, "pins_full"
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one voice of one engine has in the cache. seconds: of sound."""
+    """The phrases of one voice of one engine."""
 
     engine: str
     voice: str
     entries: int
+    """How many phrases."""
     bytes: int
+    """Bytes of their sounds."""
     seconds: float
+    """Duration of their sounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """The cache in numbers.
-
-    bytes: of the sounds. volume: of the folder, which is what `limit` bounds. seconds: of sound.
-    oldest, newest: when made, in seconds since the epoch. most: those asked for most, the most asked for first.
-    """
+    """The cache in numbers. The names of the fields are those of the HTTP answer and of `--json`."""
 
     entries: int
+    """How many phrases."""
     bytes: int
+    """Bytes of the sounds."""
     volume: int
+    """Bytes of the folder, which `limit` bounds."""
     limit: int
+    """MONICA_CACHE_MB, in bytes."""
     seconds: float
+    """Duration of the sounds."""
     hits: int
     pinned: int
+    """How many phrases are pinned."""
     pinned_bytes: int
+    """Bytes of their sounds."""
     oldest: float | None
+    """When the oldest was made, in seconds since the epoch."""
     newest: float | None
+    """When the newest was made, in seconds since the epoch."""
     shares: list[Share]
-    most: list[Card]
+    most: list[KeptPhrase]
+    """The phrases with the most hits, in descending order."""
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"most": [card.as_dict() for card in self.most]}
+        return asdict(self) | {"most": [phrase.as_dict() for phrase in self.most]}
 
 
 class Catalogue:
-    """The cards of a store. store: None where there is none yet; limit: its bytes.
+    """The kept phrases of a store.
 
     Safe beside a server that uses the same folder: what is removed here is gone there within ten seconds.
-    Every method raises CacheFault where the disk fails.
+    Every method raises CacheError if the disk fails.
     """
 
     def __init__(self, store: Store | None, limit: int) -> None:
+        """store: None if there is none yet. limit: its limit in bytes."""
         self._store = store
         self._limit = limit
 
     @classmethod
     def open(cls, settings: Settings, *, create: bool = False) -> Catalogue:
-        """Open the takes of these settings; where there is no folder, none is made unless `create`.
+        """Open the takes of these settings. If there is no folder, none is made unless `create`.
 
-        Raises ConfigError where it cannot be used.
+        Raises ConfigError if the folder cannot be used.
         """
         folder = settings.cache_dir / "takes"
         there = create or _exists(folder)
@@ -101,116 +111,122 @@ class Catalogue:
         return self._limit
 
     def volume(self) -> int:
-        """Bytes that the folder takes."""
+        """Return the bytes that the folder takes."""
         return self._store.volume() if self._store else 0
 
-    def cards(self, search: str = "", sort: str = "made") -> list[Card]:
-        """List what is kept: the newest, most asked for or largest first, or by text (SORTS).
+    def phrases(self, search: str = "", sort: str = "made") -> list[KeptPhrase]:
+        """List the kept phrases: the newest, most asked for or largest first, or by text (SORTS).
 
         search: part of the text, as it was asked for or as it is said; case and accents do not matter.
         """
-        cards = [Card.of(entry) for entry in self._store.entries()] if self._store else []
+        phrases = self._store.phrases() if self._store else []
         if search:
             wanted = fold(search)
-            cards = [card for card in cards if wanted in fold(card.text) or wanted in fold(card.said)]
+            phrases = [phrase for phrase in phrases if wanted in fold(phrase.text) or wanted in fold(phrase.said)]
         if sort == "text":
-            return sorted(cards, key=lambda card: (fold(card.text), card.key))
-        return sorted(cards, key=lambda card: (-getattr(card, sort), card.key))
+            return sorted(phrases, key=lambda phrase: (fold(phrase.text), phrase.key))
+        return sorted(phrases, key=lambda phrase: (-getattr(phrase, sort), phrase.key))
 
-    def pick(self, prefixes: list[str]) -> list[Card]:
-        """Find entries by the beginnings of their keys. Raises UnknownEntry where one names none, or several."""
-        entries = {entry.key: entry for entry in self._store.entries()} if self._store else {}
-        picked = {}
+    def find_by_prefix(self, prefixes: list[str]) -> list[KeptPhrase]:
+        """Find phrases by the beginnings of their keys. Raises UnknownPhrase if one names none, or several."""
+        keys = set(self._store.keys() if self._store else ())
+        found: dict[str, KeptPhrase] = {}
         for prefix in prefixes:
             wanted = prefix.lower()
-            found = [wanted] if wanted in entries else [key for key in entries if wanted and key.startswith(wanted)]
-            if not found:
-                raise UnknownEntry(f"No entry's key begins with {shown(prefix[:64])!r}.", param="key")
-            if len(found) > 1:
-                few = ", ".join(key[:12] for key in sorted(found)[:3])
-                raise UnknownEntry(f"{len(found)} entries' keys begin with {prefix}: {few}...", param="key")
-            picked[found[0]] = Card.of(entries[found[0]])
-        return list(picked.values())
+            matching = [wanted] if wanted in keys else [key for key in keys if wanted and key.startswith(wanted)]
+            if len(matching) > 1:
+                few = ", ".join(key[:12] for key in sorted(matching)[:3])
+                raise UnknownPhrase(f"{len(matching)} phrases' keys begin with {prefix}: {few}...", param="key")
+            phrases = self._store.phrases(matching) if self._store else []
+            if not phrases:
+                raise UnknownPhrase(f"No phrase's key begins with {shown(prefix[:64])!r}.", param="key")
+            found[phrases[0].key] = phrases[0]
+        return list(found.values())
 
     def stats(self) -> Stats:
-        cards = self.cards()
-        pinned = [card for card in cards if card.pinned]
-        shares: dict[tuple[str, str], list[Card]] = {}
-        for card in cards:
-            shares.setdefault((card.engine, card.voice), []).append(card)
+        """Count everything."""
+        phrases = self.phrases()
+        pinned = [phrase for phrase in phrases if phrase.pinned]
+        shares: dict[tuple[str, str], list[KeptPhrase]] = {}
+        for phrase in phrases:
+            shares.setdefault((phrase.engine, phrase.voice), []).append(phrase)
         return Stats(
-            entries=len(cards),
-            bytes=sum(card.size for card in cards),
+            entries=len(phrases),
+            bytes=sum(phrase.size for phrase in phrases),
             volume=self.volume(),
             limit=self._limit,
-            seconds=_seconds(cards),
-            hits=sum(card.hits for card in cards),
+            seconds=_seconds(phrases),
+            hits=sum(phrase.hits for phrase in phrases),
             pinned=len(pinned),
-            pinned_bytes=sum(card.size for card in pinned),
-            oldest=cards[-1].made if cards else None,
-            newest=cards[0].made if cards else None,
+            pinned_bytes=sum(phrase.size for phrase in pinned),
+            oldest=phrases[-1].made if phrases else None,
+            newest=phrases[0].made if phrases else None,
             shares=[
-                Share(engine, voice, len(some), sum(card.size for card in some), _seconds(some))
+                Share(engine, voice, len(some), sum(phrase.size for phrase in some), _seconds(some))
                 for (engine, voice), some in sorted(shares.items())
             ],
-            most=[card for card in sorted(cards, key=lambda card: -card.hits)[:MOST] if card.hits],
+            most=[phrase for phrase in sorted(phrases, key=lambda each: -each.hits)[:MOST_ASKED_FOR] if phrase.hits],
         )
 
-    def read(self, card: Card) -> bytes:
-        """Return the sound, as if nobody had asked. Raises UnknownEntry where it is gone, CacheFault where corrupt."""
-        sound = self._store.read(card.key) if self._store else None
+    def read_sound(self, phrase: KeptPhrase) -> bytes:
+        """Return the sound, counted neither as a hit nor as a use.
+
+        Raises UnknownPhrase if it is gone, CacheError if it is corrupt.
+        """
+        sound = self._store.peek(phrase.key) if self._store else None
         if sound is None:
-            raise UnknownEntry(f"Entry {card.key:.12} is gone.", param="key")
+            raise UnknownPhrase(f"Phrase {phrase.key:.12} is gone.", param="key")
         return sound
 
-    def verify(self) -> Iterator[tuple[Card, str | None]]:
-        """Read every entry; give each with what is wrong with it, or None."""
-        for card in self.cards():
+    def verify_sounds(self) -> Iterator[tuple[KeptPhrase, str | None]]:
+        """Read every sound; yield each phrase with what is wrong with it, or None."""
+        for phrase in self.phrases():
             try:
-                self.read(card)
-            except UnknownEntry:
+                self.read_sound(phrase)
+            except UnknownPhrase:
                 continue  # gone since it was listed
-            except CacheFault:
-                # Once more: a server that makes it anew at this moment has removed its old file.
+            except CacheError:
+                # Try once more: a server that makes the phrase again at this moment has removed its old file.
                 try:
-                    self.read(card)
-                except UnknownEntry:
+                    self.read_sound(phrase)
+                except UnknownPhrase:
                     continue
-                except CacheFault as fault:
-                    yield card, fault.message
+                except CacheError as error:
+                    yield phrase, error.message
                     continue
-            yield card, None
+            yield phrase, None
 
-    def put(self, key: str, sound: bytes, label: Label) -> bool:
+    def put(self, key: str, sound: bytes, metadata: Metadata) -> bool:
         """Keep a sound. Returns whether it is kept; a failure is logged."""
-        return self._store is not None and self._store.put(key, sound, label.written())
+        return self._store is not None and self._store.put(key, sound, metadata.to_json())
 
-    def pin(self, cards: list[Card]) -> None:
-        """Keep entries from being evicted. Raises TooManyPins where what is pinned would take more than half."""
-        pinned = {card.key: card.size for card in self.cards() if card.pinned}
-        total = sum((pinned | {card.key: card.size for card in cards}).values())
+    def pin(self, phrases: list[KeptPhrase]) -> None:
+        """Keep phrases from being evicted. Raises TooManyPins if the pinned ones would take more than half."""
+        pinned = {phrase.key: phrase.size for phrase in self.phrases() if phrase.pinned}
+        total = sum((pinned | {phrase.key: phrase.size for phrase in phrases}).values())
         if total > self._limit / 2:
             raise TooManyPins(
-                f"What is pinned would take {total / 2**20:.0f} MB, more than half of MONICA_CACHE_MB="
+                f"The pinned phrases would take {total / 2**20:.0f} MB, more than half of MONICA_CACHE_MB="
                 f"{self._limit // 2**20}: new phrases would not be kept for long."
             )
         if self._store is not None:
-            self._store.pin(card.key for card in cards)
+            self._store.pin(phrase.key for phrase in phrases)
 
-    def unpin(self, cards: list[Card]) -> None:
+    def unpin(self, phrases: list[KeptPhrase]) -> None:
+        """Let phrases be evicted again."""
         if self._store is not None:
-            self._store.pin((card.key for card in cards), pinned=False)
+            self._store.pin((phrase.key for phrase in phrases), pinned=False)
 
-    def remove(self, cards: list[Card]) -> None:
-        """Remove entries, and their pins."""
-        self.unpin(cards)
-        for card in cards:
-            if self._store is not None and not self._store.remove(card.key):
-                raise CacheFault(f"Entry {card.key:.12} cannot be removed; those before it are gone.")
+    def remove(self, phrases: list[KeptPhrase]) -> None:
+        """Remove phrases, and their pins."""
+        self.unpin(phrases)
+        for phrase in phrases:
+            if self._store is not None and not self._store.remove(phrase.key):
+                raise CacheError(f"Phrase {phrase.key:.12} cannot be removed; those before it are gone.")
 
 
-def _seconds(cards: list[Card]) -> float:
-    return round(sum(card.seconds or 0 for card in cards), 2)
+def _seconds(phrases: list[KeptPhrase]) -> float:
+    return round(sum(phrase.seconds or 0 for phrase in phrases), 2)
 
 
 def _exists(folder: Path) -> bool:
@@ -219,5 +235,5 @@ def _exists(folder: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
-        return True  # something is; what it is, is said where it is opened
+        return True  # something is there; opening it says what is wrong with it
     return True

@@ -1,4 +1,7 @@
-"""diskcache as Monica needs it: bytes only, never a pickle; hits counted, evictions told, and what is pinned stays."""
+"""diskcache as Monica needs it: bytes only, never a pickle; hits counted, evictions reported, pinned phrases kept.
+
+Everything that reaches into diskcache's private parts is in this file.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,12 @@ from typing import Any
 from diskcache import EVICTION_POLICY, Cache, Disk
 from diskcache.core import MODE_BINARY, MODE_RAW
 
-# What was pinned does not go, and hits are counted. Pins have a table of their own: one outlives the take it was made
-# for, so that a phrase that is made again is still pinned.
-PINS = "CREATE TABLE IF NOT EXISTS Pin (key TEXT PRIMARY KEY) WITHOUT ROWID"
+# Pins have a table of their own: a pin outlives the take it was made for, so that a phrase that is made again is still
+# pinned.
+_CREATE_PINS = "CREATE TABLE IF NOT EXISTS Pin (key TEXT PRIMARY KEY) WITHOUT ROWID"
+
+# diskcache looks policies up in this table and has no other way to add one. This one spares pinned phrases, and counts
+# hits.
 POLICY = "least-recently-used-not-pinned"
 EVICTION_POLICY[POLICY] = {
     "init": EVICTION_POLICY["least-recently-used"]["init"],
@@ -21,7 +27,7 @@ EVICTION_POLICY[POLICY] = {
 
 
 class BytesDisk(Disk):  # type: ignore[misc]
-    """A diskcache Disk that never pickles nor unpickles: whoever can write to the folder must not run code."""
+    """A diskcache Disk that never pickles or unpickles: whoever can write to the folder must not run code."""
 
     def put(self, key: Any) -> tuple[Any, bool]:
         if not isinstance(key, str):
@@ -42,19 +48,28 @@ class BytesDisk(Disk):  # type: ignore[misc]
         try:
             super()._write(full_path, *args, **kwargs)
         except OSError:
-            Path(full_path).unlink(missing_ok=True)  # a full disk is not filled with halves of entries
+            Path(full_path).unlink(missing_ok=True)  # or a full disk would fill up with half-written files
             raise
 
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
         if mode not in (MODE_RAW, MODE_BINARY) or read:
-            raise TypeError("an entry that is not bytes is refused")
+            raise TypeError("a value that is not bytes is refused")
         return super().fetch(mode, filename, value, read)
 
 
-class CountedCache(Cache):  # type: ignore[misc]
-    """A diskcache Cache that tells of each entry that goes to make room."""
+class PinningCache(Cache):  # type: ignore[misc]
+    """A diskcache Cache with a table of pins that reports every eviction."""
 
     on_eviction: Callable[[], None]
+    """Called for everything that goes to make room."""
+
+    def __init__(self, directory: Path, **settings: Any) -> None:
+        super().__init__(str(directory), **settings)
+        self.execute(_CREATE_PINS)
+
+    def execute(self, statement: str, parameters: tuple[Any, ...] = ()) -> Any:
+        """Run an SQL statement on this thread's connection, in the transaction if one has begun. Returns the cursor."""
+        return self._sql(statement, parameters)
 
     def _cull(self, now: float, sql: Any, cleanup: Callable[[str | None], None], limit: int | None = None) -> None:
         def evict(filename: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Sounds in other formats, and at other speeds, than they are kept in: made of the kept WAV, and kept themselves."""
+"""Sounds in other formats and at other speeds: made from the kept WAV, and kept themselves."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from monica.config import Settings
 from monica.store.cache import Store
 
 SHARE = 4
-"""One part in so many of what takes may have on disk: encodings can be made again from those."""
+"""Encodings may take a quarter of what takes may: they can be made again from those."""
 
 
 class Encodings:
-    """Encodes sounds. From any thread. Raises ConfigError where its folder cannot be used."""
+    """Encodes sounds. May be called from any thread."""
 
     def __init__(self, settings: Settings) -> None:
+        """Raises ConfigError if the folder cannot be used."""
         self._store = Store("encodings", settings.cache_dir / "encodings", megabytes=max(1, settings.cache_mb // SHARE))
 
     def encode(
@@ -27,13 +28,13 @@ class Encodings:
     ) -> bytes:
         """Return a sound in a format. wav: as `encode_wav` made it.
 
-        speed: 0.25 to 4, the pitch stays. rate: hertz of what comes out; None for the sound's own, or the next that
-        the format has.
+        speed: 0.25 to 4; the pitch stays. rate: hertz of the result; None for the rate of the sound, or the next one
+        that the format has.
         """
         own = wav_rate(wav)
         if format is Format.WAV and speed == 1 and rate in (None, own):
             return wav
-        # By what it is made of, not by the key of the take: another take may have replaced that.
+        # Named by the bytes it is made from, not by the key of the take: another take may have replaced that.
         name = hashlib.sha256(f"{format} {speed!r} {rate} ".encode() + wav).hexdigest()
         kept = self._store.get(name)
         if kept is not None:

@@ -1,4 +1,4 @@
-"""Whose takes this machine plays: written into the cache folder by the server, for who must know without the model."""
+"""Whose takes this machine plays. The server writes it into the cache folder, for commands that load no model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from monica.store.label import Recipe
+from monica.store.recipe import Recipe
 
 NAME = "identity.json"
 
@@ -17,38 +17,38 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the key of a take says of the machine that made it.
-
-    voices: digests by name. audio: what happens to samples after the engine.
-    """
+    """What the recipes of this machine's takes say about the machine."""
 
     fingerprint: str
+    """That of the engine."""
     voices: dict[str, str]
+    """Digests by name."""
     audio: str
+    """What happens to samples after the engine."""
 
     def differs(self, recipe: Recipe) -> str | None:
-        """Say in what a sound is not one that would be asked for here; None: it is."""
+        """Say why a sound would not be asked for here; None if it would."""
         if recipe.fingerprint != self.fingerprint:
-            return f"made by {recipe.fingerprint}; here speaks {self.fingerprint}"
+            return f"made by {recipe.fingerprint}; this machine has {self.fingerprint}"
         if recipe.voice_digest not in self.voices.values():
             return f"in another voice, {recipe.voice} ({recipe.voice_digest:.12})"
         if recipe.audio != self.audio:
             return "finished in another way"
         return None
 
-    def write(self, folder: Path) -> None:
-        """Put it into the cache folder; a failure is logged."""
+    def write_to(self, folder: Path) -> None:
+        """Write it into the cache folder; a failure is logged."""
         written = folder / f"{NAME}.{os.getpid()}"
         try:
             written.write_text(json.dumps(asdict(self), indent=1))
             written.replace(folder / NAME)
         except OSError as error:
             written.unlink(missing_ok=True)
-            logger.warning("what speaks here cannot be noted for imports (%s)", error)
+            logger.warning("the engine and voices of this machine cannot be noted for imports (%s)", error)
 
     @classmethod
-    def read(cls, folder: Path) -> Identity | None:
-        """Return what was last written there; None where nothing was, or nothing that can be read."""
+    def from_folder(cls, folder: Path) -> Identity | None:
+        """Return what was last written there; None if nothing was, or nothing that can be read."""
         try:
             found = json.loads((folder / NAME).read_bytes())
             fingerprint, voices, audio = found["fingerprint"], found["voices"], found["audio"]

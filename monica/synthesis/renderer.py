@@ -18,7 +18,8 @@ from monica.audio.wav import Samples, encode_wav, to_pcm, wav_duration
 from monica.engine import MAX_SEED
 from monica.errors import MonicaError
 from monica.store.cache import Store
-from monica.store.label import Label, Recipe
+from monica.store.metadata import Metadata
+from monica.store.recipe import Recipe
 from monica.synthesis.loader import Loader
 from monica.synthesis.scheduler import Clock, Scheduler
 from monica.synthesis.take import Source, Take, Waiter
@@ -80,7 +81,9 @@ class Renderer:
 
     def keep(self, wav: bytes, recipe: Recipe, drawn: int | None) -> None:
         """Keep a sound and how it was made. drawn: the seed of the take; None if it was joined from several."""
-        self._store.put(recipe.key, wav, Label(recipe, drawn, wav_duration(wav), time.time()).written())
+        replaced = self._store.metadata_of(recipe.key)
+        metadata = Metadata(recipe, drawn, wav_duration(wav), time.time()).with_unknown_of(replaced)
+        self._store.put(recipe.key, wav, metadata.to_json())
         metrics.cache_bytes.set(self._store.volume())
 
     def _find(self, recipe: Recipe, waiter: Waiter) -> tuple[Take | None, Source]:
@@ -88,7 +91,7 @@ class Renderer:
         if in_progress is not None and in_progress.join(waiter):
             return in_progress, Source.JOINED
         # Looked up under the lock: a take that has just ended is either in progress or kept.
-        kept = self._store.get(recipe.key, counted=False)
+        kept = self._store.get(recipe.key, in_metrics=False)
         return (None, Source.MISS) if kept is None else (Take.kept(recipe, kept), Source.HIT)
 
     def _new(self, recipe: Recipe, waiter: Waiter, stream: bool) -> Take:

@@ -15,7 +15,7 @@ from typing import Any
 from monica.audio.finish import StreamFinisher
 from monica.audio.wav import wav_pcm
 from monica.errors import DeadlineExceeded
-from monica.store.label import Recipe
+from monica.store.recipe import Recipe
 from monica.synthesis.checks import Defect
 
 WaitFor = Callable[["Future[Any]", float], None]

@@ -11,8 +11,8 @@ from typing import Any
 from monica.announcer import Announcer
 from monica.errors import MonicaError, NotReady
 from monica.speech import SpeechRequest
-from monica.store.card import Card
 from monica.store.catalogue import Catalogue
+from monica.store.phrase import OVERHEAD_BYTES, KeptPhrase
 from monica.text.frontend import TextFrontend
 from monica.warming.book import Phrase, PhraseBook
 
@@ -20,8 +20,6 @@ SAMPLE_SIZE = 1000
 """Number of phrases to look up. Of a larger book, an evenly spread sample is looked up."""
 MIN_KNOWN_SOUNDS = 10
 """Number of kept sounds of this engine needed to predict the size of new ones."""
-ROW_BYTES = 4096
-"""Upper bound on the disk space that a kept sound takes beside its bytes: its row and its metadata."""
 PHRASES_PER_PAUSE = 64
 """Number of phrases made in a row before other threads get the interpreter."""
 
@@ -59,11 +57,11 @@ class Estimator:
         self._cache_mb = cache_mb
 
     def estimate(self, book: PhraseBook, engine: str) -> Estimate:
-        """Estimate what making a book would take. engine: name of the engine that would speak. Raises CacheFault."""
+        """Estimate what making a book would take. engine: name of the engine that would speak. Raises CacheError."""
         phrases = sum(1 for _ in with_pauses(book.phrases()))
         step = -(-phrases // SAMPLE_SIZE)
         sample = list(islice(with_pauses(book.phrases()), 0, None, step))
-        kept = {phrase.key: phrase for phrase in self._catalogue.cards()}
+        kept = {phrase.key: phrase for phrase in self._catalogue.phrases()}
         same_engine = [phrase for phrase in kept.values() if phrase.engine == engine and phrase.said and phrase.seconds]
         found, missing = self._look_up(sample, kept)
         if found is None:
@@ -73,17 +71,17 @@ class Estimator:
         cached = round(scale * len(found))
         if missing and len(same_engine) < MIN_KNOWN_SOUNDS:
             return Estimate(phrases, len(sample), cached, None, None, None, time_s)
-        sound_s, size = _seconds(found), sum(phrase.size + ROW_BYTES for phrase in found)
-        pinned = sum(phrase.size + ROW_BYTES for phrase in found if phrase.pinned)
+        sound_s, size = _seconds(found), sum(phrase.size + OVERHEAD_BYTES for phrase in found)
+        pinned = sum(phrase.size + OVERHEAD_BYTES for phrase in found if phrase.pinned)
         if missing:
             new_s = missing * _seconds(same_engine) / sum(len(phrase.said) for phrase in same_engine)
             sound_s += new_s
             size += round(new_s * sum(phrase.size for phrase in same_engine) / _seconds(same_engine))
-            size += ROW_BYTES * (len(sample) - len(found))
+            size += OVERHEAD_BYTES * (len(sample) - len(found))
         fits = scale * (size - pinned) <= unpinned_bytes(kept.values(), self._cache_mb)
         return Estimate(phrases, len(sample), cached, scale * sound_s, round(scale * size), fits, time_s)
 
-    def _look_up(self, phrases: list[Phrase], kept: dict[str, Card]) -> tuple[list[Card] | None, int]:
+    def _look_up(self, phrases: list[Phrase], kept: dict[str, KeptPhrase]) -> tuple[list[KeptPhrase] | None, int]:
         """Return the kept ones of the phrases, and the number of spoken characters of the others.
 
         (None, 0) if the engine, on which the keys depend, is not known yet.
@@ -104,9 +102,9 @@ class Estimator:
         return found, missing
 
 
-def unpinned_bytes(kept: Iterable[Card], cache_mb: int) -> int:
+def unpinned_bytes(kept: Iterable[KeptPhrase], cache_mb: int) -> int:
     """Return the number of bytes of the cache that pinned phrases leave free."""
-    return cache_mb * 2**20 - sum(phrase.size + ROW_BYTES for phrase in kept if phrase.pinned)
+    return cache_mb * 2**20 - sum(phrase.size + OVERHEAD_BYTES for phrase in kept if phrase.pinned)
 
 
 def with_pauses(phrases: Iterator[Phrase], pause: Callable[[float], None] = time.sleep) -> Iterator[Phrase]:
@@ -117,5 +115,5 @@ def with_pauses(phrases: Iterator[Phrase], pause: Callable[[float], None] = time
         yield phrase
 
 
-def _seconds(kept: Iterable[Card]) -> float:
+def _seconds(kept: Iterable[KeptPhrase]) -> float:
     return sum(phrase.seconds or 0 for phrase in kept)

@@ -17,9 +17,10 @@ from monica.errors import DeadlineExceeded, MonicaError, NotReady, Overloaded
 from monica.logs import request_id
 from monica.speech import SpeechRequest
 from monica.store.catalogue import Catalogue
+from monica.store.phrase import OVERHEAD_BYTES
 from monica.synthesis.take import Lane
 from monica.warming.book import Phrase
-from monica.warming.estimate import MIN_KNOWN_SOUNDS, ROW_BYTES, unpinned_bytes, with_pauses
+from monica.warming.estimate import MIN_KNOWN_SOUNDS, unpinned_bytes, with_pauses
 from monica.warming.job import COUNTERS, MAX_FAILURES, Failure, Job
 
 TAKE_DEADLINE_S = 3600.0
@@ -108,7 +109,7 @@ class JobRun:
             slots = self._retry_until_admitted(self._announcer.slots)
         except Stopped:
             return None
-        kept = self._catalogue.cards()
+        kept = self._catalogue.phrases()
         self._pinned = frozenset(phrase.key for phrase in kept if phrase.pinned)
         self._bytes_available = unpinned_bytes(kept, self._cache_mb)
         self._phrases = book.phrases()
@@ -232,7 +233,7 @@ class JobRun:
                 self._rate.record(time.monotonic())
             self.job.reason = None
             self._kept_count += 1
-            self._kept_bytes += 0 if key in self._pinned else len(sound) + ROW_BYTES
+            self._kept_bytes += 0 if key in self._pinned else len(sound) + OVERHEAD_BYTES
             self._publish_progress()
         self._check_room()
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from monica.errors import MonicaError
-from monica.store.cache import CacheFault
+from monica.store.cache import CacheError
 from monica.warming.job import Job, JobSource, State
 
 MAX_WAITING = 8
@@ -51,7 +51,7 @@ class Jobs:
         self._jobs = {job.id: job for job in sorted(self._read_files(), key=lambda job: job.created)}
 
     def add(self, source: JobSource, total: int) -> Job:
-        """Add a job that waits its turn. Raises TooManyJobs, or CacheFault if its file cannot be written."""
+        """Add a job that waits its turn. Raises TooManyJobs, or CacheError if its file cannot be written."""
         with self._lock:
             waiting = sum(job.state is State.WAITING for job in self._jobs.values())
             if waiting >= MAX_WAITING:
@@ -60,7 +60,7 @@ class Jobs:
             try:
                 self._write_file(job, durably=True)
             except OSError as error:
-                raise CacheFault(f"The job cannot be kept ({error.strerror}).") from error
+                raise CacheError(f"The job cannot be kept ({error.strerror}).") from error
             self._jobs[job.id] = job
             self._forget_oldest()
             return job

@@ -5,8 +5,8 @@ from __future__ import annotations
 from monica.announcer import Announcer
 from monica.errors import MonicaError, SynthesisFailed
 from monica.speech import SpeechRequest
-from monica.store.card import Card
 from monica.store.catalogue import Catalogue
+from monica.store.phrase import KeptPhrase
 from monica.synthesis.take import Lane, WaitFor
 
 
@@ -16,13 +16,13 @@ class NoRemake(MonicaError):
     status, code = 409, "remake_impossible"
 
 
-def remake(announcer: Announcer, catalogue: Catalogue, phrase: Card, wait_for: WaitFor) -> Card:
+def remake(announcer: Announcer, catalogue: Catalogue, phrase: KeptPhrase, wait_for: WaitFor) -> KeptPhrase:
     """Make a phrase again in the background lane, where live announcements go first, and return what is kept then.
 
     Raises NoRemake, or what `announce` raises; the old take is kept then.
     """
     try:
-        recipe = phrase.label().recipe
+        recipe = phrase.metadata().recipe
     except ValueError:
         raise NoRemake(
             f"{phrase.key:.12}: it is not known how it was asked for. Remove it: the next request makes it again."
@@ -39,7 +39,7 @@ def remake(announcer: Announcer, catalogue: Catalogue, phrase: Card, wait_for: W
     said = announcer.announce(request, wait_for)
     if said.defect is not None:
         raise SynthesisFailed(f"The sound of the new take {said.defect}: the old one is kept.")
-    (made,) = catalogue.pick([phrase.key])
-    if made.entry.made == phrase.entry.made:
+    (made,) = catalogue.find_by_prefix([phrase.key])
+    if made.stored == phrase.stored:
         raise SynthesisFailed("The cache could not be written: the old one is kept.")
     return made

@@ -44,7 +44,7 @@ class Warmer:
         threading.Thread(target=self._work, name="warmer", daemon=True).start()
 
     def submit(self, source: JobSource) -> Job:
-        """Add a job, which runs when its turn comes. Raises BookError, TooManyJobs or CacheFault."""
+        """Add a job, which runs when its turn comes. Raises BookError, TooManyJobs or CacheError."""
         book = source.parse_book(self._settings.max_text_length)
         with self._changed:
             job = self.jobs.add(source, book.count())
@@ -53,7 +53,7 @@ class Warmer:
         return job
 
     def estimate(self, source: JobSource) -> Estimate:
-        """Estimate what making the phrases would take, without making any. Raises BookError or CacheFault."""
+        """Estimate what making the phrases would take, without making any. Raises BookError or CacheError."""
         return self._estimator.estimate(source.parse_book(self._settings.max_text_length), self._health.engine)
 
     def stop(self, job_id: str) -> Job:

@@ -1,4 +1,4 @@
-"""Bundles over HTTP: out of one Monica, into another; whatever else comes is refused, and leaves nothing."""
+"""Bundles over HTTP: from one Monica to another. Anything else is refused, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def client(service: Service) -> FlaskClient:
 
 @pytest.fixture
 def bundle(client: FlaskClient) -> bytes:
-    return bytes(give(client).data)
+    return bytes(export_from(client).data)
 
 
 @pytest.fixture
@@ -64,87 +64,87 @@ def other(elsewhere: Settings) -> Iterator[FlaskClient]:
     service.close()
 
 
-def give(client: FlaskClient, query: str = "") -> TestResponse:
+def export_from(client: FlaskClient, query: str = "") -> TestResponse:
     return client.get(PATH + query, buffered=True)
 
 
-def bring(client: FlaskClient, bundle: bytes, query: str = "") -> TestResponse:
+def import_to(client: FlaskClient, bundle: bytes, query: str = "") -> TestResponse:
     return client.post(PATH + query, data=bundle, headers=ZIP)
 
 
-def test_a_bundle_goes_to_another_machine(
+def test_bundle_goes_to_another_machine(
     client: FlaskClient, settings: Settings, other: FlaskClient, elsewhere: Settings
 ) -> None:
-    given = give(client)
+    given = export_from(client)
     assert given.headers["Content-Type"] == "application/zip"
     assert given.headers["Content-Disposition"] == 'attachment; filename="monica.zip"'
     assert int(given.headers["Content-Length"]) == len(given.data)
     assert (given.headers["X-Monica-Phrases"], given.headers["X-Monica-Left-Out"]) == ("3", "0")
-    assert bring(other, given.data).get_json() == {"new": 3, "replaced": 0, "known": 0}
+    assert import_to(other, given.data).get_json() == {"new": 3, "replaced": 0, "known": 0}
     assert kept(elsewhere) == kept(settings)
     assert other.post("/blabla", json={"text": TEXTS[0]}).headers["X-Monica-Cache"] == "hit"
-    assert bring(other, given.data).get_json() == {"new": 0, "replaced": 0, "known": 3}
-    assert give(other).data == given.data
+    assert import_to(other, given.data).get_json() == {"new": 0, "replaced": 0, "known": 3}
+    assert export_from(other).data == given.data
 
 
-def test_a_take_that_is_replaced_is_heard_at_once(other: FlaskClient, client: FlaskClient) -> None:
-    """Not for ten seconds more the one in memory."""
+def test_replacing_take_is_heard_at_once(other: FlaskClient, client: FlaskClient) -> None:
+    """The old take in memory does not live on for ten seconds."""
     before = other.post("/blabla", json={"text": TEXTS[0], "temperature": 0.9}).data
     given = client.post("/blabla", json={"text": TEXTS[0], "temperature": 0.9}).data
     while given == before:
         headers = {"Cache-Control": "no-cache"}
         given = client.post("/blabla", json={"text": TEXTS[0], "temperature": 0.9}, headers=headers).data
-    assert bring(other, give(client).data).get_json() == {"new": 3, "replaced": 1, "known": 0}
+    assert import_to(other, export_from(client).data).get_json() == {"new": 3, "replaced": 1, "known": 0}
     assert other.post("/blabla", json={"text": TEXTS[0], "temperature": 0.9}).data == given
 
 
-def test_some_of_it_may_be_taken_and_what_others_said_is_asked_for(client: FlaskClient, settings: Settings) -> None:
+def test_export_by_search_and_of_foreign_phrases(client: FlaskClient, settings: Settings) -> None:
     keep(server_store(settings), "Hello.")
-    server_store(settings).put("0" * 64, b"before labels")
-    ours, all_of_it = give(client), give(client, "?all=true")
+    server_store(settings).put("0" * 64, b"before metadata")
+    ours, all_of_it = export_from(client), export_from(client, "?all=true")
     assert (ours.headers["X-Monica-Phrases"], ours.headers["X-Monica-Left-Out"]) == ("3", "2")
     assert (all_of_it.headers["X-Monica-Phrases"], all_of_it.headers["X-Monica-Left-Out"]) == ("4", "1")
-    assert len(unpacked(give(client, "?search=rusmir").data)) == 2
-    assert_error(give(client, "?search=personne"), 404, "entry_unknown", "nothing to export")
-    assert_error(give(client, "?search=hello"), 404, "entry_unknown", "nothing to export")
-    assert_error(give(client, "?all=yes"), 422, "request_invalid", param="all")
+    assert len(unpacked(export_from(client, "?search=rusmir").data)) == 2
+    assert_error(export_from(client, "?search=personne"), 404, "entry_unknown", "nothing to export")
+    assert_error(export_from(client, "?search=hello"), 404, "entry_unknown", "nothing to export")
+    assert_error(export_from(client, "?all=yes"), 422, "request_invalid", param="all")
 
 
-def test_a_bundle_of_another_voice_is_refused_unless_forced(
+def test_bundle_of_another_voice_is_refused_unless_forced(
     client: FlaskClient, settings: Settings, other: FlaskClient, elsewhere: Settings
 ) -> None:
     keep(server_store(settings), "Hello.")
-    bundle = give(client, "?all=1").data
-    says = "1 of 4 sounds would not be asked for here: made by chatterbox 1; here speaks toy 1. It is brought in all"
+    bundle = export_from(client, "?all=1").data
+    says = "1 of 4 sounds would not be asked for here: made by chatterbox 1; this machine has toy 1. Use force=1"
     for query in ("", "?force=0", "?force=false"):
-        assert_error(bring(other, bundle, query), 409, "bundle_foreign", says)
+        assert_error(import_to(other, bundle, query), 409, "bundle_foreign", says)
         assert kept(elsewhere) == {}
-    assert_error(bring(other, bundle, "?force=maybe"), 422, "request_invalid", param="force")
-    assert bring(other, bundle, "?force=1").get_json()["new"] == 4
+    assert_error(import_to(other, bundle, "?force=maybe"), 422, "request_invalid", param="force")
+    assert import_to(other, bundle, "?force=1").get_json()["new"] == 4
 
 
 @pytest.mark.parametrize("name", ["../evil.wav", "/etc/evil.wav", "..\\evil.wav", "evil.wav"])
 @pytest.mark.parametrize("query", ["", "?force=1"])
-def test_a_bundle_with_a_path_that_climbs_out_is_refused(
+def test_bundle_with_a_path_outside_is_refused(
     bundle: bytes, other: FlaskClient, elsewhere: Settings, tmp_path: Path, name: str, query: str
 ) -> None:
-    answer = bring(other, packed(unpacked(bundle) | {name: b"evil"}), query)
+    answer = import_to(other, packed(unpacked(bundle) | {name: b"evil"}), query)
     assert_error(answer, 422, "bundle_invalid", "does not belong there")
     assert kept(elsewhere) == {}
     assert not list(tmp_path.rglob("*evil*"))
 
 
-def test_a_bundle_that_was_cut_short_is_refused_wherever(
-    bundle: bytes, other: FlaskClient, elsewhere: Settings
-) -> None:
+def test_truncated_bundle_is_refused_wherever_it_ends(bundle: bytes, other: FlaskClient, elsewhere: Settings) -> None:
     for end in {*range(0, len(bundle), 9001), len(bundle) - 1}:
-        assert_error(bring(other, bundle[:end], "?force=1"), 422, "bundle_invalid", "not a bundle, or not all of one")
+        assert_error(
+            import_to(other, bundle[:end], "?force=1"), 422, "bundle_invalid", "not a bundle, or not all of one"
+        )
     assert kept(elsewhere) == {}
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", "", "multipart/form-data; boundary=x"])
-def test_what_does_not_say_it_is_a_bundle_is_refused(bundle: bytes, other: FlaskClient, kind: str) -> None:
-    """So that no web page can send one behind its visitor's back: a browser asks before it sends this type."""
+def test_other_content_type_is_refused(bundle: bytes, other: FlaskClient, kind: str) -> None:
+    """A web page must not send one behind its visitor's back: a browser asks before it sends this type."""
     answer = other.post(PATH, data=bundle, headers={"Content-Type": kind})
     assert_error(answer, 422, "bundle_invalid", "The Content-Type must be")
 
@@ -154,25 +154,25 @@ def test_only_a_bundle_may_be_as_large_as_the_cache(
 ) -> None:
     monkeypatch.setattr(sys.modules["monica.api.bundles"], "MAX_MANIFEST", 0)
     largest = elsewhere.cache_mb * 2**20
-    assert_error(bring(other, bytes(largest)), 422, "bundle_invalid")
-    assert_error(bring(other, bytes(largest + 1)), 413, "body_too_large", "16384 KiB")
+    assert_error(import_to(other, bytes(largest)), 422, "bundle_invalid")
+    assert_error(import_to(other, bytes(largest + 1)), 413, "body_too_large", "16384 KiB")
     for method, path in (("POST", "/blabla"), ("POST", "/v1/text")):
         answer = other.open(path, method=method, data=bytes(2**16 + 1), headers={"Content-Type": "application/json"})
         assert_error(answer, 413, "body_too_large", "64 KiB")
 
 
-def test_a_bundle_for_which_there_is_no_room_is_refused(bundle: bytes, elsewhere: Settings) -> None:
+def test_bundle_without_room_is_refused(bundle: bytes, elsewhere: Settings) -> None:
     small = replace(elsewhere, cache_mb=1)
     store = server_store(small)
     mine = [keep(store, f"Phrase {number}", 12.0) for number in range(5)]  # 192 kB each
     service = started(small, ToyEngine())
     client = create_app(service=service).test_client()
-    assert_error(bring(client, bundle), 507, "no_room", "of MONICA_CACHE_MB=1 are free")
+    assert_error(import_to(client, bundle), 507, "no_room", "of MONICA_CACHE_MB=1 are free")
     service.close()
     assert set(kept(small)) == set(mine)
 
 
-def test_a_disk_that_is_full_in_the_middle_leaves_whole_sounds(
+def test_disk_full_in_the_middle_leaves_whole_sounds(
     bundle: bytes, other: FlaskClient, settings: Settings, elsewhere: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write, writes = Disk._write, []
@@ -184,35 +184,35 @@ def test_a_disk_that_is_full_in_the_middle_leaves_whole_sounds(
         return int(write(self, full_path, *args))
 
     monkeypatch.setattr(Disk, "_write", fail)
-    assert_error(bring(other, bundle), 507, "no_room", "after 1 of 3 sounds")
+    assert_error(import_to(other, bundle), 507, "no_room", "after 1 of 3 sounds")
     assert len(kept(elsewhere)) == 1
     assert kept(elsewhere).items() <= kept(settings).items()
-    assert bring(other, bundle).get_json() == {"new": 2, "replaced": 0, "known": 1}
+    assert import_to(other, bundle).get_json() == {"new": 2, "replaced": 0, "known": 1}
     assert kept(elsewhere) == kept(settings)
 
 
 @pytest.mark.skipif(not DISK_FULL.exists(), reason="needs a device that is always full")
-def test_a_disk_that_is_full_before_is_told(
+def test_disk_full_before_is_reported(
     bundle: bytes, client: FlaskClient, other: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: DISK_FULL.open("w+b"))
-    assert_error(bring(other, bundle), 507, "no_room", "No space left on device")
-    assert_error(give(client), 507, "no_room", "No space left on device")
+    assert_error(import_to(other, bundle), 507, "no_room", "No space left on device")
+    assert_error(export_from(client), 507, "no_room", "No space left on device")
 
     def refuse(**_: object) -> io.BytesIO:
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
-    assert_error(bring(other, bundle), 507, "no_room", "Read-only file system")
-    assert_error(give(client), 507, "no_room", "Read-only file system")
+    assert_error(import_to(other, bundle), 507, "no_room", "Read-only file system")
+    assert_error(export_from(client), 507, "no_room", "Read-only file system")
 
 
-def test_until_the_engine_is_ready_nobody_knows_whose_sounds_are_wanted(bundle: bytes, elsewhere: Settings) -> None:
+def test_origin_is_not_checked_before_the_engine_is_ready(bundle: bytes, elsewhere: Settings) -> None:
     client = create_app(service=Service(elsewhere, ToyEngine())).test_client()
-    answer = bring(client, bundle)
+    answer = import_to(client, bundle)
     assert_error(answer, 503, "model_loading")
     assert answer.headers["Retry-After"]
-    assert bring(client, bundle, "?force=1").get_json()["new"] == 3
+    assert import_to(client, bundle, "?force=1").get_json()["new"] == 3
 
 
 def test_through_a_real_server(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_through_a_real_server(tmp_path: Path) -> None:
         for key in keys:
             assert requests.delete(f"{server.url}/v1/phrases/{key}", timeout=60).status_code == 200
         half = given.content[: len(given.content) // 2]
-        with connect(server) as connection:  # breaks off
+        with connect(server) as connection:  # breaks off in the middle
             head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/zip\r\nContent-Length: "
             connection.sendall(f"{head}{len(given.content)}\r\n\r\n".encode() + half)
             connection.shutdown(socket.SHUT_WR)

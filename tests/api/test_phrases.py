@@ -1,4 +1,4 @@
-"""What is kept, looked after over HTTP."""
+"""The kept phrases over HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monica.store.catalogue import Catalogue
 from monica.warming.job import JobSource, State
 from tests.conftest import started
 from tests.support.engines import ToyEngine
-from tests.support.kept import keep, label, server_store
+from tests.support.kept import keep, metadata, server_store
 from tests.support.wire import until
 
 TEXTS = ("Tapis de Rusmir !", "Élise paie.", "Les blinds montent.")
@@ -32,7 +32,7 @@ def client(service: Service) -> FlaskClient:
 
 @pytest.fixture
 def keys(client: FlaskClient) -> list[str]:
-    """Keys of the three texts, which are kept, the first one made first."""
+    """Keep the three texts in order, and return their keys."""
     return [say(client, text) for text in TEXTS]
 
 
@@ -48,7 +48,7 @@ def listed(client: FlaskClient, query: str = "") -> list[str]:
     return [phrase["text"] for phrase in answer.get_json()["phrases"]]
 
 
-def card(client: FlaskClient, key: str) -> dict[str, Any]:
+def shown_phrase(client: FlaskClient, key: str) -> dict[str, Any]:
     answer = client.get(f"/v1/phrases/{key}")
     assert answer.status_code == 200, answer.text
     found = answer.get_json()
@@ -64,7 +64,7 @@ def assert_error(answer: TestResponse, status: int, code: str, says: str = "", p
     assert "Traceback" not in error["message"]
 
 
-def test_what_is_kept_is_listed(client: FlaskClient, keys: list[str]) -> None:
+def test_kept_phrases_are_listed(client: FlaskClient, keys: list[str]) -> None:
     say(client, TEXTS[1])
     assert listed(client) == list(reversed(TEXTS))
     assert listed(client, "?sort=text") == [TEXTS[1], TEXTS[2], TEXTS[0]]
@@ -74,7 +74,7 @@ def test_what_is_kept_is_listed(client: FlaskClient, keys: list[str]) -> None:
     assert set(client.get("/v1/phrases").get_json()["phrases"][0]) == SHOWN
 
 
-def test_a_long_list_comes_in_pages(client: FlaskClient, keys: list[str]) -> None:
+def test_long_list_comes_in_pages(client: FlaskClient, keys: list[str]) -> None:
     pages = [client.get(f"/v1/phrases?sort=text&limit=2&offset={offset}").get_json() for offset in (0, 2, 4)]
     assert [[phrase["text"] for phrase in page["phrases"]] for page in pages] == [
         [TEXTS[1], TEXTS[2]],
@@ -103,13 +103,11 @@ def test_a_long_list_comes_in_pages(client: FlaskClient, keys: list[str]) -> Non
         ("serach=x", "serach"),
     ],
 )
-def test_a_query_that_is_wrong_is_told(client: FlaskClient, query: str, param: str) -> None:
+def test_wrong_query_is_refused(client: FlaskClient, query: str, param: str) -> None:
     assert_error(client.get(f"/v1/phrases?{query}"), 422, "request_invalid", f"{param}: ", param)
 
 
-def test_the_cache_in_numbers_is_what_the_command_line_says(
-    client: FlaskClient, keys: list[str], settings: Settings
-) -> None:
+def test_stats_are_those_of_the_command_line(client: FlaskClient, keys: list[str], settings: Settings) -> None:
     client.put(f"/v1/phrases/{keys[0]}/pin")
     numbers = client.get("/v1/phrases/stats").get_json()
     with Catalogue.open(settings) as catalogue:
@@ -117,16 +115,16 @@ def test_the_cache_in_numbers_is_what_the_command_line_says(
     assert (numbers["entries"], numbers["pinned"], numbers["shares"][0]["voice"]) == (3, 1, "monica")
 
 
-def test_a_phrase_is_named_by_the_beginning_of_its_key(client: FlaskClient, keys: list[str]) -> None:
+def test_phrase_is_found_by_the_beginning_of_its_key(client: FlaskClient, keys: list[str]) -> None:
     for name in (keys[0], keys[0][:12], keys[0][:12].upper()):
-        assert card(client, name)["text"] == TEXTS[0]
+        assert shown_phrase(client, name)["text"] == TEXTS[0]
 
 
 @pytest.mark.parametrize(
     ("method", "of"),
     [("GET", ""), ("DELETE", ""), ("GET", "/audio"), ("PUT", "/pin"), ("DELETE", "/pin"), ("POST", "/remake")],
 )
-def test_a_key_that_names_nothing_or_too_much_is_not_there(
+def test_unknown_or_ambiguous_key_is_404(
     client: FlaskClient, settings: Settings, keys: list[str], method: str, of: str
 ) -> None:
     store = server_store(settings)
@@ -136,13 +134,13 @@ def test_a_key_that_names_nothing_or_too_much_is_not_there(
         assert_error(client.open(f"/v1/phrases/{name}{of}", method=method), 404, "not_found")
     for name in ("0" * 64, "abcdef"):
         answer = client.open(f"/v1/phrases/{name}{of}", method=method)
-        assert_error(answer, 404, "entry_unknown", f"No entry's key begins with '{name}'.", "key")
+        assert_error(answer, 404, "entry_unknown", f"No phrase's key begins with '{name}'.", "key")
     answer = client.open(f"/v1/phrases/{'f' * 60}{of}", method=method)
-    assert_error(answer, 404, "entry_unknown", "2 entries' keys begin with", "key")
+    assert_error(answer, 404, "entry_unknown", "2 phrases' keys begin with", "key")
     assert len(listed(client)) == 5
 
 
-def test_hearing_a_phrase_is_no_hit(client: FlaskClient, keys: list[str], service: Service) -> None:
+def test_hearing_a_phrase_is_not_a_hit(client: FlaskClient, keys: list[str], service: Service) -> None:
     heard = client.get(f"/v1/phrases/{keys[0]}/audio")
     assert (heard.status_code, heard.headers["Content-Type"]) == (200, "audio/wav")
     assert heard.headers["Cache-Control"] == "no-store"
@@ -150,7 +148,7 @@ def test_hearing_a_phrase_is_no_hit(client: FlaskClient, keys: list[str], servic
     assert client.post("/blabla", json={"text": TEXTS[0]}).data == heard.data
 
 
-def test_what_is_made_ahead_of_time_is_no_hit(client: FlaskClient, service: Service) -> None:
+def test_warming_is_not_a_hit(client: FlaskClient, service: Service) -> None:
     warmer = client.application.extensions["monica"].warmer
     warmer.start()
     for cached in (0, 3):
@@ -162,31 +160,31 @@ def test_what_is_made_ahead_of_time_is_no_hit(client: FlaskClient, service: Serv
     assert service.catalogue.stats().hits == 0
 
 
-def test_a_phrase_that_is_corrupt_is_told(client: FlaskClient, settings: Settings) -> None:
+def test_corrupt_phrase_is_reported(client: FlaskClient, settings: Settings) -> None:
     key = say(client, "Une longue phrase, qui prend un fichier.")
     next((settings.cache_dir / "takes").rglob("*.val")).write_bytes(b"corrupt")
     assert_error(client.get(f"/v1/phrases/{key}/audio"), 503, "cache_unusable", "its checksum differs")
 
 
-def test_a_phrase_that_is_removed_is_made_again(client: FlaskClient, keys: list[str]) -> None:
+def test_removed_phrase_is_made_again(client: FlaskClient, keys: list[str]) -> None:
     client.put(f"/v1/phrases/{keys[0]}/pin")
     gone = client.delete(f"/v1/phrases/{keys[0][:12]}")
     assert (gone.status_code, gone.get_json()["key"]) == (200, keys[0])
     assert listed(client) == [TEXTS[2], TEXTS[1]]
     assert client.delete(f"/v1/phrases/{keys[0]}").status_code == 404
     assert client.post("/blabla", json={"text": TEXTS[0]}).headers["X-Monica-Cache"] == "miss"
-    assert not card(client, keys[0])["pinned"]
+    assert not shown_phrase(client, keys[0])["pinned"]
 
 
-def test_pins_come_and_go(client: FlaskClient, keys: list[str]) -> None:
+def test_pin_and_unpin(client: FlaskClient, keys: list[str]) -> None:
     for _ in range(2):
         assert client.put(f"/v1/phrases/{keys[0]}/pin").get_json()["pinned"]
-    assert [card(client, key)["pinned"] for key in keys] == [True, False, False]
+    assert [shown_phrase(client, key)["pinned"] for key in keys] == [True, False, False]
     for _ in range(2):
         assert not client.delete(f"/v1/phrases/{keys[0]}/pin").get_json()["pinned"]
 
 
-def test_pins_leave_room_for_what_is_new(settings: Settings, toy: ToyEngine) -> None:
+def test_pins_leave_room_for_new_phrases(settings: Settings, toy: ToyEngine) -> None:
     small = replace(settings, cache_mb=1)
     store = server_store(small)
     keys = [keep(store, f"Phrase {number}", 20.0) for number in range(2)]  # 320 kB each
@@ -197,9 +195,9 @@ def test_pins_leave_room_for_what_is_new(settings: Settings, toy: ToyEngine) -> 
     service.close()
 
 
-def test_a_phrase_is_made_anew_behind_live_ones(client: FlaskClient, keys: list[str], toy: ToyEngine) -> None:
+def test_phrase_is_remade_in_the_background_lane(client: FlaskClient, keys: list[str], toy: ToyEngine) -> None:
     say(client, TEXTS[0])
-    before = card(client, keys[0])
+    before = shown_phrase(client, keys[0])
     background = requests_served.labels("background", "miss")._value.get()
     answer = client.post(f"/v1/phrases/{keys[0][:12]}/remake")
     assert answer.status_code == 200, answer.text
@@ -214,7 +212,7 @@ def test_a_phrase_is_made_anew_behind_live_ones(client: FlaskClient, keys: list[
     assert said.data == client.get(f"/v1/phrases/{keys[0]}/audio").data
 
 
-def test_a_page_is_made_anew_with_all_its_sentences(client: FlaskClient, toy: ToyEngine) -> None:
+def test_page_is_remade_with_all_its_sentences(client: FlaskClient, toy: ToyEngine) -> None:
     page = " ".join(f"La phrase numéro {number} de cette page est assez longue pour compter." for number in range(5))
     key = say(client, page)
     sentences = len(toy.spoken)
@@ -223,12 +221,12 @@ def test_a_page_is_made_anew_with_all_its_sentences(client: FlaskClient, toy: To
     assert len(toy.spoken) == 2 * sentences
 
 
-def test_what_would_not_come_out_otherwise_is_left(
+def test_remake_is_refused_if_it_would_change_nothing(
     client: FlaskClient, service: Service, settings: Settings, toy: ToyEngine
 ) -> None:
     seeded = say(client, "Avec une graine.", seed=5)
     store = server_store(settings)
-    store.put("0" * 64, b"before labels")
+    store.put("0" * 64, b"before metadata")
     for key, says in (
         (seeded, "with the seed 5: it would come out the same"),
         (keep(store, "D'un autre moteur."), "under another key"),
@@ -242,7 +240,7 @@ def test_what_would_not_come_out_otherwise_is_left(
     assert toy.spoken == ["Avec une graine."]
 
 
-def test_what_comes_out_badly_again_leaves_the_old_one(
+def test_bad_remake_leaves_the_old_take(
     client: FlaskClient, keys: list[str], toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = client.get(f"/v1/phrases/{keys[0]}/audio").data
@@ -258,18 +256,18 @@ def test_what_comes_out_badly_again_leaves_the_old_one(
     assert client.get(f"/v1/phrases/{keys[0]}/audio").data == before
 
 
-def test_until_the_engine_is_ready_what_is_kept_is_shown(settings: Settings, toy: ToyEngine) -> None:
+def test_kept_phrases_are_shown_before_the_engine_is_ready(settings: Settings, toy: ToyEngine) -> None:
     key = keep(server_store(settings), TEXTS[0])
     client = create_app(service=Service(settings, toy)).test_client()
     assert listed(client) == [TEXTS[0]]
     assert_error(client.post(f"/v1/phrases/{key}/remake"), 503, "model_loading")
 
 
-def test_labels_from_anywhere_are_shown(client: FlaskClient, settings: Settings) -> None:
+def test_any_metadata_is_shown(client: FlaskClient, settings: Settings) -> None:
     store = server_store(settings)
-    store.put("0" * 64, b"", label("Oui.").written().replace("Oui.", r"\u001b[2J\r\nOui\u202e\ud800"))
+    store.put("0" * 64, b"", metadata("Oui.").to_json().replace("Oui.", r"\u001b[2J\r\nOui\u202e\ud800"))
     store.put("1" * 64, b"", "[" * 100_000)
-    store.put("2" * 64, b"", label("Oui.").written().replace("1790000000.0", "NaN"))
+    store.put("2" * 64, b"", metadata("Oui.").to_json().replace("1790000000.0", "NaN"))
     shown = {phrase["key"]: phrase for phrase in client.get("/v1/phrases").get_json()["phrases"]}
     assert shown["0" * 64]["text"] == "\ufffd[2J\ufffd\ufffdOui\ufffd\ufffd"
     assert len(shown) == 3

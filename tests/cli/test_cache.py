@@ -15,7 +15,7 @@ from monica.cli import main
 from monica.config import Settings
 from monica.store.catalogue import Catalogue
 from tests.support.command import monica
-from tests.support.kept import IDENTITY, keep, label, server_store, sound
+from tests.support.kept import IDENTITY, keep, metadata, server_store, sound
 from tests.support.server import Server
 
 TEXTS = ("Pablo est éliminé.", "Les blinds sont à 100/200.", "Bravo, Élise !")
@@ -23,7 +23,7 @@ TEXTS = ("Pablo est éliminé.", "Les blinds sont à 100/200.", "Bravo, Élise !
 
 @pytest.fixture
 def cache(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of a cache that is not there yet; the command line has them too."""
+    """Return the settings of a cache that does not exist yet; the command line has them too."""
     monkeypatch.setenv("MONICA_CACHE_DIR", str(settings.cache_dir))
     monkeypatch.setenv("MONICA_ENGINE", "espeak")
     return settings
@@ -31,17 +31,17 @@ def cache(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 @pytest.fixture
 def full(cache: Settings) -> Settings:
-    """Settings of a cache that holds three takes, and has an identity."""
+    """Return the settings of a cache that holds three takes, and has an identity."""
     store = server_store(cache)
     for number, text in enumerate(TEXTS):
         keep(store, text, 3.0, made=1_790_000_000.0 + number)
     store.close()
-    IDENTITY.write(cache.cache_dir)
+    IDENTITY.write_to(cache.cache_dir)
     return cache
 
 
 def key(text: str) -> str:
-    return label(text).recipe.key
+    return metadata(text).recipe.key
 
 
 def run(*arguments: str, answer: str | None = None) -> Result:
@@ -66,11 +66,11 @@ def fails(*arguments: str) -> str:
 
 
 def kept() -> list[str]:
-    return sorted(card["text"] for card in json.loads(ok("ls", "--json")))
+    return sorted(phrase["text"] for phrase in json.loads(ok("ls", "--json")))
 
 
-def test_ls_shows_what_is_kept(full: Settings) -> None:
-    server_store(full).put("0" * 64, b"before labels")
+def test_ls_lists_the_kept_phrases(full: Settings) -> None:
+    server_store(full).put("0" * 64, b"before metadata")
     store = server_store(full)
     store.get(key(TEXTS[1]))
     ok("pin", key(TEXTS[1])[:10])
@@ -82,13 +82,13 @@ def test_ls_shows_what_is_kept(full: Settings) -> None:
     assert rows[1].split()[:8] == [key(TEXTS[1])[:12], "3.00", "48", "1", *made.split(), "pin", "chatterbox"]
 
 
-def test_ls_searches_sorts_and_stops(full: Settings) -> None:
+def test_ls_searches_sorts_and_limits(full: Settings) -> None:
     assert [row.split()[-1] for row in ok("ls", "ELISE").splitlines()[1:]] == ["!"]
-    assert [card["text"] for card in json.loads(ok("ls", "--sort", "text", "--limit", "2", "--json"))] == [
+    assert [phrase["text"] for phrase in json.loads(ok("ls", "--sort", "text", "--limit", "2", "--json"))] == [
         TEXTS[2],
         TEXTS[1],
     ]
-    assert ok("ls", "nobody") == "Nothing that is kept says so.\n"
+    assert ok("ls", "nobody") == "No kept phrase has that in its text.\n"
     assert run("ls", "--sort", "colour").exit_code == 2
 
 
@@ -101,9 +101,9 @@ def test_stats_counts(full: Settings) -> None:
     server_store(full).get(key(TEXTS[0]))
     ok("pin", key(TEXTS[0]))
     said = ok("stats")
-    assert said.startswith("3 entries, 1 pinned (0.0 MB)\n")
+    assert said.startswith("3 phrases, 1 pinned (0.0 MB)\n")
     assert "of MONICA_CACHE_MB=2048, 9 s of sound" in said
-    assert "chatterbox monica: 3 entries, 0.1 MB, 9 s" in said
+    assert "chatterbox monica: 3 phrases, 0.1 MB, 9 s" in said
     assert said.splitlines()[-1].endswith(TEXTS[0])
     numbers = json.loads(ok("stats", "--json"))
     assert (numbers["entries"], numbers["hits"], numbers["pinned"]) == (3, 1, 1)
@@ -116,26 +116,26 @@ def test_stats_counts(full: Settings) -> None:
         (["ls"], "The cache is empty.\n"),
         (["stats"], "The cache is empty.\n"),
         (["ls", "--json"], "[]\n"),
-        (["verify"], "0 read, 0 corrupt.\n"),
+        (["verify"], "0 phrases read, 0 corrupt.\n"),
         (["rm", "--text", "a", "--yes"], "0 phrases removed.\n"),
     ],
 )
-def test_a_folder_that_is_not_there_is_empty(cache: Settings, command: list[str], says: str) -> None:
+def test_missing_folder_is_an_empty_cache(cache: Settings, command: list[str], says: str) -> None:
     assert ok(*command) == says
     assert not cache.cache_dir.exists()
 
 
 @pytest.mark.parametrize("command", ["play", "rm", "pin", "unpin"])
-def test_a_key_that_names_nothing_or_too_much_is_one_line(full: Settings, command: str) -> None:
-    assert "No entry's key begins with 'zz'." in fails(command, "zz")
+def test_unknown_or_ambiguous_key_is_one_line(full: Settings, command: str) -> None:
+    assert "No phrase's key begins with 'zz'." in fails(command, "zz")
     store = server_store(full)
     for end in "01":
         store.put("f" * 63 + end, b"")
-    assert "2 entries' keys begin with fff" in fails(command, "fff")
+    assert "2 phrases' keys begin with fff" in fails(command, "fff")
     assert len(kept()) == 5
 
 
-def test_a_folder_that_cannot_be_used_is_one_line(cache: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_folder_is_one_line(cache: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.cache_dir.mkdir()
     (cache.cache_dir / "takes").write_text("not a folder")
     assert "cannot be used" in fails("ls")
@@ -150,7 +150,7 @@ def test_phrases_are_removed_by_key(full: Settings) -> None:
     assert kept() == [TEXTS[2]]
 
 
-def test_phrases_are_removed_by_text_when_one_agrees(full: Settings) -> None:
+def test_phrases_are_removed_by_text_after_confirmation(full: Settings) -> None:
     assert run("rm", "--text", "eli", answer="n\n").exit_code == 1
     assert len(kept()) == 3
     assert "Remove 2 phrases?" in ok("rm", "--text", "eli", answer="y\n")
@@ -160,20 +160,20 @@ def test_phrases_are_removed_by_text_when_one_agrees(full: Settings) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["abc", "--text", "x"]])
-def test_it_must_be_said_what_to_remove(full: Settings, arguments: list[str]) -> None:
+def test_rm_needs_keys_or_a_text(full: Settings, arguments: list[str]) -> None:
     assert run("rm", *arguments).exit_code == 2
     assert len(kept()) == 3
 
 
-def test_pins_come_and_go(full: Settings) -> None:
+def test_pin_and_unpin(full: Settings) -> None:
     assert ok("pin", key(TEXTS[0]), key(TEXTS[1])) == "2 phrases pinned.\n"
-    assert ok("unpin", key(TEXTS[0])) == "1 phrase not pinned any more.\n"
+    assert ok("unpin", key(TEXTS[0])) == "1 phrase no longer pinned.\n"
     with Catalogue.open(full) as catalogue:
-        assert [card.text for card in catalogue.cards() if card.pinned] == [TEXTS[1]]
+        assert [phrase.text for phrase in catalogue.phrases() if phrase.pinned] == [TEXTS[1]]
 
 
-def test_verify_names_what_is_corrupt(full: Settings) -> None:
-    assert ok("verify") == "3 read, 0 corrupt.\n"
+def test_verify_names_corrupt_phrases(full: Settings) -> None:
+    assert ok("verify") == "3 phrases read, 0 corrupt.\n"
     next((full.cache_dir / "takes").rglob("*.val")).write_bytes(b"corrupt")
     for arguments in ([], ["--remove"]):
         result = run("verify", *arguments)
@@ -181,11 +181,11 @@ def test_verify_names_what_is_corrupt(full: Settings) -> None:
         named, summary = result.stdout.splitlines()
         assert "its checksum differs" in named
         assert named.split(": ")[-1] in TEXTS
-        assert summary == f"3 read, 1 corrupt{' and removed' if arguments else ''}."
-    assert ok("verify") == "2 read, 0 corrupt.\n"
+        assert summary == f"3 phrases read, 1 corrupt{' and removed' if arguments else ''}."
+    assert ok("verify") == "2 phrases read, 0 corrupt.\n"
 
 
-def test_a_phrase_is_written_or_piped(full: Settings, tmp_path: Path) -> None:
+def test_phrase_is_written_or_piped(full: Settings, tmp_path: Path) -> None:
     ok("play", key(TEXTS[0]), "-o", str(tmp_path / "a.wav"))
     assert (tmp_path / "a.wav").read_bytes() == sound(TEXTS[0], 3.0)
     assert run("play", key(TEXTS[0]), "-o", "-").stdout_bytes == sound(TEXTS[0], 3.0)
@@ -196,7 +196,7 @@ def test_a_phrase_is_written_or_piped(full: Settings, tmp_path: Path) -> None:
 
 @pytest.fixture
 def players(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty folder where players are looked for."""
+    """Return an empty folder where players are searched for."""
     folder = tmp_path / "players"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -208,7 +208,7 @@ def player(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def test_a_phrase_is_played_by_whatever_there_is(full: Settings, players: Path, tmp_path: Path) -> None:
+def test_phrase_is_played_by_the_first_player_that_works(full: Settings, players: Path, tmp_path: Path) -> None:
     cat = shutil.which("cat", path="/bin:/usr/bin")
     player(players, "aplay", "exit 1")  # no sound card, say
     player(players, "ffplay", f'for file; do :; done; {cat} "$file" > {tmp_path}/heard')
@@ -218,7 +218,7 @@ def test_a_phrase_is_played_by_whatever_there_is(full: Settings, players: Path, 
     assert (tmp_path / "heard").read_bytes() == sound(TEXTS[0], 3.0)
 
 
-def test_without_a_player_it_says_what_to_do(full: Settings, players: Path) -> None:
+def test_without_a_player_the_command_says_what_to_do(full: Settings, players: Path) -> None:
     result = run("play", key(TEXTS[0]))
     assert result.exit_code == 1
     assert "No player was found" in result.stderr
@@ -229,22 +229,22 @@ def test_without_a_player_it_says_what_to_do(full: Settings, players: Path) -> N
     assert "paplay cannot play here" in result.stderr
 
 
-def test_a_bundle_goes_to_another_machine(full: Settings, tmp_path: Path) -> None:
+def test_bundle_goes_to_another_machine(full: Settings, tmp_path: Path) -> None:
     bundle = tmp_path / "evening.zip"
     assert ok("export", str(bundle)) == f"{bundle}: 3 phrases, 0.1 MB\n"
     assert [path.name for path in tmp_path.iterdir() if path != full.cache_dir] == ["evening.zip"]
     shutil.rmtree(full.cache_dir)
-    assert "has not spoken here yet" in fails("import", str(bundle))
+    assert "has not been ready here yet" in fails("import", str(bundle))
     assert "--force" in fails("import", str(bundle))
     assert not full.cache_dir.exists()
     assert ok("import", str(bundle), "--force") == "3 new, 0 replaced, 0 already there\n"
-    IDENTITY.write(full.cache_dir)
+    IDENTITY.write_to(full.cache_dir)
     assert ok("import", str(bundle), "--pin") == "0 new, 0 replaced, 3 already there\n"
     with Catalogue.open(full) as catalogue:
-        assert all(card.pinned for card in catalogue.cards())
+        assert all(phrase.pinned for phrase in catalogue.phrases())
 
 
-def test_what_others_said_stays_at_home_unless_asked_for(full: Settings, tmp_path: Path) -> None:
+def test_foreign_phrases_are_exported_only_with_all(full: Settings, tmp_path: Path) -> None:
     keep(server_store(full), "Hello.", voice_digest="w" * 64)
     result = run("export", str(tmp_path / "ours.zip"))
     assert "3 phrases" in result.stdout
@@ -253,11 +253,11 @@ def test_what_others_said_stays_at_home_unless_asked_for(full: Settings, tmp_pat
     assert "1 of 4 sounds would not be asked for here" in fails("import", str(tmp_path / "all.zip"))
     assert "1 phrases" in ok("export", str(tmp_path / "some.zip"), "PABLO")
     assert "nothing to export" in fails("export", str(tmp_path / "none.zip"), "nobody")
-    server_store(full).put("0" * 64, b"before labels")
-    assert "left out: 1 that are corrupt, or of before" in run("export", str(tmp_path / "ours.zip")).stderr
+    server_store(full).put("0" * 64, b"before metadata")
+    assert "left out: 1 that are corrupt, or older than metadata" in run("export", str(tmp_path / "ours.zip")).stderr
 
 
-def test_a_bad_bundle_is_one_line_and_changes_nothing(full: Settings, tmp_path: Path) -> None:
+def test_bad_bundle_is_one_line_and_changes_nothing(full: Settings, tmp_path: Path) -> None:
     bundle = tmp_path / "evening.zip"
     assert "cannot be written" in fails("export", str(tmp_path / "no" / "a.zip"))
     ok("export", str(bundle))
@@ -273,7 +273,7 @@ def test_a_bad_bundle_is_one_line_and_changes_nothing(full: Settings, tmp_path: 
     assert kept() == []
 
 
-def test_an_export_that_fails_leaves_nothing_and_no_half(full: Settings, tmp_path: Path) -> None:
+def test_failed_export_leaves_no_half_file(full: Settings, tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     bundle = tmp_path / "here" / "evening.zip"
     bundle.write_bytes(b"of yesterday")
@@ -289,7 +289,7 @@ def test_an_export_that_fails_leaves_nothing_and_no_half(full: Settings, tmp_pat
     assert bundle.read_bytes() == b"of yesterday"
 
 
-def test_a_running_server_makes_a_phrase_anew(tmp_path: Path, cache: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_server_remakes_a_phrase(tmp_path: Path, cache: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(cache.cache_dir), "MONICA_API_KEY": "une-clef"}
     with Server(tmp_path, settings) as server:
         server.wait_ready()
@@ -299,13 +299,13 @@ def test_a_running_server_makes_a_phrase_anew(tmp_path: Path, cache: Settings, m
         assert before["text"] == "Blinds 100/200 !"
         assert "the server refused: This needs the API key" in fails("remake", before["key"], *url)
         monkeypatch.setenv("MONICA_API_KEY", "une-clef")
-        assert "is made anew" in ok("remake", before["key"][:12], *url)
+        assert "was made again" in ok("remake", before["key"][:12], *url)
         (after,) = json.loads(ok("ls", "--json"))
         assert (after["key"], after["made"] > before["made"]) == (before["key"], True)
 
         seeded = keep(server_store(cache), "Avec une graine.", seed=5)
         assert "the seed 5: it would come out the same" in fails("remake", seeded, *url)
-        assert "the server refused: No entry's key begins with 'ffff'." in fails("remake", "ffff", *url)
+        assert "the server refused: No phrase's key begins with 'ffff'." in fails("remake", "ffff", *url)
         for nonsense in ("zz", "../x", "a" * 65):
             assert "the server refused: There is nothing at this path." in fails("remake", nonsense, *url)
     assert "no Monica answers" in fails("remake", before["key"], *url)
@@ -313,8 +313,8 @@ def test_a_running_server_makes_a_phrase_anew(tmp_path: Path, cache: Settings, m
         assert fails("remake", before["key"], "--url", address)
 
 
-def test_curating_does_without_the_weight_of_speaking(full: Settings) -> None:
-    """Ten thousand entries are counted in less time than numpy takes to be imported."""
+def test_cache_commands_import_nothing_heavy(full: Settings) -> None:
+    """Ten thousand phrases are counted in less time than importing numpy takes."""
     script = (
         "import sys; from monica.cli import main; main(['cache', 'stats'], standalone_mode=False);"
         "print([name for name in ('numpy', 'num2words', 'flask', 'soundfile') if name in sys.modules])"
@@ -323,13 +323,13 @@ def test_curating_does_without_the_weight_of_speaking(full: Settings) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_command_ends_in_one_line(full: Settings) -> None:
-    """As the installed command does, in a process of its own."""
+def test_installed_command_ends_in_one_line(full: Settings) -> None:
+    """Run the installed command in a process of its own."""
     done = monica("cache", "ls", "--limit", "1", MONICA_CACHE_DIR=str(full.cache_dir))
     assert done.returncode == 0
     assert TEXTS[2] in done.stdout.decode()
     done = monica("cache", "rm", "zz", MONICA_CACHE_DIR=str(full.cache_dir))
-    assert (done.returncode, done.stderr) == (1, b"monica: No entry's key begins with 'zz'.\n")
+    assert (done.returncode, done.stderr) == (1, b"monica: No phrase's key begins with 'zz'.\n")
     done = monica("cache", "ls", MONICA_CACHE_DIR=str(full.cache_dir), MONICA_CACHE_MB="0")
     assert done.returncode == 1
     assert done.stderr.startswith(b"monica: MONICA_CACHE_MB='0'")

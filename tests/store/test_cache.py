@@ -14,8 +14,9 @@ from prometheus_client import REGISTRY
 
 from monica.errors import ConfigError
 from monica.store import cache
-from monica.store.cache import CacheFault, Entry, Store
+from monica.store.cache import CacheError, Store
 from monica.store.disk import BytesDisk
+from monica.store.phrase import KeptPhrase
 from tests.support.server import ROOT
 
 KEY = "a" * 64
@@ -24,7 +25,7 @@ LARGE = bytes(range(256)) * 1000  # beyond what SQLite keeps inline: a file of i
 
 @pytest.fixture
 def _always_from_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the seconds had passed during which a look-up is answered from memory."""
+    """Answer nothing from memory, as if ten seconds had passed."""
     monkeypatch.setattr(cache, "RECENT_SECONDS", 0)
 
 
@@ -34,7 +35,7 @@ def store(tmp_path: Path, _always_from_disk: None) -> Store:
 
 
 class Bomb:
-    """Unpickled, it would leave a trace."""
+    """Leaves a trace if it is unpickled."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace
@@ -52,7 +53,7 @@ def test_bytes_come_back(store: Store, value: bytes) -> None:
     assert store.get(KEY) is None
 
 
-def test_recent_entries_come_from_memory_but_never_outlive_their_removal(tmp_path: Path) -> None:
+def test_recent_sounds_come_from_memory_but_never_outlive_their_removal(tmp_path: Path) -> None:
     store = Store("takes", tmp_path / "takes", megabytes=10)
     store.put(KEY, LARGE)
     _file(tmp_path).unlink()
@@ -63,23 +64,23 @@ def test_recent_entries_come_from_memory_but_never_outlive_their_removal(tmp_pat
     assert store.get(KEY) is None
 
 
-def test_entries_outlive_the_process(tmp_path: Path) -> None:
+def test_sounds_outlive_the_process(tmp_path: Path) -> None:
     Store("takes", tmp_path / "takes", megabytes=10).put(KEY, LARGE)
     assert Store("takes", tmp_path / "takes", megabytes=10).get(KEY) == LARGE
 
 
-def test_a_planted_pickle_is_refused(tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+def test_planted_pickle_is_refused(tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture) -> None:
     trace = tmp_path / "trace"
     with Cache(str(tmp_path / "takes")) as plain:
         plain.set(KEY, Bomb(trace))
     assert store.get(KEY) is None
     assert not trace.exists()
     assert "cannot be used" in caplog.text
-    assert store.put(KEY, b"anew")
-    assert store.get(KEY) == b"anew"
+    assert store.put(KEY, b"again")
+    assert store.get(KEY) == b"again"
 
 
-def test_a_pickle_on_disk_behind_a_raw_row_is_refused(tmp_path: Path, store: Store) -> None:
+def test_pickle_on_disk_behind_a_raw_row_is_refused(tmp_path: Path, store: Store) -> None:
     trace = tmp_path / "trace"
     store.put(KEY, LARGE)
     with sqlite3.connect(tmp_path / "takes" / "cache.db") as db:
@@ -99,7 +100,7 @@ def _file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_truncated_entry_is_a_miss(tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+def test_truncated_sound_is_a_miss(tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture) -> None:
     store.put(KEY, LARGE)
     _file(tmp_path).write_bytes(LARGE[:1000])
     assert store.get(KEY) is None
@@ -108,31 +109,31 @@ def test_a_truncated_entry_is_a_miss(tmp_path: Path, store: Store, caplog: pytes
     assert store.get(KEY) == LARGE
 
 
-def test_a_flipped_byte_is_a_miss(tmp_path: Path, store: Store) -> None:
+def test_flipped_byte_is_a_miss(tmp_path: Path, store: Store) -> None:
     store.put(KEY, LARGE)
     _file(tmp_path).write_bytes(b"X" + LARGE[1:])
     assert store.get(KEY) is None
 
 
-def test_a_lost_file_is_a_miss(tmp_path: Path, store: Store) -> None:
+def test_lost_file_is_a_miss(tmp_path: Path, store: Store) -> None:
     store.put(KEY, LARGE)
     _file(tmp_path).unlink()
     assert store.get(KEY) is None
 
 
-def test_a_corrupt_database_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_corrupt_database_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "takes"
     folder.mkdir()
     (folder / "cache.db").write_bytes(b"not a database at all" * 500)
     store = Store("takes", folder, megabytes=10)
     assert "set aside as takes.corrupt-" in caplog.text
-    assert store.put(KEY, b"anew")
-    assert store.get(KEY) == b"anew"
+    assert store.put(KEY, b"again")
+    assert store.get(KEY) == b"again"
     assert list(tmp_path.glob("takes.corrupt-*"))
 
 
 @pytest.mark.usefixtures("_always_from_disk")
-def test_the_least_recently_used_go(tmp_path: Path) -> None:
+def test_least_recently_used_are_evicted(tmp_path: Path) -> None:
     store = Store("takes", tmp_path / "takes", megabytes=2)
     for n in range(12):
         store.put(f"{n:064d}", LARGE)
@@ -150,12 +151,12 @@ def test_conditionals_are_never_evicted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["/proc/monica", "/dev/null/monica"])
-def test_a_folder_that_cannot_be_used_is_a_config_error(folder: str) -> None:
+def test_unusable_folder_is_a_config_error(folder: str) -> None:
     with pytest.raises(ConfigError, match=r"MONICA_CACHE_DIR='/.*' cannot be used"):
         Store("takes", Path(folder) / "takes", megabytes=1)
 
 
-def test_a_full_disk_is_logged_not_raised(tmp_path: Path) -> None:
+def test_full_disk_is_logged_not_raised(tmp_path: Path) -> None:
     """A real refusal of the kernel: no file of this process may grow beyond 64 KiB."""
     script = f"""
 import logging, resource, signal
@@ -173,9 +174,9 @@ print(store.put("{KEY}", bytes(200_000)), store.get("{KEY}"))
     assert not list((tmp_path / "takes").rglob("*.val"))
 
 
-def _entry(store: Store, key: str = KEY) -> Entry:
-    (entry,) = [entry for entry in store.entries() if entry.key == key]
-    return entry
+def _phrase(store: Store, key: str = KEY) -> KeptPhrase:
+    (phrase,) = [phrase for phrase in store.phrases() if phrase.key == key]
+    return phrase
 
 
 def _metric(name: str, **labels: str) -> float:
@@ -183,40 +184,41 @@ def _metric(name: str, **labels: str) -> float:
 
 
 @pytest.mark.parametrize("value", [b"", b"small", LARGE])
-def test_an_entry_is_known_without_reading_it(store: Store, value: bytes) -> None:
-    label = '{"text": "Tournoi à 20 h"}  with spaces\nand lines'
-    assert store.put(KEY, value, label)
-    entry = _entry(store)
-    assert (entry.sha256, entry.label, entry.size) == (hashlib.sha256(value).hexdigest(), label, len(value))
-    assert (entry.hits, entry.pinned) == (0, False)
+def test_phrase_is_known_without_reading_its_sound(store: Store, value: bytes) -> None:
+    metadata = '{"text": "Tournoi à 20 h"}  with spaces\nand lines'
+    assert store.put(KEY, value, metadata)
+    phrase = _phrase(store)
+    digest = hashlib.sha256(value).hexdigest()
+    assert (phrase.sha256, phrase.metadata_json, phrase.size) == (digest, metadata, len(value))
+    assert (phrase.hits, phrase.pinned) == (0, False)
     assert store.get(KEY) == value
 
 
 @pytest.mark.usefixtures("_always_from_disk")
 @pytest.mark.parametrize("value", [b"small", LARGE])
-def test_entries_of_before_labels_are_still_read(tmp_path: Path, value: bytes) -> None:
+def test_sounds_older_than_metadata_are_still_read(tmp_path: Path, value: bytes) -> None:
     store = Store("takes", tmp_path / "takes", megabytes=10)
-    store.put(KEY, value, "a label")
+    store.put(KEY, value, "metadata")
     digest = hashlib.sha256(value).hexdigest()
     with sqlite3.connect(tmp_path / "takes" / "cache.db") as db:
         db.execute("UPDATE Cache SET tag = ?", (digest,))
     assert store.get(KEY) == value
-    assert store.read(KEY) == value
-    assert (_entry(store).sha256, _entry(store).label) == (digest, "")
+    assert store.peek(KEY) == value
+    assert (_phrase(store).sha256, _phrase(store).metadata_json) == (digest, "")
 
 
-def test_a_store_of_before_pins_is_opened(tmp_path: Path) -> None:
+def test_store_older_than_pins_is_opened(tmp_path: Path) -> None:
     with Cache(str(tmp_path / "takes"), disk=BytesDisk, eviction_policy="least-recently-used") as plain:
         plain.set(KEY, LARGE, tag=hashlib.sha256(LARGE).hexdigest())
     store = Store("takes", tmp_path / "takes", megabytes=10)
     store.pin([KEY])
     assert store.get(KEY) == LARGE
-    assert (_entry(store).hits, _entry(store).pinned) == (1, True)
+    assert (_phrase(store).hits, _phrase(store).pinned) == (1, True)
 
 
 @pytest.mark.parametrize("seconds", [0, 10])
 def test_hits_survive_restarts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
-    """Whether they were answered from the disk or from memory."""
+    """Both those answered from disk and those answered from memory."""
     monkeypatch.setattr(cache, "RECENT_SECONDS", seconds)
     for restart in range(1, 4):
         store = Store("takes", tmp_path / "takes", megabytes=10)
@@ -225,7 +227,7 @@ def test_hits_survive_restarts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         for _ in range(5):
             assert store.get(KEY) == LARGE
         store.close()
-        assert _entry(Store("takes", tmp_path / "takes", megabytes=10)).hits == 5 * restart
+        assert _phrase(Store("takes", tmp_path / "takes", megabytes=10)).hits == 5 * restart
 
 
 def test_hits_from_memory_are_counted_when_the_disk_is_next_asked(tmp_path: Path) -> None:
@@ -233,43 +235,43 @@ def test_hits_from_memory_are_counted_when_the_disk_is_next_asked(tmp_path: Path
     store.put(KEY, LARGE)
     for _ in range(5):
         store.get(KEY)
-    assert _entry(store).hits == 0  # the disk was spared
+    assert _phrase(store).hits == 0  # the disk was spared
     store.get("b" * 64)
-    assert _entry(store).hits == 5
+    assert _phrase(store).hits == 5
 
 
-def test_a_take_that_is_replaced_has_no_hits_yet(store: Store) -> None:
+def test_replaced_take_has_no_hits(store: Store) -> None:
     store.put(KEY, LARGE)
     store.get(KEY)
-    assert _entry(store).hits == 1
+    assert _phrase(store).hits == 1
     store.put(KEY, LARGE)
-    assert _entry(store).hits == 0
+    assert _phrase(store).hits == 0
 
 
 @pytest.mark.parametrize("value", [b"small", LARGE])
-def test_what_is_used_is_no_hit_and_stays_in_use(tmp_path: Path, value: bytes) -> None:
+def test_use_without_a_hit_counts_as_use(tmp_path: Path, value: bytes) -> None:
     store = Store("takes", tmp_path / "takes", megabytes=10)
     for key in (KEY, "b" * 64):
         store.put(key, value)
-    before = _entry(store).used
+    before = _phrase(store).used
     looked_up = _metric("monica_cache_lookups_total", cache="takes", result="hit")
-    assert store.use(KEY) == value
+    assert store.get_without_hit(KEY) == value
     store.flush()
-    assert _entry(store).hits == 0
-    assert _entry(store).used > before
-    assert store.use("c" * 64) is None
+    assert _phrase(store).hits == 0
+    assert _phrase(store).used > before
+    assert store.get_without_hit("c" * 64) is None
     assert _metric("monica_cache_lookups_total", cache="takes", result="hit") == looked_up
 
 
-def test_what_is_corrupt_is_of_no_use(tmp_path: Path) -> None:
+def test_corrupt_sound_is_removed_on_use(tmp_path: Path) -> None:
     store = Store("takes", tmp_path / "takes", megabytes=10)
     store.put(KEY, LARGE)
     next((tmp_path / "takes").rglob("*.val")).write_bytes(b"corrupt")
-    assert store.use(KEY) is None
-    assert store.entries() == []
+    assert store.get_without_hit(KEY) is None
+    assert store.phrases() == []
 
 
-def test_hits_that_cannot_be_counted_cost_nothing_else(tmp_path: Path) -> None:
+def test_failure_to_count_hits_costs_nothing_else(tmp_path: Path) -> None:
     store = Store("takes", tmp_path / "takes", megabytes=10)
     store.put(KEY, LARGE)
     Store("takes", tmp_path / "takes", megabytes=10).put("b" * 64, LARGE)  # not in the memory of the first
@@ -287,30 +289,30 @@ def test_hits_that_cannot_be_counted_cost_nothing_else(tmp_path: Path) -> None:
     assert store.get(KEY) == LARGE
 
 
-def test_reading_is_not_using(store: Store) -> None:
+def test_peeking_is_not_using(store: Store) -> None:
     store.put(KEY, LARGE)
-    before = _entry(store)
-    assert store.read(KEY) == LARGE
-    assert _entry(store) == before
-    assert store.read("b" * 64) is None
+    before = _phrase(store)
+    assert store.peek(KEY) == LARGE
+    assert _phrase(store) == before
+    assert store.peek("b" * 64) is None
 
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "lost"])
-def test_reading_what_is_corrupt_says_so_and_leaves_it(tmp_path: Path, store: Store, damage: str) -> None:
+def test_peeking_at_a_corrupt_sound_raises_and_leaves_it(tmp_path: Path, store: Store, damage: str) -> None:
     store.put(KEY, LARGE)
     path = _file(tmp_path)
     if damage == "lost":
         path.unlink()
     else:
         path.write_bytes(LARGE[:-1] if damage == "truncated" else b"X" + LARGE[1:])
-    with pytest.raises(CacheFault, match="entry aaaaaaaaaaaa cannot be used") as caught:
-        store.read(KEY)
+    with pytest.raises(CacheError, match="phrase aaaaaaaaaaaa cannot be used") as caught:
+        store.peek(KEY)
     assert str(tmp_path) not in caught.value.message
-    assert _entry(store).key == KEY
+    assert _phrase(store).key == KEY
 
 
 @pytest.mark.usefixtures("_always_from_disk")
-def test_what_is_pinned_stays(tmp_path: Path) -> None:
+def test_pinned_phrases_stay(tmp_path: Path) -> None:
     store = Store("takes", tmp_path / "takes", megabytes=2)
     pinned = [f"{n:064d}" for n in range(2)]
     for key in pinned:
@@ -323,21 +325,21 @@ def test_what_is_pinned_stays(tmp_path: Path) -> None:
     store.pin(pinned[:1], pinned=False)
     for n in range(20, 40):
         store.put(f"{n:064d}", LARGE)
-    assert [store.read(key) for key in pinned] == [None, LARGE]
+    assert [store.peek(key) for key in pinned] == [None, LARGE]
 
 
-def test_a_pin_outlives_its_take(tmp_path: Path, store: Store) -> None:
+def test_pin_outlives_its_take(tmp_path: Path, store: Store) -> None:
     store.put(KEY, LARGE)
     store.pin([KEY])
     store.put(KEY, LARGE + b"another")
-    assert _entry(store).pinned
+    assert _phrase(store).pinned
     _file(tmp_path).write_bytes(b"corrupt")
     assert store.get(KEY) is None  # removed, and made again
     store.put(KEY, LARGE)
-    assert _entry(store).pinned
+    assert _phrase(store).pinned
 
 
-def test_a_store_full_of_pins_still_answers(tmp_path: Path) -> None:
+def test_store_full_of_pins_still_answers(tmp_path: Path) -> None:
     store = Store("takes", tmp_path / "takes", megabytes=1)
     keys = [f"{n:064d}" for n in range(6)]
     for key in keys[:3]:
@@ -345,10 +347,10 @@ def test_a_store_full_of_pins_still_answers(tmp_path: Path) -> None:
     store.pin(keys)
     for key in keys[3:]:
         assert store.put(key, LARGE)
-    assert store.put(KEY, LARGE)  # goes again at once
-    assert all(store.read(key) == LARGE for key in keys)
-    assert store.read(KEY) is None
-    Store("takes", tmp_path / "takes", megabytes=1)  # nothing can go, and that is no endless loop
+    assert store.put(KEY, LARGE)  # evicted again at once
+    assert all(store.peek(key) == LARGE for key in keys)
+    assert store.peek(KEY) is None
+    Store("takes", tmp_path / "takes", megabytes=1)  # nothing can be evicted, and that does not loop forever
 
 
 def test_evictions_are_counted(tmp_path: Path) -> None:
@@ -359,16 +361,16 @@ def test_evictions_are_counted(tmp_path: Path) -> None:
     store = Store("takes", tmp_path / "takes", megabytes=2)
     for n in range(12):
         store.put(f"{n:064d}", LARGE)
-    left = len(store.entries())
+    left = len(store.phrases())
     assert 0 < evicted() - began == 12 - left
-    store.remove(store.entries()[0].key)
-    assert evicted() - began == 12 - left  # who removes does not evict
+    store.remove(store.phrases()[0].key)
+    assert evicted() - began == 12 - left  # a removal is not an eviction
     Store("takes", tmp_path / "takes", megabytes=1)
-    assert evicted() - began == 12 - 1 - len(store.entries())
+    assert evicted() - began == 12 - 1 - len(store.phrases())
 
 
 @pytest.mark.usefixtures("_always_from_disk")
-def test_what_another_process_removes_or_pins_is_gone_or_pinned_here(tmp_path: Path) -> None:
+def test_changes_of_another_process_are_seen(tmp_path: Path) -> None:
     here = Store("takes", tmp_path / "takes", megabytes=2)
     there = Store("takes", tmp_path / "takes", megabytes=2, visiting=True)
     here.put(KEY, LARGE)
@@ -381,16 +383,16 @@ def test_what_another_process_removes_or_pins_is_gone_or_pinned_here(tmp_path: P
     assert here.get("b" * 64) == LARGE
 
 
-def test_a_visitor_evicts_nothing(tmp_path: Path) -> None:
+def test_visitor_evicts_nothing(tmp_path: Path) -> None:
     """A shell may lack the server's MONICA_CACHE_MB."""
     store = Store("takes", tmp_path / "takes", megabytes=10)
     for n in range(12):
         store.put(f"{n:064d}", LARGE)
     Store("takes", tmp_path / "takes", megabytes=1, visiting=True)
-    assert len(store.entries()) == 12
+    assert len(store.phrases()) == 12
 
 
-def test_a_visitor_sets_nothing_aside(tmp_path: Path) -> None:
+def test_visitor_sets_nothing_aside(tmp_path: Path) -> None:
     folder = tmp_path / "takes"
     folder.mkdir()
     (folder / "cache.db").write_bytes(b"not a database at all" * 500)
@@ -399,23 +401,23 @@ def test_a_visitor_sets_nothing_aside(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["takes"]
 
 
-def test_what_is_not_ours_is_not_listed(tmp_path: Path, store: Store) -> None:
+def test_foreign_rows_are_not_listed(tmp_path: Path, store: Store) -> None:
     with Cache(str(tmp_path / "takes")) as plain:
         plain.set(("a", "tuple"), Bomb(tmp_path / "trace"))
         plain.set(KEY, b"without a tag")
-    assert store.entries() == []
+    assert store.phrases() == []
     assert not (tmp_path / "trace").exists()
 
 
-def test_who_asks_for_the_disk_hears_of_its_faults(tmp_path: Path, store: Store) -> None:
+def test_disk_errors_are_raised_to_the_catalogue(tmp_path: Path, store: Store) -> None:
     store.put(KEY, LARGE)
     shutil.rmtree(tmp_path / "takes")
     (tmp_path / "takes").mkdir()
     (tmp_path / "takes" / "cache.db").write_bytes(b"not a database at all" * 500)
     store.close()
-    with pytest.raises(CacheFault, match="cannot be used"):
-        store.entries()
-    with pytest.raises(CacheFault, match="cannot be used"):
+    with pytest.raises(CacheError, match="cannot be used"):
+        store.phrases()
+    with pytest.raises(CacheError, match="cannot be used"):
         store.pin([KEY])
     assert store.get(KEY) is None
     assert not store.remove(KEY)

@@ -1,4 +1,4 @@
-"""Bundles may come from anyone: whatever one is, only whole sounds come of it, under their own keys."""
+"""Bundles may come from anyone. Whatever is in one, only whole sounds are imported, under their own keys."""
 
 from __future__ import annotations
 
@@ -17,31 +17,40 @@ from monica.config import Settings
 from monica.engine import SynthesisParams
 from monica.store.bundle import BundleError
 from monica.store.catalogue import Catalogue
+from monica.store.migration import old_key
 from tests.store.test_bundle import Members, examine, kept, packed, unpacked
-from tests.support.kept import IDENTITY, label, sound
+from tests.support.kept import IDENTITY, metadata, old_fields, sound
 
-MADE = [label("Un.", 0.1), label("Deux.", 0.1, params=SynthesisParams(exaggeration=0.9)), label("Trois.", 0.1, seed=3)]
-GOOD: Members = {f"{made.recipe.key}.wav": sound(made.recipe.text, 0.1) for made in MADE}
-
-
-def _good() -> bytes:
-    entries = [
-        {"key": key, "sha256": hashlib.sha256(value).hexdigest(), "size": len(value), "label": made.as_dict()}
-        for made, value in zip(MADE, GOOD.values(), strict=True)
-        for key in [made.recipe.key]
-    ]
-    manifest = {"format": "monica-bundle", "version": 1, "entries": entries}
-    return packed(GOOD | {"manifest.json": json.dumps(manifest).encode()})
+MADE = [
+    metadata("Un.", 0.1),
+    metadata("Deux.", 0.1, params=SynthesisParams(exaggeration=0.9)),
+    metadata("Trois.", 0.1, seed=3),
+]
+GOOD = {made.recipe.key: sound(made.recipe.text, 0.1) for made in MADE}
 
 
-BUNDLE = _good()
+def good_bundle(version: int) -> bytes:
+    members: Members = {}
+    entries = []
+    for made in MADE:
+        value = GOOD[made.recipe.key]
+        fields = old_fields(made) if version == 1 else made.to_fields()
+        key = old_key(fields) if version == 1 else made.recipe.key
+        digest = hashlib.sha256(value).hexdigest()
+        entries.append({"key": key, "sha256": digest, "size": len(value), "label": fields})
+        members[f"{key}.wav"] = value
+    manifest = {"format": "monica-bundle", "version": version, "entries": entries}
+    return packed(members | {"manifest.json": json.dumps(manifest).encode()})
+
+
+BUNDLES = [good_bundle(2), good_bundle(1)]
 
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """A good bundle after something has happened to it."""
-    bundle = bytearray(BUNDLE)
-    # The list at the end is what a parser believes; it is hit as often as all the rest.
+    """Damage the bytes of a good bundle."""
+    bundle = bytearray(draw(st.sampled_from(BUNDLES)))
+    # A parser trusts the directory at the end, so that is damaged as often as all the rest.
     end = len(bundle) - 1
     places = st.one_of(st.integers(0, end), st.integers(end - 400, end), st.integers(end - 2500, end))
     for _ in range(draw(st.integers(1, 4))):
@@ -62,8 +71,9 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def dishonest(draw: st.DrawFn) -> bytes:
-    """A well-formed ZIP whose members or manifest were changed."""
-    members = unpacked(BUNDLE)
+    """Make a well-formed ZIP whose members or manifest were changed."""
+    good = unpacked(draw(st.sampled_from(BUNDLES)))
+    members = dict(good)
     names = st.one_of(
         st.sampled_from([*members, "../evil.wav", "/evil.wav", "evil/../../x", "manifest.json/", "a" * 64 + ".wav"]),
         st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20),
@@ -73,7 +83,7 @@ def dishonest(draw: st.DrawFn) -> bytes:
         value = members.pop(name)
         changed = [value, value[:-1], value + b"\0", b"", value[:-2] + b"\x12\x34"]
         members[draw(st.just(name) | names)] = draw(st.sampled_from(changed))
-    if members.get("manifest.json") == unpacked(BUNDLE)["manifest.json"] and draw(st.booleans()):
+    if members.get("manifest.json") == good["manifest.json"] and draw(st.booleans()):
         manifest = json.loads(members["manifest.json"])
         where: Any = manifest
         for _ in range(draw(st.integers(0, 4))):
@@ -93,22 +103,28 @@ def dishonest(draw: st.DrawFn) -> bytes:
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_whatever_a_bundle_is_only_whole_sounds_come_in(
+def test_only_whole_sounds_are_imported_from_any_bundle(
     tmp_path_factory: pytest.TempPathFactory, bundle: bytes
 ) -> None:
     folder = tmp_path_factory.mktemp("import")
     settings = Settings(cache_dir=folder / "deep" / "cache")
-    said = ""
+    message = ""
     try:
         examined = examine(bundle)
-        examined.check(IDENTITY)
+        examined.check_origin(IDENTITY)
         with Catalogue.open(settings, create=True) as catalogue:
-            examined.put_into(catalogue)
+            examined.import_into(catalogue)
     except BundleError as error:
-        said = error.message
-    assert len(said) < 500
-    assert not said or said.isprintable()
-    good = {name.removesuffix(".wav"): value for name, value in GOOD.items()}
-    assert kept(settings).items() <= good.items()
+        message = error.message
+    assert len(message) < 500
+    assert not message or message.isprintable()
+    assert kept(settings).items() <= GOOD.items()
     assert [path for path in folder.rglob("*") if (folder / "deep") not in (path, *path.parents)] == []
     shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_bundles_of_both_versions_are_imported_under_todays_keys(settings: Settings, bundle: bytes) -> None:
+    with Catalogue.open(settings, create=True) as catalogue:
+        examine(bundle).import_into(catalogue)
+    assert kept(settings) == GOOD

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from monica.config import Settings
 from monica.engine import SynthesisParams
 from monica.store.cache import Store
 from monica.store.identity import Identity
-from monica.store.label import Label, Recipe
+from monica.store.metadata import Metadata
+from monica.store.recipe import Recipe
 
 RECIPE = Recipe(
     text="Pablo est éliminé",
@@ -33,16 +35,24 @@ def sound(text: str, seconds: float = 1.0) -> bytes:
     return encode_wav((0.1 * np.sin(steps)).astype(np.float32), 8000)
 
 
-def label(text: str, seconds: float = 1.0, made: float = 1_790_000_000.0, **recipe: object) -> Label:
-    return Label(replace(RECIPE, text=text, said=text, **recipe), 7, seconds, made)  # type: ignore[arg-type]
+def metadata(text: str, seconds: float = 1.0, made: float = 1_790_000_000.0, **recipe: object) -> Metadata:
+    """Return the metadata of a take of a text. recipe: fields that differ from RECIPE's."""
+    return Metadata(replace(RECIPE, text=text, said=text, **recipe), 7, seconds, made)  # type: ignore[arg-type]
+
+
+def old_fields(made_of: Metadata) -> dict[str, Any]:
+    """Return metadata of version 1: without a version, every parameter named."""
+    fields = made_of.to_fields() | {"params": asdict(made_of.recipe.params)}
+    del fields["version"]
+    return fields
 
 
 def keep(store: Store, text: str, seconds: float = 1.0, made: float = 1_790_000_000.0, **recipe: object) -> str:
     """Keep a take of a text. Returns its key."""
     wav = sound(text, seconds)
-    written = label(text, wav_duration(wav), made, **recipe)
-    assert store.put(written.recipe.key, wav, written.written())
-    return written.recipe.key
+    made_of = metadata(text, wav_duration(wav), made, **recipe)
+    assert store.put(made_of.recipe.key, wav, made_of.to_json())
+    return made_of.recipe.key
 
 
 def server_store(settings: Settings) -> Store:

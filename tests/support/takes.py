@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monica.engine import SynthesisParams
 from monica.service import Service
-from monica.store.label import Recipe
+from monica.store.recipe import Recipe
 from monica.synthesis.take import Take, Waiter
 from monica.warming.warmer import Warmer
 

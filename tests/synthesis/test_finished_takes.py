@@ -90,8 +90,8 @@ def test_different_finish_makes_a_different_take(start: Start, tmp_path: Path) -
     assert len(keys) == len(noted) == 5
     again = start(ToyEngine())
     assert again.announcer.announce(request).source == "hit"
-    (card,) = [card for card in again.catalogue.cards() if card.key == again.announcer.key_of(request)]
-    assert json.loads(card.entry.label)["audio"] == again._loader.finisher.version
+    (card,) = [card for card in again.catalogue.phrases() if card.key == again.announcer.key_of(request)]
+    assert json.loads(card.metadata_json)["audio"] == again._loader.finisher.version
 
 
 def test_take_is_finished_once_and_a_hit_is_not(start: Start) -> None:

@@ -107,7 +107,7 @@ def test_takes_are_made_and_kept_by_voice(start: Start, folder: Path) -> None:
     assert said[0].key != said[1].key
     again = service.announcer.announce(SpeechRequest("Tapis !", voice="anna", seed=1))
     assert (again.source, again.wav) == ("hit", said[1].wav)
-    kept = {card.voice for card in service.catalogue.cards()}
+    kept = {card.voice for card in service.catalogue.phrases()}
     assert kept == {"monica", "anna"}
 
 

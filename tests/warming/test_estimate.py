@@ -10,7 +10,8 @@ import pytest
 from monica.config import Settings
 from monica.service import Service
 from monica.speech import SpeechRequest
-from monica.warming.estimate import MIN_KNOWN_SOUNDS, ROW_BYTES, SAMPLE_SIZE, Estimate
+from monica.store.phrase import OVERHEAD_BYTES
+from monica.warming.estimate import MIN_KNOWN_SOUNDS, SAMPLE_SIZE, Estimate
 from monica.warming.job import JobSource
 from monica.warming.warmer import Warmer
 from tests.conftest import started
@@ -21,7 +22,7 @@ from tests.support.takes import new_warmer
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 WORDS = tuple(f"{a}{b}{c} relance." for a in ALPHABET for b in ALPHABET for c in ALPHABET)  # spoken as they are written
 SOUND_S = 0.06 * len(WORDS[0])  # seconds that the toy engine speaks
-BYTES = 16000 * SOUND_S + 44 + ROW_BYTES
+BYTES = 16000 * SOUND_S + 44 + OVERHEAD_BYTES
 
 
 def source(count: int) -> JobSource:
@@ -77,7 +78,7 @@ def test_a_cache_that_is_too_small_is_reported(tmp_path: Path, toy: ToyEngine) -
     most = int(2**20 / BYTES)
     assert [warmer.estimate(source(count)).fits for count in (most - 2, most + 2)] == [True, False]
     catalogue = service.catalogue
-    catalogue.pin(catalogue.cards())
+    catalogue.pin(catalogue.phrases())
     # Pinned phrases that the book wants too are not counted twice.
     assert [warmer.estimate(source(count)).fits for count in (most - 2, most + 2)] == [True, False]
     others = JobSource("liste", phrases=WORDS[1000 : 1000 + most - 18])

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from monica import create_app
 from monica.api.jobs import MAX_BODY_BYTES
 from monica.config import Settings
-from monica.store.cache import CacheFault
+from monica.store.cache import CacheError
 from monica.warming.book import MAX_PHRASES
 from monica.warming.book.source import MAX_SIZE
 from monica.warming.job import Failure, Job, JobSource, State
@@ -135,7 +135,7 @@ def test_a_partly_written_job_never_replaces_a_whole_one(
         patch.setattr(failing, full)
         job.made = 1
         jobs.save(job)
-        with pytest.raises(CacheFault, match=r"The job cannot be kept \(No space left on device\)\."):
+        with pytest.raises(CacheError, match=r"The job cannot be kept \(No space left on device\)\."):
             jobs.add(LIST, 2)
     assert [path.name for path in folder.iterdir()] == [f"{job.id}.json"]
     assert [(found.id, found.made) for found in Jobs(folder).all()] == [(job.id, 0)]

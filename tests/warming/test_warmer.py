@@ -33,7 +33,7 @@ def test_a_cache_that_is_too_small_ends_the_job_before_it_evicts_the_first_phras
     for number in range(60):  # these may be evicted
         service.announcer.announce(SpeechRequest(f"Une autre phrase, la numéro {number}, d'un autre soir."))
     catalogue = service.catalogue
-    catalogue.pin(catalogue.cards()[:pinned])
+    catalogue.pin(catalogue.phrases()[:pinned])
     wanted = [f"{text} C'est un beau coup." for text in PAIRS]
     job = ended(warmer.submit(texts(*wanted)))
     assert (job.state, job.reason) == (
@@ -43,10 +43,10 @@ def test_a_cache_that_is_too_small_ends_the_job_before_it_evicts_the_first_phras
     assert pinned or (job.warning or "").endswith(" for them: the last ones will not be made.")
     # It ended before the cache was full, but not long before; nothing that was made was evicted.
     assert 5 < job.made < 40
-    kept = {card.text for card in catalogue.cards()} & set(wanted)
+    kept = {card.text for card in catalogue.phrases()} & set(wanted)
     assert len(kept) >= job.made
     assert set(wanted[:4]) <= kept
-    assert len([card for card in catalogue.cards() if card.pinned]) == pinned
+    assert len([card for card in catalogue.phrases() if card.pinned]) == pinned
     warmer.close()
     service.close()
 
@@ -116,7 +116,7 @@ def test_a_job_resumes_after_a_shutdown(settings: Settings) -> None:
     assert job.state is State.WAITING
     toy.gate.set()
     service.drain(30)  # takes already submitted are kept, too
-    made = {card.said for card in service.catalogue.cards()}
+    made = {card.said for card in service.catalogue.phrases()}
     service.close()
 
     again = ToyEngine()
@@ -162,7 +162,7 @@ def test_a_job_that_a_changed_setting_forbids_fails_with_the_reason(settings: Se
 def test_an_unexpected_error_ends_the_job_but_not_the_warmer(
     warmer: Warmer, service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for part, method in ((service.announcer, "kept"), (service.catalogue, "cards")):
+    for part, method in ((service.announcer, "kept"), (service.catalogue, "phrases")):
         with monkeypatch.context() as patch:
             patch.setattr(part, method, lambda *_: 1 / 0)
             job = ended(warmer.submit(texts("Tapis !")))

@@ -1,0 +1,106 @@
+"""A kept phrase: a sound in the store as the catalogue lists it, with what its metadata says."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+from monica.store.metadata import Metadata, parse_fields
+
+OVERHEAD_BYTES = 4096
+"""Upper bound on the bytes that a kept phrase takes on disk beside its sound and its metadata."""
+YEAR_10000 = 253_402_300_800
+"""In seconds since the epoch. No clock shows a later time, and `time.localtime` refuses one."""
+DIGEST_CHARACTERS = 64
+"""Characters of a hex SHA-256."""
+
+# Characters that are written in two ways but said in one.
+_LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "’": "'"})
+_SHOWN = ("key", "text", "said", "engine", "voice", "seconds", "size", "made", "hits", "pinned")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPhrase:
+    """What is known of a kept sound without reading it, in a form fit to be shown.
+
+    `text`, `said`, `engine` and `voice` are empty and `seconds` is None if there is no metadata, as for phrases kept
+    before there was any.
+    """
+
+    key: str
+    sha256: str
+    """Hex SHA-256 of the sound."""
+    size: int
+    """Bytes of the sound."""
+    stored: float
+    """When it was put into the store, in seconds since the epoch."""
+    used: float
+    """When it was last asked for, in seconds since the epoch."""
+    hits: int
+    """How often it was found since it was put into the store."""
+    pinned: bool
+    metadata_json: str
+    """The metadata as it is stored; it may be anything. `metadata` reads it strictly."""
+    text: str
+    """The text as it was asked for."""
+    said: str
+    """The text as it is said."""
+    engine: str
+    voice: str
+    seconds: float | None
+    """Duration of the sound."""
+    made: float
+    """When the take was made, in seconds since the epoch; when it was stored if the metadata does not say."""
+
+    @classmethod
+    def from_row(cls, key: str, tag: str, size: int, stored: float, used: float, hits: int, pinned: int) -> KeptPhrase:
+        """Read a row of the store. Never raises, whatever the metadata is.
+
+        tag: the digest of the sound, then a space and the metadata. Before there was metadata, it was the digest alone.
+        """
+        metadata_json = tag[DIGEST_CHARACTERS + 1 :]
+        found = parse_fields(metadata_json)
+        made = _time_or_none(found.get("made"))
+        return cls(
+            key=key,
+            sha256=tag[:DIGEST_CHARACTERS],
+            size=size,
+            stored=stored,
+            used=used,
+            hits=hits,
+            pinned=bool(pinned),
+            metadata_json=metadata_json,
+            text=shown(found.get("text")),
+            said=shown(found.get("said")),
+            engine=shown(found.get("engine")),
+            voice=shown(found.get("voice")),
+            seconds=_time_or_none(found.get("seconds")),
+            made=stored if made is None else made,
+        )
+
+    def metadata(self) -> Metadata:
+        """Return all of the metadata. Raises ValueError if there is none."""
+        return Metadata.from_json(self.metadata_json)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields that are shown, on the command line and over HTTP."""
+        return {name: getattr(self, name) for name in _SHOWN}
+
+
+def fold(text: str) -> str:
+    """Write text so that case and accents do not matter."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_LIGATURES))
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
+
+
+def shown(value: object) -> str:
+    """Make text fit for a terminal: a folder that others can write to may hold anything."""
+    text = value if isinstance(value, str) else ""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
+def _time_or_none(value: object) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < YEAR_10000:
+        return value
+    return None
