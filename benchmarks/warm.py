@@ -28,7 +28,7 @@ import psutil
 from benchmarks import small
 from benchmarks.clients import POPULAR, Client, percentile, popular, warm
 from benchmarks.hardware import describe_cpu
-from benchmarks.rehearsing import compare, fresh
+from benchmarks.job_cost import compare, fresh
 from benchmarks.servers import ESPEAK, ROOT, Server, serve
 
 KILLED_AT = 0.5

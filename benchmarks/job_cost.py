@@ -54,7 +54,7 @@ def announce(service: Service, texts: list[str]) -> None:
             answer.result()
 
 
-def rehearse(service: Service, texts: list[str]) -> None:
+def run_job(service: Service, texts: list[str]) -> None:
     job = Job("0", JobSource("b", phrases=tuple(texts)), 0, 0.0)
     JobRun(job, service.announcer, service.catalogue, service.settings, lambda _: None).run()
     if job.made != len(texts):
@@ -72,7 +72,7 @@ def compare(settings: dict[str, str], rounds: int, count: int) -> None:
             engine, voice, [service.frontend.prepare(text).text for text in texts]
         ),
         "takes that are asked for": lambda texts: announce(service, texts),
-        "a job": lambda texts: rehearse(service, texts),
+        "a job": lambda texts: run_job(service, texts),
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for way in ways.values():
