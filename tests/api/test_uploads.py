@@ -263,7 +263,7 @@ def test_a_voice_is_removed(client: FlaskClient, toy: CloningToy, folder: Path) 
     assert client.delete(f"{PATH}/anna", headers=ALLOWED).status_code == 204
     assert client.delete(f"{PATH}/zoe", headers=ALLOWED).status_code == 204
     store = client.application.extensions["monica"]._conditionals
-    assert len(store.entries()) == 1  # those of monica
+    assert len(store.phrases()) == 1  # those of monica
 
 
 @pytest.mark.parametrize(

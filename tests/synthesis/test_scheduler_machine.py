@@ -32,7 +32,7 @@ class FakeStore(dict[str, bytes]):
         super().__init__()
         self.by_key: dict[str, bytes] = {}
 
-    def get(self, key: str, *, counted: bool = True) -> bytes | None:  # type: ignore[override]
+    def get(self, key: str, *, in_metrics: bool = True) -> bytes | None:  # type: ignore[override]
         return self.by_key.get(key)
 
     def put(self, key: str, wav: bytes, metadata: str) -> bool:
