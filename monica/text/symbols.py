@@ -19,10 +19,14 @@ SLASH = re.compile(r" ?/[ /]*")
 DIVIDED = re.compile(r" ?÷ ?")
 
 
+def read_comparisons(text: str) -> str:
+    """Say < 50 and >= 50. Before every amount, which would take the digit that shows what the sign means."""
+    return COMPARED.sub(lambda m: COMPARISONS[m[1]], text)
+
+
 def read_symbols(text: str) -> str:
     """Name symbols before and between numbers and words."""
     text = ABOUT.sub("environ ", text)
-    text = COMPARED.sub(lambda m: COMPARISONS[m[1]], text)
     text = DIVIDED.sub(" divisé par ", text)
     text = NAMED.sub(lambda m: NAMES[m[1]], text)
     text = BAR.sub(", ", text)

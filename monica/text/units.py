@@ -15,6 +15,7 @@ UNITS = {
     "km²": ("kilomètre carré", "kilomètres carrés", False), "m²": ("mètre carré", "mètres carrés", False),
     "cm²": ("centimètre carré", "centimètres carrés", False), "m³": ("mètre cube", "mètres cubes", False),
     "cm³": ("centimètre cube", "centimètres cubes", False), "ha": ("hectare", "hectares", False),
+    "KM": ("kilomètre", "kilomètres", False), "KG": ("kilo", "kilos", False), "CM": ("centimètre", "centimètres", False),
     "kg": ("kilo", "kilos", False), "g": ("gramme", "grammes", False),
     "mg": ("milligramme", "milligrammes", False),
     "t": ("tonne", "tonnes", True), "l": ("litre", "litres", False), "L": ("litre", "litres", False),
