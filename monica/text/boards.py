@@ -37,19 +37,22 @@ SHOWN = re.compile(
 )
 ONE = re.compile(rf"({ANY_CASE})([shdcSHDC♠♥♦♣])")
 WORDS = {"As", "Ah", "Ad"}  # "As" is the French ace, "Ah" is a cry: by themselves they prove nothing
-TYPED_CARD = re.compile("[2-9TJQKAtjqka0][shdcSHDC]|[Ff][Ll][Oo][Pp]|[BbTtRr][OoUuIi][AaRrVv]|rnant|tableau|tapis c")
+# If neither is in the text, which is nearly always so, the slower expressions need not be tried.
+TYPED_CARD = re.compile(r"[2-9TJQKAtjqka0][shdcSHDC](?<![^\W\d_]..)(?=\W|$|[1-9TJQKAtjqka])|\{")
+STREETS = ("flop", "turn", "river", "board", "rivière", "tournant", "tableau", "tapis commun")
 
 
 def read_boards(text: str) -> str:
     """Say cards whose suits are letters, wherever it is sure that they are cards."""
-    if not TYPED_CARD.search(text):
-        return text
-    if "[" in text or "(" in text or "{" in text:
-        text = SPELLED_OUT.sub(lambda m: f"[{m[1].upper()}{ENGLISH[m[2].lower()]}]", text)
-        text = BRACKETED.sub(_say_bracketed, text)
-    text = ON_A_STREET.sub(_say_on_a_street, text)
-    text = RANKS_ON_A_STREET.sub(_say_ranks, text)
-    return ROW.sub(_say_row, text)
+    lowered = text.lower()
+    street = any(word in lowered for word in STREETS)
+    if TYPED_CARD.search(text):
+        if "[" in text or "(" in text or "{" in text:
+            text = SPELLED_OUT.sub(lambda m: f"[{m[1].upper()}{ENGLISH[m[2].lower()]}]", text)
+            text = BRACKETED.sub(_say_bracketed, text)
+        text = ON_A_STREET.sub(_say_on_a_street, text) if street else text
+        text = ROW.sub(_say_row, text)
+    return RANKS_ON_A_STREET.sub(_say_ranks, text) if street else text
 
 
 def _say_all(cards: str) -> str:

@@ -35,7 +35,10 @@ LETTER_OF_A_SUIT = re.compile(
 )
 LEFT_OVER = re.compile(r"[♠♥♦♣]")
 
-TWO_RANKS = re.compile("[AKQJT0-9s]-?[AKQJT0-9]")
+# If this is not in the text, which is nearly always so, the slower expressions below need not be tried.
+TWO_RANKS = re.compile(
+    r"[AKQJT]-?[AKQJT0-9]|10-?[AKQJT2-9]|[2-9](?:-[2-9AKQJT]|[AKQJT]|[2-9][so])|([2-9])\1(?!\d)|[est]-[AKQJT0-9]"
+)
 RANK = r"(?:10|[AKQJT2-9])"
 ONE_RANK = re.compile(RANK)
 HAND = rf"{RANK}-?{RANK}[so]?"
@@ -48,7 +51,7 @@ SCORE_BEFORE = re.compile(r"(?:score|vote|voix|par|résultat|match|à)(?: de| :|
 WITH = r"(?<!\w)((?:avec|montre|retourne|tient|dévoile|abat|possède|pocket|main :|contre|face à|vs\.?) )"
 SHOWN_HAND = re.compile(rf"{WITH}(?-i:(?=[\d-]{{0,3}}[AKQJT])({HAND}))(?![\w'/€%$-])(?![.,]\d)(?! (?-i:[A-ZÀ-Þ][a-zà-ÿ]))", re.IGNORECASE)
 SHOWN_PAIR = re.compile(
-    rf"{WITH}([2-9])\2(?= ?(?:[.!?;]|,(?!\d)|$)| (?:contre|vs|face|au (?:flop|bouton|cutoff)|en (?:petite|grosse|position)|UTG))",
+    r"(?<!\w)((?:avec|montre|retourne|tient|dévoile|abat|possède|pocket|main :) )([2-9])\2(?= ?(?:[.!?;]|,(?!\d)|$)| (?:contre|vs|face|au (?:flop|bouton|cutoff)|en (?:petite|grosse|position)|UTG))",
     re.IGNORECASE,
 )
 PAIR_OF = re.compile(r"(?<!\w)(paires? |pocket )(?:de |d')?([2-9])\2(?!\w)(?![.,]\d)", re.IGNORECASE)

@@ -14,6 +14,7 @@ SHORT_AMOUNT = re.compile(
     r"( (?=(?:jetons?|points?|chips)(?!\w)))?"
 )
 # "97,25 m." are millions in a report of chip counts, and metres anywhere else.
+DIGIT_AND_M = re.compile(r"\d ?m(?!\w)")
 SMALL_M = re.compile(
     rf"{NUMBER_START}({NUMBER}) ?m(?:(?P<stop>\.)(?!\w)|(?!\w))(?![²³'/])(?P<chips>(?: de)? (?=(?:jetons?|points?|chips|tapis|stack|pot)(?!\w)))?"
 )
@@ -52,7 +53,7 @@ def chip_count(written: str, scale: str | None) -> int | None:
 
 def write_millions(text: str) -> str:
     """Write "97,25 m." with the letter that every other rule takes for millions, if it is chips that are counted."""
-    return SMALL_M.sub(_write_millions, text) if "m" in text else text
+    return SMALL_M.sub(_write_millions, text) if DIGIT_AND_M.search(text) else text
 
 
 def _write_millions(match: re.Match[str]) -> str:

@@ -31,6 +31,7 @@ WRITTEN = re.compile(
     r"(?: (\d{4})(?![\w/]|[.,]\d))?",
     re.IGNORECASE,
 )
+SHORT_DAYS = tuple(day + mark for day in DAYS for mark in ". ") + ("di-", "di -", "di–")
 SHORT_DAY = "lun|mar|mer|jeu|vend?|sam|dim"
 # A day without a full stop needs a date after it: "mar", "mer" and "jeu" are words, "Sam" is a name.
 DAY_AND_DATE = re.compile(
@@ -38,12 +39,13 @@ DAY_AND_DATE = re.compile(
     re.IGNORECASE,
 )
 DAY = re.compile(
-    rf"(?<![\w.'])({SHORT_DAY})\.(?=(?: ?[-–/&,;:)]| (?:et|ou|au?|matin|midi|après-midi|soir|prochain|dernier|de|dès) ?"
+    rf"(?<![\w.'])({SHORT_DAY})\.(?=(?: ?[-–/&,;:)]| (?:et|ou|au?|à|matin|midi|après-midi|soir|prochain|dernier|de|dès) ?"
     rf"| (?:\d{{1,2}}|1er)(?![\d,.]| (?:joueu|table|place|main|minute|personne|BB|€|pour|jeton|niveau|point|$))|$))",
     re.IGNORECASE,
 )
 # "Fin du jeu." and "à la mer." end a sentence.
 NOT_A_DAY = re.compile(r"(?<!\w)(?:du|le|la|de|en|un|une|au|ce|son|mon|leur|notre|ma|sa|bord de|premier|début de) $", re.I)
+ANOTHER_DAY = re.compile(rf" ?(?:-|–|,|/|et|ou|au?) ?(?:{SHORT_DAY})\.", re.IGNORECASE)
 DAY_RANGE = re.compile(r"(?<=di)( ?[-–] ?)(?=(?:lun|mar|mercre|jeu|vendre|same)di(?!\w)|dimanche(?!\w))", re.IGNORECASE)
 DATE_RANGE = re.compile(
     rf"(?<![\w/.,-])(\d{{1,2}}|1er)(?: ({NAMES})\.?)? ?[-–] ?(\d{{1,2}}|1er)(?= (?:{NAMES})(?![\w']))", re.IGNORECASE
@@ -71,6 +73,9 @@ def read_dates(text: str) -> str:
 
 def write_out_days(text: str) -> str:
     """Write out the days of the week before a date, an hour or another day: "Sam. 12 avr." is a Saturday."""
+    lowered = text.lower()
+    if not any(short in lowered for short in SHORT_DAYS):
+        return text
     text = DAY_AND_DATE.sub(lambda m: _write_out_day(m[1]) + " ", text)
     text = DAY.sub(_write_out_lone_day, text)
     return DAY_RANGE.sub(" au ", text)
@@ -80,7 +85,8 @@ def _write_out_lone_day(match: re.Match[str]) -> str:
     before = match.string[max(0, match.start() - 14) : match.start()]
     after = match.string[match.end() : match.end() + 1]
     # Without anything after it, a full stop ends the sentence, and "Fin du jeu." is as likely as a day.
-    if NOT_A_DAY.search(before) or (not after and match[1].lower() in {"mar", "mer", "jeu"}):
+    word = match[1].lower() in {"mer", "jeu"}
+    if word and (not after or NOT_A_DAY.search(before)) and not ANOTHER_DAY.match(match.string, match.end()):
         return match[0]
     return _write_out_day(match[1]) + "." * (not after)
 

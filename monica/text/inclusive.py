@@ -30,7 +30,7 @@ ARTICLE = re.compile(
     re.IGNORECASE,
 )
 FEMININE_ARTICLES = {"un": "une", "le": "la", "la": "la", "ce": "cette"}
-ANY = re.compile(rf"{DOT}|\w[.(/-](?:[a-zè]{{1,8}}[.)-]|e|euse|rice|trice|i?ère)")
+ANY = re.compile(r"[·•∙⋅‧・ꞏ]|[.(/-](?:e|euse|rice|trice|i?ère|[a-zèA-ZÈ]{1,8}[.)-])(?<!\.\.)|[.-](?:E|EUSE|RICE|TRICE|I?ÈRE)[.-]")
 # The two forms sound alike in é, i and u. Of an adjective one is enough; these are nouns, and both are addressed.
 SOUNDS_ALIKE = re.compile(r"[éiu]$", re.IGNORECASE)
 NOUNS = {"ami", "élu", "invité", "employé", "licencié", "délégué", "habitué", "apprenti", "retraité", "bienvenu"}
@@ -41,9 +41,9 @@ def read_inclusive_writing(text: str) -> str:
     if not ANY.search(text):
         return text
     text = ARTICLE.sub(_say_with_article, text)
+    text = PAIR.sub(_say_pair, text)
     text = RAISED.sub(lambda m: _say_both(m[1], m[2], m[3] or "") or m[0], text)
-    text = DOTTED.sub(_say_dotted, text)
-    return PAIR.sub(_say_pair, text)
+    return DOTTED.sub(_say_dotted, text)
 
 
 def _say_dotted(match: re.Match[str]) -> str:
@@ -59,6 +59,8 @@ def _say_both(stem: str, ending: str, plural: str) -> str:
         ending, plural = ending[:-1], "s"
     if stem.lower() in {"tou", "tous", "tout"} and plural:
         return ("T" if stem[0].isupper() else "t") + "outes et tous"
+    if plural and stem[-1:] == "s" and (ending != "e" or stem[-2:-1] not in set("aiouè")):
+        stem = stem[:-1]  # joueurs·euses
     feminine = _feminine(stem, ending)
     masculine = stem
     if plural:
@@ -66,7 +68,7 @@ def _say_both(stem: str, ending: str, plural: str) -> str:
         feminine += "" if feminine.endswith("s") else "s"
     if ending == "e" and SOUNDS_ALIKE.search(stem) and stem.lower() not in NOUNS:
         return masculine
-    return f"{masculine} {'et' if plural else 'ou'} {feminine}"
+    return f"{masculine} {'et' if plural else 'ou'} {feminine if stem.isupper() else feminine[0].lower() + feminine[1:]}"
 
 
 def _feminine(stem: str, ending: str) -> str:

@@ -27,7 +27,8 @@ PREFIXED = re.compile(
     rf"(?<!\w)(€|US\$|\$|£|¥|(?:CHF|EUR|USD|GBP)(?= ?\d)|S?Fr\.(?= ?\d)) ?({NUMBER})(?: ?(k|K|Mds|Md|M)(?!\w))?(?!\w)(?![.,]\d)(?:\.-+)?"
 )
 CENTIMES = re.compile(rf"{NUMBER_START}(\d{{1,3}}) ?cts?(?![\w'])\.?")
-SYMBOL_ALONE = re.compile(r" ?(€|\$|£|¥)")
+SYMBOL_ALONE = re.compile("[€$£¥]")
+SPACED_SYMBOL = re.compile(r" ?([€$£¥])")
 AFTER_APOSTROPHE = re.compile(r"(?<=['’])([€$£¥])")
 ONE_OF_THEM = re.compile(r"(?<!\w)((?:l'|un |le |cet |chaque ))([€$£¥])(?!\w)", re.IGNORECASE)
 
@@ -41,9 +42,11 @@ def read_money(text: str) -> str:
 
 def read_lone_currencies(text: str) -> str:
     """Name a currency symbol that belongs to no amount."""
+    if not SYMBOL_ALONE.search(text):
+        return text
     text = ONE_OF_THEM.sub(lambda m: m[1] + CURRENCIES[m[2]][0], text)
     text = AFTER_APOSTROPHE.sub(lambda m: CURRENCIES[m[1]][1], text)
-    return SYMBOL_ALONE.sub(lambda m: f" {CURRENCIES[m[1]][1]} ", text)
+    return SPACED_SYMBOL.sub(lambda m: f" {CURRENCIES[m[1]][1]} ", text)
 
 
 def _say_suffixed(match: re.Match[str]) -> str:

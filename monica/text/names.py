@@ -92,7 +92,7 @@ ITEM_START = re.compile(r"(?:^|[,;:(\nâ€¢/-] ?|(?<!\w)(?:et|contre|vs|par|face Ã
 ITEM_END = re.compile(r" ?(?:[,;.:)!?/]|$)")
 
 POKER_WORD = re.compile(
-    rf"(?<![\w'-])(?:{'|'.join(sorted(word for each in POKER_SURNAMES for word in (each, each.capitalize())))})(?![\w'-])"
+    rf"(?:{'|'.join(sorted(word for each in POKER_SURNAMES for word in (each, each.capitalize())))})(?![\w'-])"
 )
 TITLE_BEFORE = re.compile(rf"(?<![\w.'-]){TITLE} (?:{CAPITALISED} )?$")
 FIRST_NAME_BEFORE = re.compile(rf"(?<![\w'-])({CAPITALISED}) $")
@@ -123,6 +123,8 @@ def find_names(text: str) -> list[tuple[int, int]]:
 
 def _is_name(text: str, word: re.Match[str]) -> bool:
     before = text[max(0, word.start() - 40) : word.start()]
+    if before and (before[-1].isalnum() or before[-1] in "_'-"):
+        return False
     if TITLE_BEFORE.search(before) or BRAND_AFTER.match(text, word.end()):
         return True
     heads_up = word[0].upper() == "HU"

@@ -20,12 +20,13 @@ EACH = re.compile(
     rf"/ ?(?:({WHOLE})|({'|'.join(sorted(SHORT, key=len, reverse=True))})(\.?))(?![\w'/])",
     re.IGNORECASE,
 )
+SLASH_AND_WORD = re.compile(r"/ ?[^\W\d_]")
 LABEL = re.compile(r"(?:^|[\s(])(?:table|niveau|siège|place|jour|n°|numéro|level|seat|salle) $", re.IGNORECASE)
 
 
 def read_each(text: str) -> str:
     """Say "par" between what is counted and what it is counted for."""
-    return EACH.sub(_say_each, text) if "/" in text else text
+    return EACH.sub(_say_each, text) if SLASH_AND_WORD.search(text) else text
 
 
 def _say_each(match: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ SUM = re.compile(r"(?<=[\d€$£%]) ?\+ ?(?=[\d€$£])")
 MORE_THAN = re.compile(r"(?<=\d)\+(?!\w)")
 # "500+ joueurs" is more than 500 of them. "18+" by itself is an age, and is said as it is written.
 MORE = re.compile(
-    rf"(?<!plus de )(?<![\w.,+/'-])({NUMBER}(?: ?(?:[kK]|M|€|%|\$))?) ?\+(?=(?P<noun> (?!et |ou |à |si |pour |de |du )[^\W\d_])| ?[€$%](?! ?\d)|[,.;:!?)]|$)"
+    rf"(?<![\w.,+/'-])({NUMBER}(?: ?(?:[kK]|M|€|%|\$))?) ?\+(?=(?P<noun> (?!et |ou |à |si |pour |de |du )[^\W\d_])| ?[€$%](?! ?\d)|[,.;:!?)]|$)"
 )
 LESS_OF = re.compile(r"(?<![\w.,)])[-−–] (?=d(?:e |')\d)(?!de \d[^\s]{0,8} (?:h )?à )")
 MORE_OF = re.compile(r"(?<![\w.,)])\+ (?=d(?:e |')\d)")
@@ -42,4 +42,5 @@ def _say_more(match: re.Match[str]) -> str:
     large = len(number) > 2 or not match[1][-1:].isdigit()
     if not (match["noun"] or large or match.string[match.end() :].lstrip()[:1] in {"€", "$"}):
         return match[0]
-    return f"plus de {match[1]}"
+    already = match.string[: match.start()].lower().endswith(("plus de ", "plus des ", "+ de "))
+    return match[1] if already else f"plus de {match[1]}"

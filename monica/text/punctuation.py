@@ -9,7 +9,7 @@ WRITTEN_LINE_END = re.compile(r"(?:\\r)?\\n")
 ENDS_OPEN = re.compile(r"[\w)\]%€$°♠♥♦♣]$")
 LIST_ITEM = re.compile(r"^(?:[-*•–—] |\d{1,2}[.)] (?=\D))")
 
-QUOTES = re.compile(r"[«»“”„‟\"‹›]|''")
+QUOTES = re.compile(r"[«»“”„‟\"‹›″]|''")
 APOSTROPHES = re.compile("[’‘ʼ′`´‛]")
 OPENING_APOSTROPHE = re.compile(r"(?<!\w)'")
 
@@ -17,8 +17,9 @@ DASH = re.compile("[-–—―‒=_*~#]")
 RULED_LINE = re.compile(r"[-=_*~#]{3,}")
 DASH_BETWEEN_HOURS = re.compile(r"(?<=\d[hH]) [-–—] (?=\d)|(?<=[hH]\d\d) [-–—] (?=\d)")
 DASH_BETWEEN_RANKS = re.compile(r"(?<=\d[eè]) [-–—] (?=\d{1,5}[eè](?!\w))|(?<=\der) [-–—] (?=\d{1,5}[eè](?!\w))")
+MONTH = r"(?:janv|f[ée]vr?|mars|avr|mai|juin|juil|ao[ûu]t|sept|oct|nov|d[ée]c)"
 DASH_BETWEEN_DAYS = re.compile(
-    r"(?<=\d) [-–—] (?=\d{1,2}(?:er)? (?:janv|f[ée]vr|mars|avr|mai|juin|juil|ao[ûu]t|sept|oct|nov|d[ée]c))", re.IGNORECASE
+    rf"(\d(?:er)?(?: {MONTH}\w{{0,6}}\.?)?) [-–—] (?=\d{{1,2}}(?:er)? {MONTH})", re.IGNORECASE
 )
 DASH_IN_A_NUMBER = re.compile(r"(?<=\w)[‒–](?=\w)")
 PAUSE_DASH = re.compile(r" ?(?:[–—―‒]|--)[–—―‒-]{0,8} ?|(?:^| )-{1,2} ")
@@ -75,7 +76,7 @@ def read_dashes(text: str) -> str:
         return text
     text = RULED_LINE.sub(", ", text)
     text = DASH_BETWEEN_HOURS.sub("-", text)
-    text = DASH_BETWEEN_DAYS.sub("-", DASH_BETWEEN_RANKS.sub("-", text))
+    text = DASH_BETWEEN_DAYS.sub(r"\1-", DASH_BETWEEN_RANKS.sub("-", text))
     text = DASH_IN_A_NUMBER.sub("-", text)
     return PAUSE_DASH.sub(", ", text)
 

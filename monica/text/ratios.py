@@ -11,7 +11,7 @@ LEFT = r"(?<![\w/.,])"
 RIGHT = r"(?![\w/])(?![.,]\d)"
 COUNTED = (
     r"(?:minutes?|min|mn|secondes?|sec|s|heures?|h|jours?|semaines?|mois|ans|places?|tables?|joueurs?|joueuses?"
-    r"|personnes?|euros?|jetons?|mains|points?|fois|BB|km|m|kg|€|%|\$)(?!\w)"
+    r"|personnes?|euros?|jetons?|mains|points?|fois|BB|km|m|kg|mg|g|ml|cl|litres?|€|%|\$)(?!\w)"
 )
 RANGE = re.compile(rf"(?<![\w/.,-])({WHOLE}) ?- ?({WHOLE})(?= ?(?:{COUNTED}|[€%$]))")
 RANGE_OF_HOURS = re.compile(r"(?<=\d[hH])-(?=\d{1,2} ?[hH])|(?<=[hH]\d\d)-(?=\d{1,2} ?[hH])")
@@ -29,7 +29,7 @@ FINAL = re.compile(rf"{LEFT}1/(4|8|16|32)(?:e|ème|es|èmes)?(?: de)? finale(s?)
 FINALS = {"2": "demie", "4": "quart", "8": "huitième", "16": "seizième", "32": "trente-deuxième", "64": "soixante-quatrième"}
 # "Les 1/8 et le 1/4 de finale": before "finale", or after a word that a fraction of anything else does not follow.
 ROUND = re.compile(
-    rf"(?<!\w)((?:les|des|aux|en|le|du|au|un|premiers?|derniers?|chaque|la|une) |(?<=[,(] ))1/(2|4|8|16|32|64)(?:es?|èmes?)?(?![\w/])(?![.,]\d)"
+    rf"(?<!\w)((?:les|des|aux|en|le|du|au|un|premiers?|derniers?|chaque|la|une) |(?<=[,(] )|^)1/(2|4|8|16|32|64)(?:es?|èmes?)?(?![\w/])(?![.,]\d)"
     r"(?! (?:finale|heure|journée|tarif|douzaine|tour|de (?!finale)|d'|litre|page))"
 )
 PLURAL_BEFORE = ("les ", "des ", "aux ")
@@ -40,6 +40,7 @@ ODDS_OF = re.compile(
     r"(\d{1,3}(?:,\d{1,2})?) ?[:/] ?(\d{1,3})(?![\w:/]|[.,]\d)",
     re.IGNORECASE,
 )
+COLON_OR_SLASH = re.compile(r"\d ?[:/] ?\d")
 SINGLE = re.compile(r"(?<![\w.,:/])(\d{1,3}(?:,\d{1,2})?):(\d)(?![\w:/.,]\d|[\w:/])")
 FORMAT = re.compile(r"(?<![\w.,:/])(16:9|4:3|21:9|16:10)(?![\w:/])")
 MIXED = re.compile(rf"(?<![\w/.,])(\d{{1,3}}) (1/2|1/4|3/4|1/3|2/3){RIGHT}")
@@ -60,9 +61,18 @@ def read_ranges(text: str) -> str:
     return RANGE.sub(_say_range, text)
 
 
+def read_odds(text: str) -> str:
+    """Say "3:1" as "trois contre un", and "3/1" too after a word about odds. Before 15:10 is a time of day."""
+    if not COLON_OR_SLASH.search(text):
+        return text
+    if ":" in text:
+        text = FORMAT.sub(lambda m: m[0].replace(":", " "), text)
+        text = SINGLE.sub(r"\1 contre \2", text)
+    return ODDS_OF.sub(r"\1\2 contre \3", text)
+
+
 def read_ratios(text: str) -> str:
     """Say fractions, ranks in a field (2e/45), and a part of a whole that is at least as large."""
-    text = _say_odds(text)
     if "/" not in text:
         return text
     text = DEMI.sub(r"demi-\1\2", text)
@@ -94,23 +104,15 @@ def _say_range_of_labels(match: re.Match[str]) -> str:
     return f"{match[1]}{match[2]} à {match[3]}" if first < last else match[0]
 
 
-def _say_odds(text: str) -> str:
-    """Say "3:1" as "trois contre un", and "3/1" too after a word about odds."""
-    if ":" in text:
-        text = FORMAT.sub(lambda m: m[0].replace(":", " "), text)
-        text = SINGLE.sub(r"\1 contre \2", text)
-    return ODDS_OF.sub(r"\1\2 contre \3", text) if ":" in text or "/" in text else text
-
-
 def _say_round(match: re.Match[str]) -> str:
-    before, number = match[1].lower(), match[2]
+    before, number = (match[1] or "").lower(), match[2]
     string = match.string
     about_finals = "final" in string[max(0, match.start() - 80) : match.end() + 80].lower()
     surely = before in {"les ", "des ", "aux ", "en "} and number in {"4", "8", "16", "32", "64"}
     if not (about_finals or surely) or (before in {"la ", "une "} and number != "2"):
         return match[0]
     plural = before in PLURAL_BEFORE or (before == "en " and number in {"8", "16", "32", "64"})
-    return f"{match[1]}{FINALS[number]}{'s' * plural}"
+    return f"{match[1] or ''}{FINALS[number]}{'s' * plural}"
 
 
 def _say_slashed(match: re.Match[str]) -> str:

@@ -85,6 +85,7 @@ PUNCTUATION = (
 BEFORE_LEXICON = (
     Rule("names", names.write_names),
     Rule("boards", boards.read_boards),
+    Rule("items", grouping.separate_items, needs_digit=True),
     Rule("lists", grouping.separate_lists, needs_digit=True),
     Rule("grouping", grouping.join_groups, needs_digit=True),
     Rule("millions", chips.write_millions, needs_digit=True),
@@ -113,6 +114,7 @@ AFTER_LEXICON = (
     Rule("days", dates.write_out_days),
     Rule("dates", dates.read_dates, needs_digit=True),
     Rule("ranges", ratios.read_ranges, needs_digit=True),
+    Rule("odds", ratios.read_odds, needs_digit=True),
     Rule("clock", clock.read_times_of_day, needs_digit=True),
     Rule("durations", clock.read_durations, needs_digit=True),
     Rule("signs", plus_minus.read_plus_and_minus, needs_digit=True),

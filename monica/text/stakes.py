@@ -20,7 +20,7 @@ BEFORE = re.compile(
 ARTICLE = re.compile(r"(?:^|[\s(])(?:la|une|cette|en|deux|nouvelle) $", re.IGNORECASE)
 AFTER = re.compile(r" ?(?:(?:nlh?e?|plo\d?|cash|no[ -]limit|pot[ -]limit|omaha|hold'?em|deep)(?!\w)|straddle)", re.IGNORECASE)
 # After "la 1/2" or "la 1/3" these show that it is a part of something.
-PART = re.compile(r" (?:d[eu' ]|des |finale|heure|journée|saison|tarif|douzaine|tour|pension|bouteille|place|portion|part)", re.I)
+PART = re.compile(r" (?:d[eu]|des|d'\w{1,20}|finales?|heure|journée|saison|tarif|douzaine|tour|pension|bouteille|place|portion|part)(?!\w)", re.I)
 GAMES = {("1", "2"), ("1", "3"), ("2", "2"), ("2", "3"), ("2", "4"), ("2", "5"), ("5", "5"), ("5", "10"), ("10", "20")}
 
 
@@ -58,11 +58,13 @@ def _is_game(match: re.Match[str], written: list[str], values: list[Decimal], in
         return False
     if len(values) == 3 and not values[1] < values[2] <= 4 * values[1]:
         return False
+    if AFTER.match(match.string, match.end()):
+        return True
+    tournament = len(values) == 2 and values[0] != values[1] and values[1] >= 20 and not in_euros
+    if tournament and (written[0], written[1]) not in GAMES:  # a level, which the blind rule says
+        return False
     before = match.string[max(0, match.start() - 40) : match.start()]
     if BEFORE.search(before):
-        # "Blinds 100/200" is a level of a tournament, which the blind rule says.
-        return len(values) == 3 or in_euros or values[0] < 1 or values[0] == values[1] or values[1] < 20
-    if AFTER.match(match.string, match.end()):
         return True
     if values[0] < 1 and in_euros and values[1] <= 1:
         return True

@@ -9,7 +9,7 @@ from monica.text.words import UPPER
 # What may stand between "M." and a name, or follow "M." in "M. et Mme" and "M. le Directeur".
 AFTER_TITLE = r"(?:et|ou|le|la|les|l'|de|d'|du|des|van|von|der|el|ben|al|di|da)"
 TITLE = re.compile(
-    rf"(?<![\w.-])(?:(MM\.|MM(?= )|M\.|Dr\.?|DR\.?|Pr\.?|Me\.|Mgr\.?|Vve|M[rR]\.?|MRS\.?|Mrs\.?|Ms\.?|Messrs\.?)"
+    rf"(?<![\w.-])(?=[MDPVm])(?:(MM\.|MM(?= )|M\.|Dr\.?|DR\.?|Pr\.?|Me\.|Mgr\.?|Vve|M[rR]\.?|MRS\.?|Mrs\.?|Ms\.?|Messrs\.?)"
     rf"(?= [{UPPER}]|[{UPPER}](?!\.)) ?"
     rf"|(?<!\d )(MM\.|M\.|M[rR]\.?|Mrs\.?|Dr\.?)(?= {AFTER_TITLE}(?:[ {UPPER}]|(?<=')))"
     rf"|(Mme|MME|Mmes|MMES|Mlle|MLLE|Mlles|MLLES|[Mm]elle|MELLE|Mademoi\.|mme|mlle|mmes|mlles|mr(?= [\w'-]{{2}}))(?!\w)(?:\.(?= ))?"
@@ -68,7 +68,8 @@ NUMBERED_POINT = re.compile(
     r"(?<!\w)((?:articles?|règles?|chapitre|section|paragraphe|alinéa|point|version|annexe|niveau) )(\d{1,3}(?:\.\d{1,3}){1,4})(?![\w.,/]\w|\w)",
     re.IGNORECASE,
 )
-DIGIT_OR_STOP = re.compile(r"\d|\. ?[A-Z]")
+POINT_INSIDE = re.compile(r"\d\.\d")
+KNOWN_NUMBERED = frozenset(NUMBERED)
 SECTION_SIGN = re.compile(r"§ ?(?=\d)")
 
 KNOWN = {*ABBREVIATIONS, *STOPPED, "etc", "ex", "d"}
@@ -84,7 +85,8 @@ ETC = re.compile(rf"(?<!\w)(?i:etc)(?!\w)(\.|…)?(?= (?P<capital>[{UPPER}])|(?P
 def write_out_titles(text: str) -> str:
     """Write out a title before a name, and "Jr." after one."""
     text = TITLE.sub(_write_out_title, text)
-    text = JUNIOR.sub(_write_out_junior, text)
+    if " J" in text or " S" in text:
+        text = JUNIOR.sub(_write_out_junior, text)
     return SAINT.sub(r"Saint\1-", text)
 
 
@@ -113,13 +115,16 @@ def read_number_signs(text: str) -> str:
 
 def write_out_abbreviations(text: str) -> str:
     """Write out abbreviations that are never said as they are written."""
-    if not KNOWN.isdisjoint(WORD.findall(text.lower())):
+    words = WORD.findall(text.lower())
+    if not KNOWN.isdisjoint(words):
         text = _write_out_words(text)
-    if DIGIT_OR_STOP.search(text):
+    if not KNOWN_NUMBERED.isdisjoint(words):
         text = NUMBERED_WORD.sub(_write_out_numbered, text)
-        text = SECTION_SIGN.sub("paragraphe ", text)
-        text = NUMBERED_POINT.sub(lambda m: m[1] + m[2].replace(".", " point "), text)
+    if "pt" in text or "PT" in text:
         text = POINTS.sub(lambda m: " points" + "." * (m[0].endswith(".") and m.end() == len(m.string)), text)
+    text = SECTION_SIGN.sub("paragraphe ", text) if "§" in text else text
+    if POINT_INSIDE.search(text):
+        text = NUMBERED_POINT.sub(lambda m: m[1] + m[2].replace(".", " point "), text)
     return STREET.sub(lambda m: STREETS[m[1]] + " ", text)
 
 

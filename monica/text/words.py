@@ -17,6 +17,7 @@ UNACCENTED = str.maketrans("ÀÂÄÇÉÈÊËÎÏÔÖÙÛÜŸ", "AAACEEEEIIOOUUUY
 
 UPPER = "A-ZÀ-ÖØ-ÞŒŸ"
 """The capital letters of French, for use inside the brackets of a regular expression."""
+TWO_CAPITALS = re.compile(rf"[{UPPER}]\.?[{UPPER}]")
 DOTTED = re.compile(r"(?<![\w.])(?:[A-Z]\.){2,8}(?!\w)")
 CAPITALS = re.compile(rf"(?<![\w.])[{UPPER}]{{2,40}}(?!\w)")
 RUN = re.compile(rf"(?<![\w.])[{UPPER}]{{1,40}}(?:[ '-][{UPPER}]{{1,40}}){{0,60}}(?!\w)")
@@ -47,7 +48,7 @@ ONSETS = frozenset({
 CODAS = frozenset({
     "CH", "CHS", "CK", "CKS", "CS", "CT", "DS", "FF", "FT", "GH", "GHT", "GS", "GT", "HN", "HR", "KS",
     "LB", "LC", "LD", "LF", "LK", "LL", "LLS", "LM", "LP", "LS", "LT", "LTZ", "MB", "MM", "MP", "MPS",
-    "MS", "NC", "ND", "NDS", "NG", "NGS", "NK", "NKS", "NN", "NS", "NT", "NTS", "NX", "PH", "PS", "RB",
+    "MS", "NC", "ND", "NDS", "NG", "NGS", "NK", "NKS", "NN", "NQ", "NS", "NT", "NTS", "NX", "PH", "PS", "RB",
     "RC", "RD", "RDS", "RF", "RG", "RK", "RL", "RM", "RN", "RP", "RR", "RS", "RT", "RTS", "SCH", "SH",
     "PT", "SK", "SM", "SS", "ST", "TCH", "TH", "THS", "TS", "TT", "TZ", "WN", "WS", "ZZ",
 }) | set("BCDFGKLMNPQRSTVWXZ")  # fmt: skip
@@ -74,13 +75,15 @@ def is_spelled(word: str) -> bool:
 
 def spell_acronyms(text: str) -> str:
     """Spell dotted initials, and words in capitals that cannot be pronounced in French."""
+    if not TWO_CAPITALS.search(text):
+        return text
     text = DOTTED.sub(_spell_dotted, text)
     return CAPITALS.sub(lambda m: spell_out(m[0]) if is_spelled(m[0]) else m[0], text)
 
 
 def lower_capitals(text: str) -> str:
     """Write capitals in lower case: "PAUL DUPONT" is a name and keeps its initials, a longer run is a sentence."""
-    return RUN.sub(_lower_run, text)
+    return RUN.sub(_lower_run, text) if TWO_CAPITALS.search(text) else text
 
 
 def _spell_dotted(match: re.Match[str]) -> str:
