@@ -37,6 +37,7 @@ SHOWN = re.compile(
 )
 ONE = re.compile(rf"({ANY_CASE})([shdcSHDC♠♥♦♣])")
 WORDS = {"As", "Ah", "Ad"}  # "As" is the French ace, "Ah" is a cry: by themselves they prove nothing
+SAID = re.compile(r"[a-z] de (?:pique|cœur|carreau|trèfle)(?!\w)|[♠♥♦♣]")
 # If neither is in the text, which is nearly always so, the slower expressions need not be tried.
 TYPED_CARD = re.compile(r"[2-9TJQKAtjqka0][shdcSHDC](?<![^\W\d_]..)(?=\W|$|[1-9TJQKAtjqka])|\{")
 STREETS = ("flop", "turn", "river", "board", "rivière", "tournant", "tableau", "tapis commun")
@@ -52,6 +53,8 @@ def read_boards(text: str) -> str:
             text = BRACKETED.sub(_say_bracketed, text)
         text = ON_A_STREET.sub(_say_on_a_street, text) if street else text
         text = ROW.sub(_say_row, text)
+        if SAID.search(text):  # "9h 9s" beside other cards
+            text = ROW.sub(lambda m: _say_all(m[0]), text)
     return RANKS_ON_A_STREET.sub(_say_ranks, text) if street else text
 
 
@@ -70,8 +73,8 @@ def _say_bracketed(match: re.Match[str]) -> str:
 
 def _say_on_a_street(match: re.Match[str]) -> str:
     found = ONE.findall(match[2])
-    if len(found) == 1 and found[0][0] in "aA" and found[0][1] in "shd":  # "turn as" is the French ace
-        return match[0]
+    if len(found) == 1 and ("".join(found[0]).lower() == "as" or found[0] in {("a", "h"), ("a", "d")}):
+        return match[0]  # "turn as" is the French ace
     return match[1] + _say_all(match[2])
 
 
@@ -85,6 +88,7 @@ def _say_ranks(match: re.Match[str]) -> str:
 def _say_row(match: re.Match[str]) -> str:
     found = ONE.findall(match[0])
     letters = any(rank.isalpha() and rank + suit not in WORDS for rank, suit in found)
+    glued = " " not in match[0] and len(set(found)) > 1 and all(rank == "A" for rank, _ in found)  # not "AhAh"
     diamonds_or_clubs = any(suit in "dc" and rank + suit not in WORDS for rank, suit in found)
     shown = SHOWN.search(match.string[max(0, match.start() - 14) : match.start()])
-    return _say_all(match[0]) if letters or diamonds_or_clubs or shown else match[0]
+    return _say_all(match[0]) if letters or diamonds_or_clubs or glued or shown else match[0]

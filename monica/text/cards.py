@@ -49,12 +49,16 @@ SHOWDOWN = re.compile(
 SCORE_BEFORE = re.compile(r"(?:score|vote|voix|par|résultat|match|à)(?: de| :|:)? $", re.IGNORECASE)
 # After these two ranks are a hand, and the same figure twice is a pair: "il pousse avec 88".
 WITH = r"(?<!\w)((?:avec|montre|retourne|tient|dévoile|abat|possède|pocket|main :|contre|face à|vs\.?) )"
-SHOWN_HAND = re.compile(rf"{WITH}(?-i:(?=[\d-]{{0,3}}[AKQJT])({HAND}))(?![\w'/€%$-])(?![.,]\d)(?! (?-i:[A-ZÀ-Þ][a-zà-ÿ]))", re.IGNORECASE)
+SHOWN_HAND = re.compile(
+    rf"{WITH}(?-i:(?=[\d-]{{0,3}}[AKQJT])({HAND}))(?![\w'/€%$-])(?![.,]\d)(?! (?-i:[A-ZÀ-Þ][a-zà-ÿ]))", re.IGNORECASE
+)
 SHOWN_PAIR = re.compile(
-    r"(?<!\w)((?:avec|montre|retourne|tient|dévoile|abat|possède|pocket|main :) )([2-9])\2(?= ?(?:[.!?;]|,(?!\d)|$)| (?:contre|vs|face|au (?:flop|bouton|cutoff)|en (?:petite|grosse|position)|UTG))",
+    r"(?<!\w)((?:avec|montre|retourne|tient|dévoile|abat|possède|trouve|découvre|main :) )([2-9])\2(?= ?(?:[.!?;]|,(?!\d)|$)| (?:contre|vs|face|et (?:paie|pousse|relance|part|mise|call|se)|au (?:flop|bouton|cutoff)|en (?:petite|grosse|position)|UTG))",
     re.IGNORECASE,
 )
-PAIR_OF = re.compile(r"(?<!\w)(paires? |pocket )(?:de |d')?([2-9])\2(?!\w)(?![.,]\d)", re.IGNORECASE)
+PAIR_OF = re.compile(
+    r"(?<!\w)(paires? |pocket )(?:de |d')?([2-9])\2(?: (et|ou|contre) ([2-9])\4)?(?!\w)(?![.,]\d)", re.IGNORECASE
+)
 SET_OF = re.compile(r"(?<!\w)((?:brelan|set|carré|trips) (?:de |d'))([2-9])\2{1,3}(?!\w)(?![.,]\d)", re.IGNORECASE)
 ACE_AND = re.compile(rf"(?<![\w'-])([Aa]s|[Rr]oi|[Dd]ame|[Vv]alet)-({RANK})(?![\w'-])(?![.,]\d)")
 LABEL_BEFORE = re.compile(
@@ -63,11 +67,13 @@ LABEL_BEFORE = re.compile(
     re.IGNORECASE,
 )
 SECONDS_BEFORE = re.compile(
-    r"(?:dans|pendant|durant|rest\w{1,5}|encore|en|après|toutes les|time ?bank|chrono|timer|plus que|pause|bonus|pause de"
+    r"(?<!\w)(?:dans|pendant|durant|rest\w{1,5}|encore|en|après|toutes les|time ?bank|chrono|timer|plus que|pause|bonus|pause de"
     r"|banque|temps|de|:) (?::? ?)?$",
     re.IGNORECASE,
 )
-SECONDS_AFTER = re.compile(r" (?:de (?:pause|réflexion|temps|plus|jeu)|rest|pour |par |chrono|avant|plus tard)", re.IGNORECASE)
+SECONDS_AFTER = re.compile(
+    r" (?:de (?:pause|réflexion|temps|plus|jeu)|rest|pour |par |chrono|avant|plus tard)", re.IGNORECASE
+)
 COUNTS = re.compile(r" (?!(?:au|aux|à|sur|pour|et|dans|en|avec|contre)(?!\w))[^\W\d_]")
 SUITED = re.compile(rf"(?<![\w.,/'-])({RANK})-?({RANK})([so])(?![\w'/-])")
 PAIR = re.compile(r"(?<![\w.,/'-])(une )?(?:([Pp]aires? d[e']) ?)?(AA|KK|QQ|JJ|TT)(?![\w'/-])(?! [A-ZÀ-Þ][a-zà-ÿ])")
@@ -99,11 +105,11 @@ def read_hands(text: str) -> str:
         return text
     text = SHOWDOWN.sub(_say_showdown, text)
     text = ACE_AND.sub(lambda m: f"{m[1]} {RANKS[m[2]]}", text)
-    text = PAIR_OF.sub(lambda m: f"{m[1].replace('pocket', 'paire')}{_pair_of(m[2])}", text)
+    text = PAIR_OF.sub(_say_pair_of, text)
     text = SET_OF.sub(lambda m: m[1] + RANKS[m[2]], text)
     text = SUITED.sub(_say_suited, text)
     text = SHOWN_HAND.sub(lambda m: m[1] + _say_hand(m[2]), text)
-    text = SHOWN_PAIR.sub(lambda m: f"{m[1].replace('pocket ', '')}paire {_pair_of(m[2])}", text)
+    text = SHOWN_PAIR.sub(lambda m: f"{m[1]}paire {_pair_of(m[2])}", text)
     text = PAIR.sub(
         lambda m: f"{m[1] or ''}{'Paire' if (m[2] or '')[:1] == 'P' else 'paire'} {_pair_of(m[3][0])}", text
     )
@@ -126,11 +132,17 @@ def _pair_of(rank: str) -> str:
     return PAIRS.get(rank) or f"de {RANKS[rank]}"
 
 
+def _say_pair_of(match: re.Match[str]) -> str:
+    pair = {"pocket ": "paire ", "Pocket ": "Paire ", "POCKET ": "Paire "}.get(match[1], match[1])
+    other = f" {match[3]} {_pair_of(match[4])}" if match[3] else ""
+    return f"{pair}{_pair_of(match[2])}{other}"
+
+
 def _say_hand(hand: str) -> str:
     first, second = ONE_RANK.findall(hand)
     if first == second:
         return f"paire {_pair_of(first)}"
-    return _say_two_ranks(first, second, hand[-1])
+    return _say_two_ranks(first, second, hand[-1:])
 
 
 def _say_two_ranks(first: str, second: str, kind: str) -> str:
@@ -172,12 +184,12 @@ def _say_rank_row(match: re.Match[str]) -> str:
     letters = [rank for rank in ranks if rank.isalpha()]
     if not letters or (len(ranks) == 2 and not _is_hyphenated_hand(match, *ranks)):
         return match[0]
-    return ", ".join(RANKS[rank] for rank in ranks) if len(ranks) > 2 else _say_two_ranks(ranks[0], ranks[1], "")
+    return ", ".join(RANKS[rank] for rank in ranks) if len(ranks) > 2 else _say_hand(match[1])
 
 
 def _is_hyphenated_hand(match: re.Match[str], high: str, low: str) -> bool:
     """Return whether A-10 is a hand. "J-7" is a week before the day, and "salle A-10" is a room."""
-    falling = _order(high) < _order(low)
+    falling = _order(high) < _order(low) or (high == low and high.isalpha())
     label = LABEL_BEFORE.search(match.string[max(0, match.start() - 14) : match.start()])
     return falling and (low.isalpha() or (high != "J" and not label))
 

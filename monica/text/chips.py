@@ -11,7 +11,7 @@ SCALES = {"k": 10**3, "K": 10**3, "M": 10**6, "m": 10**6, "Md": 10**9, "Mds": 10
 # number.
 SHORT_AMOUNT = re.compile(
     rf"{NUMBER_START}({NUMBER})(?:(k|K|M|Mds|Md|Mio)| (k|Mds|Md|Mio|M(?!\.? ?[A-ZÀ-ÖØ-Þ])))(?![\w'²³/°])(?!\.\w)"
-    r"( (?=(?:jetons?|points?|chips)(?!\w)))?"
+    r"( (?:de )?(?=(?:jetons?|points?|chips)(?!\w)))?"
 )
 # "97,25 m." are millions in a report of chip counts, and metres anywhere else.
 DIGIT_AND_M = re.compile(r"\d ?m(?!\w)")
@@ -53,16 +53,25 @@ def chip_count(written: str, scale: str | None) -> int | None:
 
 def write_millions(text: str) -> str:
     """Write "97,25 m." with the letter that every other rule takes for millions, if it is chips that are counted."""
-    return SMALL_M.sub(_write_millions, text) if DIGIT_AND_M.search(text) else text
+    if not DIGIT_AND_M.search(text):
+        return text
+    once = SMALL_M.sub(_write_millions, text)
+    # Where one is sure, a list of chip counts has others: "Paul 23,45 m. Ana 18 m."
+    return once if once == text else SMALL_M.sub(lambda m: _write_millions(m, listed=True), once)
 
 
-def _write_millions(match: re.Match[str]) -> str:
+def _write_millions(match: re.Match[str], *, listed: bool = False) -> str:
     string = match.string
     before, after = string[max(0, match.start() - 80) : match.start()], string[match.end() : match.end() + 30]
     decimals, stop = "," in match[1] or "." in match[1], match["stop"]
     of_metres = OF_METRES.search(after) or OF_METRES.search(before)
     in_brackets = before.endswith("(") and after.startswith(")")
-    sure = match["chips"] or (not of_metres and (OF_CHIPS.search(before) or (decimals and (stop or in_brackets))))
+    sure = (
+        match["chips"]
+        or after.startswith(" et demi")
+        or (listed and not of_metres)
+        or (not of_metres and (OF_CHIPS.search(before) or (decimals and (stop or in_brackets))))
+    )
     if not sure:
         return match[0]
     ends = stop and (not after or (after[0] == " " and after[1:2].isupper()))

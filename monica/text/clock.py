@@ -8,7 +8,7 @@ from monica.text.numbers import NUMBER, NUMBER_START, cardinal, number_value, sa
 
 HOURS_MINUTES = re.compile(
     r"(?<![\w/:])(?<!\d[.,])(\d{1,3}) ?[hH] ?([0-5]\d|\d(?= ?(?:min|mn|m(?!\w))))"
-    r"(?: ?(?:min|mn|MIN|MN|m|'(?!['\d]))(?![\w'²³])|'(?=[0-5]\d))?"
+    r"(?: ?(?:min|mn|MIN|MN|m|'(?!['\d]))(?:(?![\w'²³])|(?=[0-5]\ds))|'(?=[0-5]\d))?"
     r"(?: ?([0-5]?\d) ?(?:s(?:ec)?|S(?:EC)?|'')(?![\w'])|(?<=')([0-5]\d)(?!\w))?(?![\w:'])(?![.,/]\d)"
 )
 HOURS = re.compile(r"(?<![\w/:])(?<!\d[.,])(\d{1,3})(?: ?h|H)(?![\w'/])(?! [0-5]\d(?![\d ]))")
@@ -31,6 +31,8 @@ MINUTES_SECONDS = re.compile(
     r"(?<![\w/:])(?<!\d[.,])(\d{1,3})(?: ?(?:min|mn|MIN|MN) ?([0-5]\d)(?: ?(?:s(?:ec)?|S(?:EC)?))?|'([0-5]\d)(?:'')?"
     r"| ?m ?([0-5]?\d) ?s)(?![\w'])(?![.,/ ]\d)"
 )
+SECOND_MARK = re.compile(r"(?<![\w'′’.,])(\d{1,2}) ?(?:''|″|′′)(?![\w'])")
+INCHES = re.compile(r"(?:écran|télé|tv|moniteur|dalle|pouces)\w{0,8}(?: de| en)? $", re.IGNORECASE)
 HALF = re.compile(rf"{NUMBER_START}(\d{{1,3}})[.,]50? ?(?:h|heures?)(?![\w'/])")
 AMOUNT = re.compile(
     rf"{NUMBER_START}({NUMBER})"
@@ -42,6 +44,7 @@ UNITS = {
 }  # fmt: skip
 # In a message wholly in capitals.
 CAPITAL_SECONDS = re.compile(r"(?<![\w.,/])(\d{1,3}) ?S(?![\w'./-])")
+CAPITAL_HOURS = re.compile(r"(?<![\w.,/])(\d{1,2}) H(?![\w'./-])")
 LOWER = re.compile(r"[^\W\d_](?<=[a-zà-öø-ÿœ])")
 
 
@@ -50,11 +53,23 @@ def say_count(number: int, noun: str, *, feminine: bool = True) -> str:
     return f"{cardinal(number, feminine=feminine)} {noun}{'s' * (number > 1)}"
 
 
+def read_second_marks(text: str) -> str:
+    """Write 30'' as 30 s before its mark is taken for a quotation mark."""
+    return SECOND_MARK.sub(_write_seconds, text) if "''" in text or "″" in text or "′′" in text else text
+
+
+def _write_seconds(match: re.Match[str]) -> str:
+    # Of a screen they are inches.
+    return match[0] if INCHES.search(match.string[max(0, match.start() - 20) : match.start()]) else f"{match[1]} s"
+
+
 def read_times_of_day(text: str) -> str:
     """Say times of day, and clocks with colons that show a duration."""
     text = ROUND_THE_CLOCK.sub(
         lambda m: "vingt-quatre heures sur vingt-quatre" if m[1] else "sept jours sur sept", text
     )
+    if " H" in text and not LOWER.search(text):
+        text = CAPITAL_HOURS.sub(r"\1H", text)
     text = COLONS.sub(_say_colons, text)
     text = HOURS_MINUTES.sub(_say_hours_minutes, text)
     return HOURS.sub(lambda m: say_count(int(m[1]), "heure"), text)

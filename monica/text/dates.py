@@ -44,13 +44,23 @@ DAY = re.compile(
     re.IGNORECASE,
 )
 # "Fin du jeu." and "à la mer." end a sentence.
-NOT_A_DAY = re.compile(r"(?<!\w)(?:du|le|la|de|en|un|une|au|ce|son|mon|leur|notre|ma|sa|bord de|premier|début de) $", re.I)
+NOT_A_DAY = re.compile(
+    r"(?<!\w)(?:du|le|la|de|en|un|une|au|ce|son|mon|leur|notre|ma|sa|bord de|premier|début de) $", re.I
+)
 ANOTHER_DAY = re.compile(rf" ?(?:-|–|,|/|et|ou|au?) ?(?:{SHORT_DAY})\.", re.IGNORECASE)
 DAY_RANGE = re.compile(r"(?<=di)( ?[-–] ?)(?=(?:lun|mar|mercre|jeu|vendre|same)di(?!\w)|dimanche(?!\w))", re.IGNORECASE)
 DATE_RANGE = re.compile(
     rf"(?<![\w/.,-])(\d{{1,2}}|1er)(?: ({NAMES})\.?)? ?[-–] ?(\d{{1,2}}|1er)(?= (?:{NAMES})(?![\w']))", re.IGNORECASE
 )
+SLASHED_RANGE = re.compile(r"(?<![\w/.,-])(\d{1,2}(?:/[01]\d)?)-(?=\d{1,2}/[01]\d(?![\w/-]|[.,]\d))")
 TWO_DAYS = re.compile(rf"(?<![\w/.,-])(\d{{1,2}}) ?[/&] ?(\d{{1,2}})(?= (?:{NAMES})(?![\w']))", re.IGNORECASE)
+# "Sam. 12-dim. 13 avril", once the days are written out.
+DAY_AFTER_NUMBER = re.compile(r"(?<=\d)-(?=(?:lun|mar|mercre|jeu|vendre|same)di(?!\w)|dimanche(?!\w))", re.IGNORECASE)
+DECADES = re.compile(r"(années (?:[\w-]{1,20} ){1,5}(?:et|ou|à) (?:les )?)années ")
+DECADE_OF = re.compile(
+    r"(?<!\w)((?:années|musique|soirée|rock|tubes|hits|style|look|ambiance|thème|the|son) )'?((?:19|20)?[1-9]0)s(?![\w'])",
+    re.IGNORECASE,
+)
 DECADE = re.compile(r"(?<![\w.,])(années |les années |les |des |aux |of the )?'?((?:19|20)?\d0)'s(?!\w)", re.IGNORECASE)
 BEFORE_A_DATE = re.compile(
     r"(?:^|[^\w])(?:le|du|au|dès le|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|date ?:"
@@ -62,9 +72,11 @@ PART_OF = re.compile(r" (?:d[eu']|des |finale)")
 
 def read_dates(text: str) -> str:
     """Say dates that are written in figures, and the day before the name of a month."""
-    text = DECADE.sub(_say_decade, text) if "'s" in text else text
+    text = DECADE_OF.sub(r"\1\2's", text) if "0s" in text else text
+    text = DECADES.sub(r"\1", DECADE.sub(_say_decade, text)) if "'s" in text else text
     text = TWO_DAYS.sub(r"\1 et \2", text)
     text = DATE_RANGE.sub(_say_range, text)
+    text = SLASHED_RANGE.sub(r"\1 au ", text) if "/" in text else text
     text = ISO.sub(_say_iso, text)
     text = DAY_MONTH_YEAR.sub(_say_day_month_year, text)
     text = DAY_MONTH.sub(_say_day_month, text)
@@ -78,7 +90,7 @@ def write_out_days(text: str) -> str:
         return text
     text = DAY_AND_DATE.sub(lambda m: _write_out_day(m[1]) + " ", text)
     text = DAY.sub(_write_out_lone_day, text)
-    return DAY_RANGE.sub(" au ", text)
+    return DAY_AFTER_NUMBER.sub(" au ", DAY_RANGE.sub(" au ", text))
 
 
 def _write_out_lone_day(match: re.Match[str]) -> str:

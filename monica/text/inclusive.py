@@ -7,14 +7,14 @@ import re
 DOT = "[·•∙⋅‧・ꞏ]"
 ENDINGS = (
     "e|le|te|ne|se|ve|he|que|sse|euse|rice|trice|eresse|ère|ière|elle|enne|ienne|onne|esse|ive|euses|rices|trices|ères"
-    "|ières|elles|es|les|tes|nes|ses|ves|ives|teresse|fe|ouse|ale|ales|aine|aines"
+    "|ières|elles|es|les|tes|nes|ses|ves|ives|teresse|fe|ouse|velle|velles|ice|ices|ale|ales|aine|aines"
 )
 WORD = r"[^\W\d_]"
 # One ending after a raised dot; after a full stop, a hyphen or a bracket only where nothing else can be meant.
 RAISED = re.compile(rf"(?<!\w)({WORD}{{1,25}}){DOT}({ENDINGS})(?:{DOT}?(s|x))?(?!\w)(?!{DOT})", re.IGNORECASE)
 DOTTED = re.compile(
     rf"(?<![\w.@/-])({WORD}{{2,25}})(?:\.({ENDINGS})\.(s|x)|-({ENDINGS})-(s|x)|[.]((?:e|euse|rice|trice|ère|ière)s?)"
-    rf"|[-/(]((?:euse|rice|trice)s?)(?:\))?(s)?)(?![\w@-]|\.\w)",
+    rf"|(?:[-/]((?:euse|rice|trice)s?)|\((euse|rice|trice|se|ère|ière|ve|te)\)(s)?))(?![\w@-]|\.\w)",
     re.IGNORECASE,
 )
 PAIR = re.compile(rf"(?<!\w)({WORD}{{1,12}}){DOT}({WORD}{{2,14}})(?!\w)")
@@ -26,11 +26,20 @@ FULL_PAIRS = {
 }  # fmt: skip
 # "Un·e joueur·euse": the article is said with each of the two.
 ARTICLE = re.compile(
-    rf"(?<!\w)(?:(un){DOT}e|(le){DOT}la|(la){DOT}le|(ce){DOT}tte|(un)\.e) ({WORD}{{2,25}}){DOT}({ENDINGS})(?!\w|{DOT})",
+    rf"(?<!\w)(?:(un|aucun)[.·•]e|(le){DOT}la|(la){DOT}le|(ce){DOT}tte|(du){DOT}de la|(au){DOT}à la) ({WORD}{{2,25}}){DOT}({ENDINGS})(?!\w|{DOT})",
     re.IGNORECASE,
 )
-FEMININE_ARTICLES = {"un": "une", "le": "la", "la": "la", "ce": "cette"}
-ANY = re.compile(r"[·•∙⋅‧・ꞏ]|[.(/-](?:e|euse|rice|trice|i?ère|[a-zèA-ZÈ]{1,8}[.)-])(?<!\.\.)|[.-](?:E|EUSE|RICE|TRICE|I?ÈRE)[.-]")
+FEMININE_ARTICLES = {
+    "un": "une", "aucun": "aucune", "le": "la", "la": "la", "ce": "cette", "du": "de la", "au": "à la",
+}  # fmt: skip
+ALL_OF_YOU = re.compile(
+    rf"(?<!\w)(?:tou[st]?(?:{DOT}|[.(/-])(?:toute|te|e)s?(?:\)|(?:{DOT}|[.-])s|(?<=s))s?|toutes(?:{DOT}|[./-])tous|toustes)(?!\w)",
+    re.IGNORECASE,
+)
+LEFT_OVER = re.compile(rf"(?<=[\w.]){DOT}(?=\w)(?<![lL]{DOT}(?=[lL]))")
+ANY = re.compile(
+    r"[·•∙⋅‧・ꞏ]|[.(/-](?:e|euse|rice|trice|i?ère|[a-zèA-ZÈ]{1,8}[.)-])(?<!\.\.)|[.(/-]te|oustes|[.-](?:E|EUSE|RICE|TRICE|I?ÈRE)[.-]"
+)
 # The two forms sound alike in é, i and u. Of an adjective one is enough; these are nouns, and both are addressed.
 SOUNDS_ALIKE = re.compile(r"[éiu]$", re.IGNORECASE)
 NOUNS = {"ami", "élu", "invité", "employé", "licencié", "délégué", "habitué", "apprenti", "retraité", "bienvenu"}
@@ -41,14 +50,15 @@ def read_inclusive_writing(text: str) -> str:
     if not ANY.search(text):
         return text
     text = ARTICLE.sub(_say_with_article, text)
+    text = ALL_OF_YOU.sub(lambda m: ("T" if m[0][0] == "T" else "t") + "outes et tous", text)
     text = PAIR.sub(_say_pair, text)
     text = RAISED.sub(lambda m: _say_both(m[1], m[2], m[3] or "") or m[0], text)
-    return DOTTED.sub(_say_dotted, text)
+    return LEFT_OVER.sub(", ", DOTTED.sub(_say_dotted, text))
 
 
 def _say_dotted(match: re.Match[str]) -> str:
-    ending = match[2] or match[4] or match[6] or match[7]
-    return _say_both(match[1], ending, match[3] or match[5] or match[8] or "") or match[0]
+    ending = match[2] or match[4] or match[6] or match[7] or match[8]
+    return _say_both(match[1], ending, match[3] or match[5] or match[9] or "") or match[0]
 
 
 def _say_both(stem: str, ending: str, plural: str) -> str:
@@ -57,8 +67,6 @@ def _say_both(stem: str, ending: str, plural: str) -> str:
     plural = plural.lower()
     if not plural and ending.endswith("s") and ending not in {"us"}:
         ending, plural = ending[:-1], "s"
-    if stem.lower() in {"tou", "tous", "tout"} and plural:
-        return ("T" if stem[0].isupper() else "t") + "outes et tous"
     if plural and stem[-1:] == "s" and (ending != "e" or stem[-2:-1] not in set("aiouè")):
         stem = stem[:-1]  # joueurs·euses
     feminine = _feminine(stem, ending)
@@ -66,15 +74,21 @@ def _say_both(stem: str, ending: str, plural: str) -> str:
     if plural:
         masculine = stem if stem[-1:].lower() in {"s", "x", "z"} else stem + ("x" if plural == "x" else "s")
         feminine += "" if feminine.endswith("s") else "s"
+    if ending == "e" and stem.endswith(("e", "es")):  # one form for both
+        return masculine
     if ending == "e" and SOUNDS_ALIKE.search(stem) and stem.lower() not in NOUNS:
         return masculine
-    return f"{masculine} {'et' if plural else 'ou'} {feminine if stem.isupper() else feminine[0].lower() + feminine[1:]}"
+    return (
+        f"{masculine} {'et' if plural else 'ou'} {feminine if stem.isupper() else feminine[0].lower() + feminine[1:]}"
+    )
 
 
 def _feminine(stem: str, ending: str) -> str:
-    lower = stem.lower().rstrip("x") if ending == "elle" else stem.lower()
+    if ending == "ice":
+        ending = "rice"
+    lower = stem.lower().rstrip("x") if ending in {"elle", "velle"} else stem.lower()
     cuts = {
-        "euse": ("eur", "eux"), "rice": ("eur",), "trice": ("teur",), "eresse": ("eur",), "ère": ("er",), "ière": ("ier",),
+        "euse": ("eur", "eux", "er"), "ice": ("eur",), "velle": ("veau",), "rice": ("eur",), "trice": ("teur",), "eresse": ("eur",), "ère": ("er",), "ière": ("ier",),
         "elle": ("eau", "el"), "enne": ("en",), "ienne": ("ien",), "onne": ("on",), "ive": ("if",), "ve": ("f",),
         "se": ("x", "r"), "esse": ("e",), "sse": (), "ale": ("al",), "aine": ("ain",), "ouse": ("oux",), "que": ("c",),
         "fe": ("f",), "teresse": ("teur",),
@@ -90,9 +104,9 @@ def _feminine(stem: str, ending: str) -> str:
 
 
 def _say_with_article(match: re.Match[str]) -> str:
-    article = next(filter(None, match.group(1, 2, 3, 4, 5)))
+    article = next(filter(None, match.group(1, 2, 3, 4, 5, 6)))
     masculine = {"la": "le"}.get(article.lower(), article)
-    noun, ending = match[6], match[7].lower()
+    noun, ending = match[7], match[8].lower()
     if ending.endswith("s"):
         return match[0]
     return f"{masculine} {noun} ou {FEMININE_ARTICLES[article.lower()]} {_feminine(noun, ending)}"

@@ -12,9 +12,7 @@ MAX_PAUSES_S = 60.0
 STRENGTHS = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "strong": 1.0, "x-strong": 2.0}
 """Seconds for `<break strength="..."/>`. SSML leaves the lengths to the processor; `<break/>` alone is "medium"."""
 
-ATTRIBUTES = (
-    r"(?:\s{1,5}[\w:.-]{1,30}\s?=\s?(?:\"[^<>\"]{0,200}\"|'[^<>']{0,200}'|[^\s<>\"']{1,80})){0,8}"
-)
+ATTRIBUTES = r"(?:\s{1,5}[\w:.-]{1,30}\s?=\s?(?:\"[^<>\"]{0,200}\"|'[^<>']{0,200}'|[^\s<>\"']{1,80})){0,8}"
 TAG = re.compile(rf"</?[a-z][\w:.-]{{0,30}}{ATTRIBUTES}\s{{0,3}}/?>", re.IGNORECASE)
 # Only names that no sentence has after "<": "a <b et c" is a comparison.
 UNCLOSED_TAG = re.compile(
@@ -37,11 +35,17 @@ STRENGTH = re.compile(r"\sstrength\s?=\s?[\"'“”]?([a-z-]{1,10})", re.IGNOREC
 
 def drop_markup(text: str) -> str:
     """Drop thoughts, tags and pauses, and decode entities. What stands between two tags stays, but for a thought."""
+    text = _decode(text)
     if "[" in text:
         text = PAUSE.sub(" ", text)
     if "<" in text:
         text = DECLARATION.sub(" ", drop_thoughts(text))
         text = UNCLOSED_TAG.sub(" ", TAG.sub(" ", text))
+    return text
+
+
+def _decode(text: str) -> str:
+    """Decode entities. Before tags are looked for: SSML that was escaped once too often is still not for reading."""
     return ENTITY.sub(lambda m: html.unescape(m[0]), text) if "&" in text else text
 
 
@@ -51,6 +55,8 @@ def drop_thoughts(text: str) -> str:
     A thought that never ends is all that follows it, and one that never began is all that precedes its end: a chat
     template may write the first tag, and a limit on tokens may cut off the last.
     """
+    if "<" not in text:
+        return text
     kept: list[str] = []
     depth = resume = 0
     for tag in THOUGHT.finditer(text):
@@ -72,7 +78,7 @@ def split_at_pauses(text: str) -> list[tuple[str, float]]:
     Parts may be empty, and two pauses may follow each other. Lengths are those asked for, within MAX_PAUSE_S and
     MAX_PAUSES_S.
     """
-    spoken = drop_thoughts(text) if "<" in text else text
+    spoken = drop_thoughts(_decode(text))
     parts: list[tuple[str, float]] = []
     start, left = 0, MAX_PAUSES_S
     for mark in PAUSE.finditer(spoken):

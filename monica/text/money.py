@@ -15,7 +15,17 @@ CURRENCIES = {
     "¥": ("yen", "yens", "sen", "sens"),
     "CHF": ("franc suisse", "francs suisses", "centime", "centimes"),
 }
-SYMBOLS = {"EUR": "€", "USD": "$", "US$": "$", "$US": "$", "GBP": "£", "JPY": "¥", "FS": "CHF", "Fr.": "CHF", "SFr.": "CHF"}
+SYMBOLS = {
+    "EUR": "€",
+    "USD": "$",
+    "US$": "$",
+    "$US": "$",
+    "GBP": "£",
+    "JPY": "¥",
+    "FS": "CHF",
+    "Fr.": "CHF",
+    "SFr.": "CHF",
+}
 SCALES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "m": 10**6, "Md": 10**9, "Mds": 10**9}
 
 SYMBOL = r"(€|\$US|US\$|\$|£|¥|(?:EUR|USD|GBP|JPY|CHF)(?!\w))"

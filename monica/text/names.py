@@ -81,13 +81,13 @@ AFTER_TITLE = re.compile(
     rf"(?<![\w.'-]){TITLE} ((?:{CAPITALS}|{CAPITALISED})(?:[ -](?:{CAPITALS}|{CAPITALISED})){{0,2}})(?!\w)"
 )
 # "seat" may have been respelled by then.
-SEATED = re.compile(
-    r",? ?[(-]? ?(?:en |à la |au |vers la )?(?:table|siège|siege|seat|site|place)s? ?\w", re.IGNORECASE
-)
+SEATED = re.compile(r",? ?[(-]? ?(?:en |à la |au |vers la )?(?:table|siège|siege|seat|site|place)s? ?\w", re.IGNORECASE)
 VERSUS = re.compile(r",? (?:contre|vs|face|entre|et|-|:)(?!\w)", re.IGNORECASE)
 ROMAN = re.compile("[IVX]{1,7}")
 # "De la DGSE René Dupont": an acronym has an article, a surname has none.
-ARTICLE_BEFORE = re.compile(r"(?:(?<!\w)(?:le|la|les|du|des|un|une|ce|cette|au|aux|son|sa|leur|notre|votre) |[ld]')$", re.IGNORECASE)
+ARTICLE_BEFORE = re.compile(
+    r"(?:(?<!\w)(?:le|la|les|du|des|un|une|ce|cette|au|aux|son|sa|leur|notre|votre) |[ld]')$", re.IGNORECASE
+)
 ITEM_START = re.compile(r"(?:^|[,;:(\n•/-] ?|(?<!\w)(?:et|contre|vs|par|face à|bat|joueur|joueuse) )$")
 ITEM_END = re.compile(r" ?(?:[,;.:)!?/]|$)")
 

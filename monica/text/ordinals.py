@@ -7,7 +7,7 @@ import re
 from monica.text.gender import FEMININE
 from monica.text.numbers import NUMBER_END, NUMBER_START, WHOLE, cardinal, ordinal, split_number
 
-ENDING = r"(ers?|[eè]?res?|i?[eéè]?mes?|es?|è|nde?s?|(?<=2)des?)"
+ENDING = r"(ers?|[eè]?res?|i?[eéè]?mes?|es?|è|nde?s?|(?<=2)de?s?)"
 ARABIC = re.compile(
     rf"{NUMBER_START}({WHOLE})(?:{ENDING}|(ERS?|ÈRES?|ERES?|RES?|I?[EÈ]MES?|NDE?S?|ES?))(?![\w]){NUMBER_END}"
     r"(?: ([^\W\d_]+))?"

@@ -7,7 +7,7 @@ import re
 SHORT = {
     "j": "jour", "h": "heure", "pers": "personne", "sem": "semaine", "s": "seconde", "sec": "seconde",
     "min": "minute", "mn": "minute", "niv": "niveau", "part": "participant", "éq": "équipe", "l": "litre",
-    "kg": "kilo", "km": "kilomètre", "jr": "joueur", "an": "an",
+    "kg": "kilo", "km": "kilomètre", "jr": "joueur", "an": "an", "pt": "point",
 }  # fmt: skip
 WHOLE = (
     "niveau|level|jour|heure|minute|seconde|mois|année|nuit|semaine|personne|joueur|joueuse|table|main|tour|orbite"
@@ -15,9 +15,10 @@ WHOLE = (
     "|session|round|membre|enfant|adulte|repas|unité|pièce|match|partie|set|victoire|point|élimination|club|ville"
     "|région|département|pays|saison|chambre|véhicule|voiture|soir|soirée|week-end|demi-journée|bouteille|verre"
 )
+NOUN = rf"(?:({WHOLE})|({'|'.join(sorted(SHORT, key=len, reverse=True))})(\.?))(?![\w'])"
+SPEED = r"(?!(?:km?|m|mi|et|ou|table|niveau) ?/ ?[hs](?!\w))"
 EACH = re.compile(
-    r"((?<![\w.,/'])\d[\d .,]{0,14}(?:[€$£%]|(?!(?:km?|m|mi|et|ou|table|niveau) ?/ ?[hs](?!\w))[^\W\d_]{1,15})|(?<=[€$£])|euros?) ?"
-    rf"/ ?(?:({WHOLE})|({'|'.join(sorted(SHORT, key=len, reverse=True))})(\.?))(?![\w'/])",
+    rf"((?<![\w.,/'])\d[\d .,]{{0,14}}(?:[€$£%']|{SPEED}[^\W\d_]{{1,15}})?|(?<=[€$£])|euros?) ?/ ?{NOUN}(?: ?/ ?{NOUN})?(?!/)",
     re.IGNORECASE,
 )
 SLASH_AND_WORD = re.compile(r"/ ?[^\W\d_]")
@@ -32,9 +33,12 @@ def read_each(text: str) -> str:
 def _say_each(match: re.Match[str]) -> str:
     if LABEL.search(match.string[max(0, match.start() - 10) : match.start()]):
         return match[0]
-    noun = match[2] or SHORT[match[3].lower()]
-    ends = match[4] and _starts_sentence(match.string[match.end() : match.end() + 2])
-    return f"{match[1]} par {noun}{'.' if ends else ''}"
+    said, end = match[1], match.end()
+    for whole, short, stop in (match.group(2, 3, 4), match.group(5, 6, 7)):
+        if whole or short:
+            said += f" par {whole or SHORT[short.lower()]}"
+            ends = bool(stop) and _starts_sentence(match.string[end : end + 2])
+    return said + "." * ends
 
 
 def _starts_sentence(after: str) -> bool:

@@ -18,7 +18,7 @@ RANGE_OF_HOURS = re.compile(r"(?<=\d[hH])-(?=\d{1,2} ?[hH])|(?<=[hH]\d\d)-(?=\d{
 RANGE_OF_PARTS = re.compile(r"(?<=\d[%€]) ?- ?(?=\d)|(?<=\d [%€]) ?- ?(?=\d)")
 # After a plural label a hyphen is a range, whatever is counted: places 9-12.
 RANGE_OF_LABELS = re.compile(
-    r"(?<!\w)((?:places|rangs|positions|tables|niveaux|sièges|pages|jours|groupes|étapes|articles|levels|numéros|joueurs|rounds)"
+    r"(?<!\w)((?:places|rangs|positions|tables|niveaux|sièges|pages?|jours|groupes|étapes|articles|levels|numéros|joueurs|rounds)"
     rf"(?: n°)? )({WHOLE}) ?- ?({WHOLE})(?![\w/-])(?![.,]\d)",
     re.IGNORECASE,
 )
@@ -26,10 +26,17 @@ RANK = r"(?:ers?|[eè]?res?|i?[eéè]?mes?|es?|è|nde?s?|E|ER|[EÈ]ME|[EÈ]?RE)"
 RANGE_OF_RANKS = re.compile(rf"(?<![\w/.,-])(\d{{1,5}})({RANK})? ?- ?(\d{{1,5}})({RANK})(?![\w/])")
 DEMI = re.compile(rf"{LEFT}1/2 (heure|finale|journée|tarif|douzaine|tour)(s?)(?!\w)")
 FINAL = re.compile(rf"{LEFT}1/(4|8|16|32)(?:e|ème|es|èmes)?(?: de)? finale(s?)(?!\w)")
-FINALS = {"2": "demie", "4": "quart", "8": "huitième", "16": "seizième", "32": "trente-deuxième", "64": "soixante-quatrième"}
+FINALS = {
+    "2": "demie",
+    "4": "quart",
+    "8": "huitième",
+    "16": "seizième",
+    "32": "trente-deuxième",
+    "64": "soixante-quatrième",
+}
 # "Les 1/8 et le 1/4 de finale": before "finale", or after a word that a fraction of anything else does not follow.
 ROUND = re.compile(
-    rf"(?<!\w)((?:les|des|aux|en|le|du|au|un|premiers?|derniers?|chaque|la|une) |(?<=[,(] )|^)1/(2|4|8|16|32|64)(?:es?|èmes?)?(?![\w/])(?![.,]\d)"
+    rf"(?<!\w)((?:les|des|aux|en|le|du|au|un|premiers?|derniers?|chaque|la|une) |(?<=[,(] )|^)1/(2|4|8|16|32|64)(es?|èmes?)?(?![\w/])(?![.,]\d)"
     r"(?! (?:finale|heure|journée|tarif|douzaine|tour|de (?!finale)|d'|litre|page))"
 )
 PLURAL_BEFORE = ("les ", "des ", "aux ")
@@ -42,6 +49,12 @@ ODDS_OF = re.compile(
 )
 COLON_OR_SLASH = re.compile(r"\d ?[:/] ?\d")
 SINGLE = re.compile(r"(?<![\w.,:/])(\d{1,3}(?:,\d{1,2})?):(\d)(?![\w:/.,]\d|[\w:/])")
+SCORE_BEFORE = re.compile(
+    r"(?:score|match|mène|menait|victoire|gagne|perd|résultat|bat)(?: final)?(?: de| par| :)? ?$", re.IGNORECASE
+)
+LABEL_BEFORE = re.compile(
+    r"(?:table|siège|place|niveau|jean|luc|marc|matthieu|psaume|chapitre|verset) ?$", re.IGNORECASE
+)
 FORMAT = re.compile(r"(?<![\w.,:/])(16:9|4:3|21:9|16:10)(?![\w:/])")
 MIXED = re.compile(rf"(?<![\w/.,])(\d{{1,3}}) (1/2|1/4|3/4|1/3|2/3){RIGHT}")
 SLASHED = re.compile(rf"{LEFT}({WHOLE}) ?/ ?({WHOLE}){RIGHT}")
@@ -67,7 +80,7 @@ def read_odds(text: str) -> str:
         return text
     if ":" in text:
         text = FORMAT.sub(lambda m: m[0].replace(":", " "), text)
-        text = SINGLE.sub(r"\1 contre \2", text)
+        text = SINGLE.sub(_say_single, text)
     return ODDS_OF.sub(r"\1\2 contre \3", text)
 
 
@@ -104,11 +117,19 @@ def _say_range_of_labels(match: re.Match[str]) -> str:
     return f"{match[1]}{match[2]} à {match[3]}" if first < last else match[0]
 
 
+def _say_single(match: re.Match[str]) -> str:
+    before = match.string[max(0, match.start() - 16) : match.start()]
+    if LABEL_BEFORE.search(before):
+        return match[0]
+    return f"{match[1]} {'à' if SCORE_BEFORE.search(before) else 'contre'} {match[2]}"
+
+
 def _say_round(match: re.Match[str]) -> str:
     before, number = (match[1] or "").lower(), match[2]
     string = match.string
     about_finals = "final" in string[max(0, match.start() - 80) : match.end() + 80].lower()
     surely = before in {"les ", "des ", "aux ", "en "} and number in {"4", "8", "16", "32", "64"}
+    surely = surely or match[3] is not None
     if not (about_finals or surely) or (before in {"la ", "une "} and number != "2"):
         return match[0]
     plural = before in PLURAL_BEFORE or (before == "en " and number in {"8", "16", "32", "64"})

@@ -58,6 +58,7 @@ class Rule:
 
 AS_WRITTEN = (
     Rule("inclusive", inclusive.read_inclusive_writing),
+    Rule("seconds", clock.read_second_marks, needs_digit=True),
     Rule("less", plus_minus.read_less_and_more, needs_digit=True),
 )
 """French only. What looks like a bullet, a dash or an address once its characters are settled: joueur·euse, tou.te.s,
@@ -89,7 +90,7 @@ BEFORE_LEXICON = (
     Rule("lists", grouping.separate_lists, needs_digit=True),
     Rule("grouping", grouping.join_groups, needs_digit=True),
     Rule("millions", chips.write_millions, needs_digit=True),
-    Rule("per", per.read_each, needs_digit=True),
+    Rule("per", per.read_each),
     Rule("stakes", stakes.read_stakes, needs_digit=True),
     Rule("labels", gender.separate_labels, needs_digit=True),
     Rule("stacks", chips.split_chip_stacks, needs_digit=True),

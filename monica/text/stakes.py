@@ -12,15 +12,21 @@ STAKES = re.compile(
     rf"(?<![\w/.,-]){AMOUNT} ?/ ?{AMOUNT}(?: ?/ ?{AMOUNT})?(?: ?(€|\$|euros?(?!\w)))?(?![\w/%])(?![.,/]\d)"
 )
 BEFORE = re.compile(
-    r"(?<!\w)(?:blindes?|blinds?|cash(?:[ -]games?)?|nlh?e?|plo\d?|pl|fl|limites?|limit|omaha|hold'?em|stakes?|ring"
+    r"(?<!\w)(?:blindes?|blinds?|cash(?:[ -]games?)?|nlh?e?|plo\d?|pl|fl|limites?|limit|omaha|hold'?em|stakes?|ring|cg|stud|razz|mixed|horse|draw"
     r"|parties? (?:de|en|à)|tables? (?:de|en)(?: cash)?|liste(?: d'attente)?|attente)"
-    r"(?: (?:de|en|à|en cash|cash game|game|est|sont|:)){0,2}[ :]{1,3}$",
+    r"(?: (?:de|en|à|en cash|cash game|game|est|sont|:)){0,2}[ :]{1,3}"
+    r"(?:\d[\d,.]{0,4}/\d[\d,.]{0,4}(?: ?€)?(?:,| et| ou| \+) )?$",
     re.IGNORECASE,
 )
 ARTICLE = re.compile(r"(?:^|[\s(])(?:la|une|cette|en|deux|nouvelle) $", re.IGNORECASE)
-AFTER = re.compile(r" ?(?:(?:nlh?e?|plo\d?|cash|no[ -]limit|pot[ -]limit|omaha|hold'?em|deep)(?!\w)|straddle)", re.IGNORECASE)
+AFTER = re.compile(
+    r" ?(?:(?:nlh?e?|plo\d?|cash|no[ -]limit|pot[ -]limit|omaha|hold'?em|deep)(?!\w)|straddle)", re.IGNORECASE
+)
 # After "la 1/2" or "la 1/3" these show that it is a part of something.
-PART = re.compile(r" (?:d[eu]|des|d'\w{1,20}|finales?|heure|journée|saison|tarif|douzaine|tour|pension|bouteille|place|portion|part)(?!\w)", re.I)
+PART = re.compile(
+    r" (?:d[eu]|des|d'\w{1,20}|finales?|heure|journée|saison|tarif|douzaine|tour|pension|bouteille|place|portion|part)(?!\w)",
+    re.I,
+)
 GAMES = {("1", "2"), ("1", "3"), ("2", "2"), ("2", "3"), ("2", "4"), ("2", "5"), ("5", "5"), ("5", "10"), ("10", "20")}
 
 
@@ -54,7 +60,10 @@ def _say_euros(value: Decimal, *, last: bool, cents: bool) -> str:
 
 def _is_game(match: re.Match[str], written: list[str], values: list[Decimal], in_euros: bool) -> bool:
     """Return whether the amounts are stakes: small then big, announced as such before or after."""
-    if any(number[0] == "0" and len(number) == 2 for number in written) or not 0 < values[0] <= values[1] <= 4 * values[0]:
+    if (
+        any(number[0] == "0" and len(number) == 2 for number in written)
+        or not 0 < values[0] <= values[1] <= 4 * values[0]
+    ):
         return False
     if len(values) == 3 and not values[1] < values[2] <= 4 * values[1]:
         return False
@@ -72,5 +81,6 @@ def _is_game(match: re.Match[str], written: list[str], values: list[Decimal], in
         len(values) == 2
         and tuple(written) in GAMES
         and ARTICLE.search(before) is not None
+        and "final" not in match.string
         and not PART.match(match.string, match.end())
     )

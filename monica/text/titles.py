@@ -13,6 +13,7 @@ TITLE = re.compile(
     rf"(?= [{UPPER}]|[{UPPER}](?!\.)) ?"
     rf"|(?<!\d )(MM\.|M\.|M[rR]\.?|Mrs\.?|Dr\.?)(?= {AFTER_TITLE}(?:[ {UPPER}]|(?<=')))"
     rf"|(Mme|MME|Mmes|MMES|Mlle|MLLE|Mlles|MLLES|[Mm]elle|MELLE|Mademoi\.|mme|mlle|mmes|mlles|mr(?= [\w'-]{{2}}))(?!\w)(?:\.(?= ))?"
+    rf"|(?<!\d )(MM\.)(?=$|[ ,;:!?/.])"
     rf"|(?<!\d )(MM\.|M\.?|Mr\.?)(?=/(?:Mme|Mlle|MME))"
     # Without a full stop it is a title only where a sentence may begin: "Paul M Dupont" has an initial.
     rf"|(?:(?<=^)|(?<=[.:;,!?(] )|(?<=\bde )|(?<=\bà )|(?<=\bet )|(?<=\bpar )|(?<=\bavec ))(M)(?= [{UPPER}](?:[a-zà-ÿ]{{2}}|[{UPPER}]{{2}})))"
@@ -27,7 +28,7 @@ TITLES = {
 }  # fmt: skip
 # French writers put "Mrs" for "Messieurs" too: two names follow.
 TWO_NAMES = re.compile(rf" (?:les |[{UPPER}][\w'-]{{1,30}} et [{UPPER}])")
-JUNIOR = re.compile(rf"(?<=[\w]) (J[rR]|S[rR])(?:\.|(?<=[JjRr])(?!\w))(?![\w'-])")
+JUNIOR = re.compile(rf"(?<=[\w,]) (J[rR]|S[rR])(?:\.|(?<=[JjRr])(?!\w))(?![\w'-])")
 NAME_BEFORE = re.compile(rf"(?:^|[\s-])[{UPPER}][\w'-]{{1,40}},?$")
 SAINT = re.compile(rf"(?<![\w.])St(e?)(?:\. ?|-| )(?=[{UPPER}]\w)")
 NUMBER_SIGN = re.compile(r"(?<!\w)(?:[nN]°(s?)|[nN]o\.?(?= ?\d)|#(?=\d)) ?")
@@ -38,7 +39,7 @@ ABBREVIATIONS = {
     "stp": "s'il te plaît", "rdv": "rendez-vous", "bcp": "beaucoup", "qqn": "quelqu'un",
     "qqch": "quelque chose", "jrs": "jours", "nb": "nombre", "nbre": "nombre", "qté": "quantité",
     "càd": "c'est-à-dire", "tjrs": "toujours", "dept": "département", "dépt": "département",
-    "resp": "respectivement", "insc": "inscriptions", "qq": "quelques", "qqs": "quelques",
+    "resp": "respectivement", "insc": "inscriptions",
 }  # fmt: skip
 # Abbreviations only if a full stop follows; without it they are words.
 STOPPED = {
@@ -55,17 +56,18 @@ NUMBERED = {
     "appt": "appartement", "étg": "étage", "esc": "escalier", "réf": "référence", "ref": "référence",
     "tél": "téléphone", "tel": "téléphone", "éq": "équipe", "chap": "chapitre", "fig": "figure", "sect": "section",
     "p": "page", "pp": "pages", "pg": "page", "art": "article", "vol": "volume", "ch": "chambre", "gr": "groupe",
-    "pos": "position", "pl": "place", "apt": "appartement", "num": "numéro", "bat": "bâtiment", "tab": "table",
+    "pos": "position", "pl": "place", "apt": "appartement", "num": "numéro", "bat": "bâtiment", "al": "alinéa", "tab": "table",
 }  # fmt: skip
-STOP_NEEDED = frozenset({"p", "pp", "pg", "art", "vol", "ch", "gr", "pos", "pl", "apt", "num", "bat", "tab"})
+STOP_NEEDED = frozenset({"p", "pp", "pg", "art", "vol", "ch", "gr", "pos", "pl", "apt", "num", "bat", "al", "tab"})
+LETTER_AFTER = frozenset({"bât", "esc", "appt"})
 NUMBERED_WORD = re.compile(
     rf"(?<![\w.'-])(?<!\d )({'|'.join(sorted(map(re.escape, NUMBERED), key=len, reverse=True))})"
-    r"(\.(?=\d)|\. | (?=\d))(?=\d|(?-i:[A-Z](?![\w'.])|[IVX]{1,5}(?!\w)))",
+    r"(\.(?=\d)|\. | )(?=\d|(?-i:[A-Z](?![\w'.])|[IVX]{1,5}(?!\w)))",
     re.IGNORECASE,
 )
-POINTS = re.compile(r"(?<=\d) ?pts?(?!\w)\.?(?= |$|[,;:!?)])", re.IGNORECASE)
+POINTS = re.compile(r"(?<![\w.,])(\d[\d .]{0,12}(?:,\d{1,3})?) ?pts?(?!\w)\.?(?= |$|[,;:!?)])", re.IGNORECASE)
 NUMBERED_POINT = re.compile(
-    r"(?<!\w)((?:articles?|règles?|chapitre|section|paragraphe|alinéa|point|version|annexe|niveau) )(\d{1,3}(?:\.\d{1,3}){1,4})(?![\w.,/]\w|\w)",
+    r"(?<!\w)((?:articles?|règles?|chapitre|section|paragraphe|alinéa|point|version|annexe|niveau) (?:numéro )?)(\d{1,3}(?:\.\d{1,3}){1,4})(?![\w.,/]\w|\w)",
     re.IGNORECASE,
 )
 POINT_INSIDE = re.compile(r"\d\.\d")
@@ -121,7 +123,7 @@ def write_out_abbreviations(text: str) -> str:
     if not KNOWN_NUMBERED.isdisjoint(words):
         text = NUMBERED_WORD.sub(_write_out_numbered, text)
     if "pt" in text or "PT" in text:
-        text = POINTS.sub(lambda m: " points" + "." * (m[0].endswith(".") and m.end() == len(m.string)), text)
+        text = POINTS.sub(_write_out_points, text)
     text = SECTION_SIGN.sub("paragraphe ", text) if "§" in text else text
     if POINT_INSIDE.search(text):
         text = NUMBERED_POINT.sub(lambda m: m[1] + m[2].replace(".", " point "), text)
@@ -130,10 +132,18 @@ def write_out_abbreviations(text: str) -> str:
 
 def _write_out_numbered(match: re.Match[str]) -> str:
     short, stop = match[1].lower(), match[2]
-    if "." not in stop and (short in STOP_NEEDED or not match.string[match.end()].isdigit()):
+    if "." not in stop and (short in STOP_NEEDED or not (match.string[match.end()].isdigit() or short in LETTER_AFTER)):
         return match[0]
     word = NUMBERED[short]
-    return (word.upper() if match[1].isupper() and len(short) > 1 else word.capitalize() if match[1][0].isupper() else word) + " "
+    return (
+        word.upper() if match[1].isupper() and len(short) > 1 else word.capitalize() if match[1][0].isupper() else word
+    ) + " "
+
+
+def _write_out_points(match: re.Match[str]) -> str:
+    one = re.fullmatch(r"[01](?:[.,]\d+)?", match[1].rstrip()) is not None
+    ends = match[0].endswith(".") and match.end() == len(match.string)
+    return f"{match[1].rstrip()} {'point' if one else 'points'}{'.' * ends}"
 
 
 def _write_out_words(text: str) -> str:
