@@ -16,8 +16,8 @@ CHUNK_BYTES = 2**15
 class TakeChunks(Iterator[bytes]):
     """The sound of takes, chunk by chunk as it comes. The constructor waits for the first chunk, and raises its errors.
 
-    silences: PCM before the first take, between two, and after the last: one more than the takes. on_end: called once, when the chunks have ended or are closed, with whether all of
-    them were taken; it has to leave the takes.
+    silences: PCM before the first take, between two, and after the last: one more than the takes. on_end: called once,
+    when the chunks have ended or are closed, with whether all of them were taken; it has to leave the takes.
     """
 
     def __init__(

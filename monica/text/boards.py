@@ -25,13 +25,15 @@ ON_A_STREET = re.compile(
     rf"(?<!\w)({STREET}{LINK} ?[:=,]? ?)({TYPED}(?:{SEPARATOR}{TYPED}){{0,6}})(?![\w'♠♥♦♣-]|[.,:]\d)", re.IGNORECASE
 )
 RANKS_ON_A_STREET = re.compile(
-    rf"(?<!\w)({STREET}{LINK} ?[:=]? )(?-i:([AKQJT2-9]{{3,5}}|{RANK}(?:[ -]{RANK}){{2,4}})|([AKQJT](?= ?(?:[.,;:!?]|$))))"
+    rf"(?<!\w)({STREET}{LINK} ?[:=]? )(?-i:([AKQJT2-9]{{3,5}}|{RANK}(?:[ -]{RANK}){{2,4}})"
+    rf"|([AKQJT](?= ?(?:[.,;:!?]|$))))"
     r"(?![\w'/♠♥♦♣€%-]|[.,]\d)",
     re.IGNORECASE,
 )
 ROW = re.compile(rf"(?<![\w'.,:/♠♥♦♣-]){RANK}[shdc](?:{SEPARATOR}{RANK}[shdc]){{1,8}}(?![\w'♠♥♦♣-]|[.,:]\d)")
 SHOWN = re.compile(
-    r"(?<!\w)(?:montrer?|retourner?|dévoiler?|abat|tient|avec|possède|révèle|expose|main|contre|vs\.?|face à|couche|show)"
+    r"(?<!\w)(?:montrer?|retourner?|dévoiler?|abat|tient|avec|possède|révèle|expose|main|contre|vs\.?|face à"
+    r"|couche|show)"
     r"(?: ?:)? $",
     re.IGNORECASE,
 )

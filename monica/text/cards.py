@@ -53,7 +53,9 @@ SHOWN_HAND = re.compile(
     rf"{WITH}(?-i:(?=[\d-]{{0,3}}[AKQJT])({HAND}))(?![\w'/€%$-])(?![.,]\d)(?! (?-i:[A-ZÀ-Þ][a-zà-ÿ]))", re.IGNORECASE
 )
 SHOWN_PAIR = re.compile(
-    r"(?<!\w)((?:avec|montre|retourne|tient|dévoile|abat|possède|trouve|découvre|main :) )([2-9])\2(?= ?(?:[.!?;]|,(?!\d)|$)| (?:contre|vs|face|et (?:paie|pousse|relance|part|mise|call|se)|au (?:flop|bouton|cutoff)|en (?:petite|grosse|position)|UTG))",
+    r"(?<!\w)((?:avec|montre|retourne|tient|dévoile|abat|possède|trouve|découvre"
+    r"|main :) )([2-9])\2(?= ?(?:[.!?;]|,(?!\d)|$)| (?:contre|vs|face|et (?:paie|pousse|relance|part|mise"
+    r"|call|se)|au (?:flop|bouton|cutoff)|en (?:petite|grosse|position)|UTG))",
     re.IGNORECASE,
 )
 PAIR_OF = re.compile(
@@ -67,7 +69,8 @@ LABEL_BEFORE = re.compile(
     re.IGNORECASE,
 )
 SECONDS_BEFORE = re.compile(
-    r"(?<!\w)(?:dans|pendant|durant|rest\w{1,5}|encore|en|après|toutes les|time ?bank|chrono|timer|plus que|pause|bonus|pause de"
+    r"(?<!\w)(?:dans|pendant|durant|rest\w{1,5}|encore|en|après|toutes les|time ?bank|chrono|timer|plus que"
+    r"|pause|bonus|pause de"
     r"|banque|temps|de|:) (?::? ?)?$",
     re.IGNORECASE,
 )

@@ -16,10 +16,12 @@ SHORT_AMOUNT = re.compile(
 # "97,25 m." are millions in a report of chip counts, and metres anywhere else.
 DIGIT_AND_M = re.compile(r"\d ?m(?!\w)")
 SMALL_M = re.compile(
-    rf"{NUMBER_START}({NUMBER}) ?m(?:(?P<stop>\.)(?!\w)|(?!\w))(?![²³'/])(?P<chips>(?: de)? (?=(?:jetons?|points?|chips|tapis|stack|pot)(?!\w)))?"
+    rf"{NUMBER_START}({NUMBER}) ?m(?:(?P<stop>\.)(?!\w)|(?!\w))(?![²³'/])(?P<chips>(?: de)? (?=(?:jetons?"
+    rf"|points?|chips|tapis|stack|pot)(?!\w)))?"
 )
 OF_CHIPS = re.compile(
-    r"(?:pointe (?:à|avec|désormais|actuellement|maintenant|toujours)|(?:est|passe|monte|tombe|descend) à|tapis|stack|pot|jetons?|chips?|mise|relance|all[ -]?in|paie|paye|suit|call|moyen(?:ne)?|average|leader"
+    r"(?:pointe (?:à|avec|désormais|actuellement|maintenant|toujours)|(?:est|passe|monte|tombe|descend) à"
+    r"|tapis|stack|pot|jetons?|chips?|mise|relance|all[ -]?in|paie|paye|suit|call|moyen(?:ne)?|average|leader"
     r"|compte|possède|dispose|affiche|détient|empoche|dotation|garanti|prize ?pool|blindes?|blinds?|grimpe|chute"
     r"|redescend|remonte|retombe|culmine|couvre|short|double)(?!\w)[^.!?;]{0,60}$",
     re.IGNORECASE,

@@ -21,7 +21,8 @@ LASTING = re.compile(
     re.IGNORECASE,
 )
 LASTING_AFTER = re.compile(
-    r" (?:restante?s?(?!\w)|à jouer|de (?:jeu|pause|break|réflexion)|(?:avant|jusqu'à) l[ae'] ?(?:pause|fin|break|reprise"
+    r" (?:restante?s?(?!\w)|à jouer|de (?:jeu|pause|break|réflexion)|(?:avant|jusqu'à) l[ae'] ?(?:pause|fin"
+    r"|break|reprise"
     r"|niveau|dîner|prochain|changement)|au (?:chrono|compteur|timer))",
     re.IGNORECASE,
 )

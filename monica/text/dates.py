@@ -31,15 +31,17 @@ WRITTEN = re.compile(
     r"(?: (\d{4})(?![\w/]|[.,]\d))?",
     re.IGNORECASE,
 )
-SHORT_DAYS = tuple(day + mark for day in DAYS for mark in ". ") + ("di-", "di -", "di–")
+SHORT_DAYS = (*(day + mark for day in DAYS for mark in ". "), "di-", "di -", "di–")
 SHORT_DAY = "lun|mar|mer|jeu|vend?|sam|dim"
 # A day without a full stop needs a date after it: "mar", "mer" and "jeu" are words, "Sam" is a name.
 DAY_AND_DATE = re.compile(
-    rf"(?<![\w.'-])({SHORT_DAY})(\.?) (?=(?:\d{{1,2}}|1er)(?: ?[-/&] ?\d{{1,2}})? ?(?:/ ?\d{{1,2}}(?!\d)|(?:{NAMES})(?!\w)))",
+    rf"(?<![\w.'-])({SHORT_DAY})(\.?) (?=(?:\d{{1,2}}|1er)(?: ?[-/&] ?\d{{1,2}})? ?(?:/ ?\d{{1,2}}(?!\d)"
+    rf"|(?:{NAMES})(?!\w)))",
     re.IGNORECASE,
 )
 DAY = re.compile(
-    rf"(?<![\w.'])({SHORT_DAY})\.(?=(?: ?[-–/&,;:)]| (?:et|ou|au?|à|matin|midi|après-midi|soir|prochain|dernier|de|dès) ?"
+    rf"(?<![\w.'])({SHORT_DAY})\.(?=(?: ?[-–/&,;:)]| (?:et|ou|au?|à|matin|midi|après-midi|soir|prochain"
+    rf"|dernier|de|dès) ?"
     rf"| (?:\d{{1,2}}|1er)(?![\d,.]| (?:joueu|table|place|main|minute|personne|BB|€|pour|jeton|niveau|point|$))|$))",
     re.IGNORECASE,
 )
@@ -58,7 +60,8 @@ TWO_DAYS = re.compile(rf"(?<![\w/.,-])(\d{{1,2}}) ?[/&] ?(\d{{1,2}})(?= (?:{NAME
 DAY_AFTER_NUMBER = re.compile(r"(?<=\d)-(?=(?:lun|mar|mercre|jeu|vendre|same)di(?!\w)|dimanche(?!\w))", re.IGNORECASE)
 DECADES = re.compile(r"(années (?:[\w-]{1,20} ){1,5}(?:et|ou|à) (?:les )?)années ")
 DECADE_OF = re.compile(
-    r"(?<!\w)((?:années|musique|soirée|rock|tubes|hits|style|look|ambiance|thème|the|son) )'?((?:19|20)?[1-9]0)s(?![\w'])",
+    r"(?<!\w)((?:années|musique|soirée|rock|tubes|hits|style|look|ambiance|thème|the|son) )'?((?:19"
+    r"|20)?[1-9]0)s(?![\w'])",
     re.IGNORECASE,
 )
 DECADE = re.compile(r"(?<![\w.,])(années |les années |les |des |aux |of the )?'?((?:19|20)?\d0)'s(?!\w)", re.IGNORECASE)

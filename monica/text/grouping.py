@@ -13,7 +13,8 @@ DECIMAL_UNIT = (
     r" ?(?:millions?|milliards?|Md?s?|Mio|k|K|kilos?|kg|mg|grammes?|g|tonnes?|t|[KkCcMmDd]?m[²³23]?|mètres?|kilomètres?"
     r"|centimètres?|millimètres?|litres?|[lL]|[cm]l|BB|bb|SB|big|blind(?:e|s|es)?|secondes?|secs?|s|degrés?|ha|hectares?"
     r"|[GMKk]o|k?Wh?|Hz|dB|points? de (?:base|pourcentage)|fois|x|pour cent|pourcents?)(?!\w)"
-    r"| ?[km][€$£]| ?[%‰°×]| ?M[€$]| ?(?:€|euros?) ?(?:/ ?|le |du |par |au )(?:[lL]|litre|kg|kilo|kWh|km)(?!\w)| euro(?!\w)"
+    r"| ?[km][€$£]| ?[%‰°×]| ?M[€$]| ?(?:€|euros?) ?(?:/ ?|le |du |par |au )(?:[lL]|litre|kg|kilo|kWh"
+    r"|km)(?!\w)| euro(?!\w)"
 )
 GROUPED = re.compile(r"\d(?:[,']\d\d\d|[kM]\d)")
 COMMA = re.compile(rf"(?<![\w.,'])([€$£]?[1-9]\d{{0,2}}),(\d{{3}})(?![\d,']|\.\d)(?!{DECIMAL_UNIT})")

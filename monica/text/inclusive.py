@@ -19,14 +19,17 @@ DOTTED = re.compile(
 )
 PAIR = re.compile(rf"(?<!\w)({WORD}{{1,12}}){DOT}({WORD}{{2,14}})(?!\w)")
 FULL_PAIRS = {
-    ("un", "une"), ("le", "la"), ("du", "de la"), ("il", "elle"), ("ils", "elles"), ("ceux", "celles"), ("celles", "ceux"),
+    ("un", "une"), ("le", "la"), ("du", "de la"), ("il", "elle"), ("ils", "elles"), ("ceux", "celles"),
+    ("celles", "ceux"),
     ("lui", "elle"), ("eux", "elles"), ("tous", "toutes"), ("toutes", "tous"), ("la", "le"), ("elle", "il"),
-    ("elles", "ils"), ("celui", "celle"), ("ce", "cette"), ("mon", "ma"), ("son", "sa"), ("ton", "ta"), ("beau", "belle"),
+    ("elles", "ils"), ("celui", "celle"), ("ce", "cette"), ("mon", "ma"), ("son", "sa"), ("ton", "ta"),
+    ("beau", "belle"),
     ("monsieur", "madame"), ("copain", "copine"), ("copains", "copines"), ("frères", "sœurs"),
 }  # fmt: skip
 # "Un·e joueur·euse": the article is said with each of the two.
 ARTICLE = re.compile(
-    rf"(?<!\w)(?:(un|aucun)[.·•]e|(le){DOT}la|(la){DOT}le|(ce){DOT}tte|(du){DOT}de la|(au){DOT}à la) ({WORD}{{2,25}}){DOT}({ENDINGS})(?!\w|{DOT})",
+    rf"(?<!\w)(?:(un|aucun)[.·•]e|(le){DOT}la|(la){DOT}le|(ce){DOT}tte|(du){DOT}de la"
+    rf"|(au){DOT}à la) ({WORD}{{2,25}}){DOT}({ENDINGS})(?!\w|{DOT})",
     re.IGNORECASE,
 )
 FEMININE_ARTICLES = {
@@ -40,6 +43,13 @@ LEFT_OVER = re.compile(rf"(?<=[\w.]){DOT}(?=\w)(?<![lL]{DOT}(?=[lL]))")
 ANY = re.compile(
     r"[·•∙⋅‧・ꞏ]|[.(/-](?:e|euse|rice|trice|i?ère|[a-zèA-ZÈ]{1,8}[.)-])(?<!\.\.)|[.(/-]te|oustes|[.-](?:E|EUSE|RICE|TRICE|I?ÈRE)[.-]"
 )
+# What a feminine ending takes the place of: direc-teur, direc-trice.
+CUTS: dict[str, tuple[str, ...]] = {
+    "euse": ("eur", "eux", "er"), "ice": ("eur",), "rice": ("eur",), "trice": ("teur",), "teresse": ("teur",),
+    "eresse": ("eur",), "ère": ("er",), "ière": ("ier",), "elle": ("eau", "el"), "velle": ("veau",), "enne": ("en",),
+    "ienne": ("ien",), "onne": ("on",), "ive": ("if",), "ve": ("f",), "fe": ("f",), "que": ("c",), "se": ("x", "r"),
+    "esse": ("e",), "ale": ("al",), "aine": ("ain",), "ouse": ("oux",),
+}  # fmt: skip
 # The two forms sound alike in é, i and u. Of an adjective one is enough; these are nouns, and both are addressed.
 SOUNDS_ALIKE = re.compile(r"[éiu]$", re.IGNORECASE)
 NOUNS = {"ami", "élu", "invité", "employé", "licencié", "délégué", "habitué", "apprenti", "retraité", "bienvenu"}
@@ -87,17 +97,11 @@ def _feminine(stem: str, ending: str) -> str:
     if ending == "ice":
         ending = "rice"
     lower = stem.lower().rstrip("x") if ending in {"elle", "velle"} else stem.lower()
-    cuts = {
-        "euse": ("eur", "eux", "er"), "ice": ("eur",), "velle": ("veau",), "rice": ("eur",), "trice": ("teur",), "eresse": ("eur",), "ère": ("er",), "ière": ("ier",),
-        "elle": ("eau", "el"), "enne": ("en",), "ienne": ("ien",), "onne": ("on",), "ive": ("if",), "ve": ("f",),
-        "se": ("x", "r"), "esse": ("e",), "sse": (), "ale": ("al",), "aine": ("ain",), "ouse": ("oux",), "que": ("c",),
-        "fe": ("f",), "teresse": ("teur",),
-    }  # fmt: skip
     if ending == "e" and lower.endswith("er") and len(stem) > 3:
         return stem[:-2] + "ère"
     if ending == "se" and lower.endswith("eur"):
         return stem[:-1] + "se"
-    for cut in cuts.get(ending, ()):
+    for cut in CUTS.get(ending, ()):
         if lower.endswith(cut):
             return stem[: len(lower) - len(cut)] + ending
     return stem + ending

@@ -73,7 +73,7 @@ def drop_thoughts(text: str) -> str:
 
 
 def split_at_pauses(text: str) -> list[tuple[str, float]]:
-    """Cut a text at its pauses. Returns each part and the seconds of silence after it, without any pause if it has none.
+    """Cut a text at its pauses. Returns each part and the seconds of silence after it.
 
     Parts may be empty, and two pauses may follow each other. Lengths are those asked for, within MAX_PAUSE_S and
     MAX_PAUSES_S.

@@ -34,7 +34,8 @@ SUFFIXED = re.compile(
     r"( ?/ ?(?=[^\W\d]))?"
 )
 PREFIXED = re.compile(
-    rf"(?<!\w)(€|US\$|\$|£|¥|(?:CHF|EUR|USD|GBP)(?= ?\d)|S?Fr\.(?= ?\d)) ?({NUMBER})(?: ?(k|K|Mds|Md|M)(?!\w))?(?!\w)(?![.,]\d)(?:\.-+)?"
+    rf"(?<!\w)(€|US\$|\$|£|¥|(?:CHF|EUR|USD|GBP)(?= ?\d)|S?Fr\.(?= ?\d)) ?({NUMBER})(?: ?(k|K|Mds|Md"
+    rf"|M)(?!\w))?(?!\w)(?![.,]\d)(?:\.-+)?"
 )
 CENTIMES = re.compile(rf"{NUMBER_START}(\d{{1,3}}) ?cts?(?![\w'])\.?")
 SYMBOL_ALONE = re.compile("[€$£¥]")

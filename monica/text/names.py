@@ -1,7 +1,7 @@
 """People's names: which words of a text are names, so that none is spelled like an acronym or respelled like poker.
 
-Written in capitals, a surname looks like an acronym (EL KHOURY, NG) or a word of the lexicon (HU, CALL). What shows that
-it is a name stands around it: a title, a first name, a particle, a seat.
+Written in capitals, a surname looks like an acronym (EL KHOURY, NG) or a word of the lexicon (HU, CALL). What shows
+that it is a name stands around it: a title, a first name, a particle, a seat.
 """
 
 from __future__ import annotations
@@ -20,15 +20,20 @@ CAPITALISED = rf"[{UPPER}](?:[{UPPER}]?[{LOWER}']|-(?=[{UPPER}])){{1,30}}"
 SHORT_PARTICLES = {"ST": "Saint", "STE": "Sainte", "MC": "Mac"}
 PARTICLES = frozenset({
     "EL", "AL", "DA", "DAS", "DE", "DEL", "DELLA", "DELLE", "DELLO", "DEN", "DER", "DES", "DI", "DO", "DOS", "DU", "LA",
-    "LE", "LES", "LI", "LO", "LOS", "LAS", "MAC", "SAN", "SAINT", "SAINTE", "SANTA", "TEN", "TER", "VAN", "VAN'T", "VOM",
-    "VON", "ZU", "ZUM", "ZUR", "BEN", "BIN", "IBN", "ABD", "ABDEL", "ABOU", "ABU", "AIT", "AÏT", "OULD", "BOU", "AF", "AV",
+    "LE", "LES", "LI", "LO", "LOS", "LAS", "MAC", "SAN", "SAINT", "SAINTE", "SANTA", "TEN", "TER", "VAN", "VAN'T",
+    "VOM",
+    "VON", "ZU", "ZUM", "ZUR", "BEN", "BIN", "IBN", "ABD", "ABDEL", "ABOU", "ABU", "AIT", "AÏT", "OULD", "BOU",
+    "AF", "AV",
     "D", "L", "O", "Y", "E", *SHORT_PARTICLES,
 })  # fmt: skip
 # Surnames that would be spelled, or read as the poker lexicon has them. "HU" is heads-up unless a name follows.
 SHORT_SURNAMES = frozenset({
-    "AN", "AO", "BA", "BO", "BÉ", "DO", "DY", "EO", "FU", "FA", "FÉ", "GU", "HA", "HE", "HO", "HU", "HÀ", "HỒ", "IM", "JI",
-    "JU", "KA", "KE", "KY", "LE", "LÊ", "LI", "LO", "LU", "LY", "LÝ", "MA", "MO", "NG", "NY", "OH", "OU", "PI", "QI", "QU",
-    "RY", "SO", "SU", "SY", "TA", "TO", "TU", "TÔ", "VO", "VÕ", "VU", "VŨ", "WU", "XI", "XU", "XÚ", "YE", "YI", "YU", "ZE",
+    "AN", "AO", "BA", "BO", "BÉ", "DO", "DY", "EO", "FU", "FA", "FÉ", "GU", "HA", "HE", "HO", "HU", "HÀ", "HỒ",
+    "IM", "JI",
+    "JU", "KA", "KE", "KY", "LE", "LÊ", "LI", "LO", "LU", "LY", "LÝ", "MA", "MO", "NG", "NY", "OH", "OU", "PI",
+    "QI", "QU",
+    "RY", "SO", "SU", "SY", "TA", "TO", "TU", "TÔ", "VO", "VÕ", "VU", "VŨ", "WU", "XI", "XU", "XÚ", "YE", "YI",
+    "YU", "ZE",
     "ZI",
 })  # fmt: skip
 POKER_SURNAMES = frozenset({
@@ -41,25 +46,36 @@ ACRONYMS = SPELLED | {
 }  # fmt: skip
 # Capitalised words that are no first names: they begin a sentence or head a line.
 NO_FIRST_NAMES = frozenset({
-    "Table", "Tables", "Siège", "Place", "Places", "Niveau", "Level", "Seat", "Pause", "Reprise", "Finale", "Day", "Jour",
-    "Le", "La", "Les", "Un", "Une", "Il", "Elle", "Ils", "Elles", "On", "Nous", "Vous", "Ce", "Cette", "Ces", "Et", "Ou",
-    "En", "Au", "Aux", "De", "Du", "Des", "Pour", "Par", "Avec", "Sur", "Dans", "Open", "Up", "In", "Out", "Ante", "Blind",
+    "Table", "Tables", "Siège", "Place", "Places", "Niveau", "Level", "Seat", "Pause", "Reprise", "Finale", "Day",
+    "Jour",
+    "Le", "La", "Les", "Un", "Une", "Il", "Elle", "Ils", "Elles", "On", "Nous", "Vous", "Ce", "Cette", "Ces", "Et",
+    "Ou",
+    "En", "Au", "Aux", "De", "Du", "Des", "Pour", "Par", "Avec", "Sur", "Dans", "Open", "Up", "In", "Out", "Ante",
+    "Blind",
     "Blinds", "Blindes", "Tournoi", "Tour", "Poker", "As", "Roi", "Dame", "Valet", "Omaha", "Holdem", "Texas", "Main",
-    "Side", "Event", "Deep", "Stack", "Turbo", "Final", "Bounty", "Merci", "Bravo", "Bonne", "Attention", "Début", "Fin",
+    "Side", "Event", "Deep", "Stack", "Turbo", "Final", "Bounty", "Merci", "Bravo", "Bonne", "Attention", "Début",
+    "Fin",
     "Paris", "Lyon", "Bourly", "France", "Europe", "Vegas", "Monte", "Barcelone", "Prague", "Room", "Club", "Casino",
 })  # fmt: skip
 FIRST_NAMES = frozenset({
-    "Adam", "Adrien", "Ahmed", "Alain", "Alexandre", "Alice", "Amandine", "Amélie", "Ana", "André", "Anna", "Anne", "Antoine",
+    "Adam", "Adrien", "Ahmed", "Alain", "Alexandre", "Alice", "Amandine", "Amélie", "Ana", "André", "Anna", "Anne",
+    "Antoine",
     "Arnaud", "Arthur", "Aurélie", "Aurélien", "Axel", "Bastien", "Benjamin", "Benoît", "Bernard", "Bruno", "Camille",
-    "Caroline", "Cédric", "Céline", "Charles", "Charlotte", "Chloé", "Chris", "Christian", "Christine", "Christophe", "Claire",
+    "Caroline", "Cédric", "Céline", "Charles", "Charlotte", "Chloé", "Chris", "Christian", "Christine",
+    "Christophe", "Claire",
     "Claude", "Clément", "Daniel", "David", "Denis", "Didier", "Dominique", "Élodie", "Emma", "Éric", "Eric", "Fabien",
-    "Fabrice", "Florian", "Franck", "François", "Françoise", "Frédéric", "Gabriel", "Georges", "Gérard", "Gilles", "Guillaume",
-    "Hélène", "Henri", "Hugo", "Isabelle", "Ivan", "Jacques", "Jean", "Jennifer", "Jérémy", "Jérôme", "John", "Jonathan",
-    "Joseph", "Jules", "Julie", "Julien", "Karim", "Kevin", "Laura", "Laurent", "Léa", "Lionel", "Louis", "Luc", "Lucas",
+    "Fabrice", "Florian", "Franck", "François", "Françoise", "Frédéric", "Gabriel", "Georges", "Gérard", "Gilles",
+    "Guillaume",
+    "Hélène", "Henri", "Hugo", "Isabelle", "Ivan", "Jacques", "Jean", "Jennifer", "Jérémy", "Jérôme", "John",
+    "Jonathan",
+    "Joseph", "Jules", "Julie", "Julien", "Karim", "Kevin", "Laura", "Laurent", "Léa", "Lionel", "Louis", "Luc",
+    "Lucas",
     "Lucie", "Ludovic", "Marc", "Marco", "Maria", "Marie", "Marine", "Mathieu", "Matthieu", "Maxime", "Mehdi", "Michel",
     "Mickaël", "Mohamed", "Nadia", "Nathalie", "Nicolas", "Olivier", "Pablo", "Pascal", "Patrice", "Patrick", "Paul",
-    "Philippe", "Pierre", "Quentin", "Rachid", "Raphaël", "Régis", "Rémi", "René", "Richard", "Robert", "Romain", "Sabrina",
-    "Samuel", "Sandrine", "Sarah", "Sébastien", "Serge", "Sophie", "Stéphane", "Stéphanie", "Sylvain", "Sylvie", "Thierry",
+    "Philippe", "Pierre", "Quentin", "Rachid", "Raphaël", "Régis", "Rémi", "René", "Richard", "Robert", "Romain",
+    "Sabrina",
+    "Samuel", "Sandrine", "Sarah", "Sébastien", "Serge", "Sophie", "Stéphane", "Stéphanie", "Sylvain", "Sylvie",
+    "Thierry",
     "Thomas", "Tristan", "Valérie", "Victor", "Vincent", "Virginie", "Wei", "William", "Xavier", "Yann", "Yves", "Zoé",
 })  # fmt: skip
 
@@ -68,7 +84,8 @@ TITLE = (
     r"|M(?:lle|LLE)s?\.?|Dr\.?)"
 )
 SURE_PARTICLES = frozenset({
-    "EL", "AL", "DA", "DAS", "DEL", "DELLA", "DI", "DO", "DOS", "LO", "LOS", "SAN", "VAN", "VON", "DER", "DEN", "TEN", "BEN",
+    "EL", "AL", "DA", "DAS", "DEL", "DELLA", "DI", "DO", "DOS", "LO", "LOS", "SAN", "VAN", "VON", "DER", "DEN",
+    "TEN", "BEN",
     "BIN", "IBN", "ABD", "ABDEL", "ABOU", "ABU", "AIT", "AÏT", "OULD", "BOU", "ST", "STE", "MC",
 })  # fmt: skip
 PARTICLE = rf"(?:(?:{'|'.join(sorted(PARTICLES, key=len, reverse=True))})[ '-])"

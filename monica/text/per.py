@@ -18,7 +18,8 @@ WHOLE = (
 NOUN = rf"(?:({WHOLE})|({'|'.join(sorted(SHORT, key=len, reverse=True))})(\.?))(?![\w'])"
 SPEED = r"(?!(?:km?|m|mi|et|ou|table|niveau) ?/ ?[hs](?!\w))"
 EACH = re.compile(
-    rf"((?<![\w.,/'])\d[\d .,]{{0,14}}(?:[€$£%']|{SPEED}[^\W\d_]{{1,15}})?|(?<=[€$£])|euros?) ?/ ?{NOUN}(?: ?/ ?{NOUN})?(?!/)",
+    rf"((?<![\w.,/'])\d[\d .,]{{0,14}}(?:[€$£%']|{SPEED}[^\W\d_]{{1,15}})?|(?<=[€$£])"
+    rf"|euros?) ?/ ?{NOUN}(?: ?/ ?{NOUN})?(?!/)",
     re.IGNORECASE,
 )
 SLASH_AND_WORD = re.compile(r"/ ?[^\W\d_]")

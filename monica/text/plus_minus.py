@@ -12,7 +12,8 @@ SUM = re.compile(r"(?<=[\d€$£%]) ?\+ ?(?=[\d€$£])")
 MORE_THAN = re.compile(r"(?<=\d)\+(?!\w)")
 # "500+ joueurs" is more than 500 of them. "18+" by itself is an age, and is said as it is written.
 MORE = re.compile(
-    rf"(?<![\w.,+/'-])({NUMBER}(?: ?(?:[kK]|M|€|%|\$))?) ?\+(?=(?P<noun> (?!et |ou |à |si |pour |de (?!jetons|points|chips)|du )[^\W\d_])| ?[€$%](?! ?\d)|[,.;:!?)]|$)"
+    rf"(?<![\w.,+/'-])({NUMBER}(?: ?(?:[kK]|M|€|%|\$))?) ?\+(?=(?P<noun> (?!et |ou |à |si |pour |de (?!jetons"
+    rf"|points|chips)|du )[^\W\d_])| ?[€$%](?! ?\d)|[,.;:!?)]|$)"
 )
 LESS_OF = re.compile(r"(?<![\w.,)])[-−–] (?=d(?:e |')\d)(?!de \d[^\s]{0,8} (?:h )?à )")
 MORE_OF = re.compile(r"(?<![\w.,)])\+ (?=d(?:e |')\d)")
@@ -33,7 +34,7 @@ def read_plus_and_minus(text: str) -> str:
 def read_less_and_more(text: str) -> str:
     """Say "- de 10 places" and "+ de 500 joueurs". The dash of a list is not followed by a number of something."""
     if "+/-" in text:
-        text = text.replace("+/-", "±")
+        text = text.replace("+/-", " ± ")
     if "-" in text or "−" in text or "–" in text:
         text = LESS_OF.sub("moins ", text)
     return MORE_OF.sub("plus ", text) if "+" in text else text

@@ -36,14 +36,16 @@ FINALS = {
 }
 # "Les 1/8 et le 1/4 de finale": before "finale", or after a word that a fraction of anything else does not follow.
 ROUND = re.compile(
-    rf"(?<!\w)((?:les|des|aux|en|le|du|au|un|premiers?|derniers?|chaque|la|une) |(?<=[,(] )|^)1/(2|4|8|16|32|64)(es?|èmes?)?(?![\w/])(?![.,]\d)"
+    r"(?<!\w)((?:les|des|aux|en|le|du|au|un|premiers?|derniers?|chaque|la|une) |(?<=[,(] )|^)1/(2|4|8|16|32"
+    r"|64)(es?|èmes?)?(?![\w/])(?![.,]\d)"
     r"(?! (?:finale|heure|journée|tarif|douzaine|tour|de (?!finale)|d'|litre|page))"
 )
 PLURAL_BEFORE = ("les ", "des ", "aux ")
 RANKS = re.compile(rf"(?<=\d)({RANK}) ?/ ?(?=\d{{1,4}}{RANK}(?!\w))")
 RANK_OF = re.compile(r"(?<=\d)(er|re|ère|e|ème|eme|è|E|ER|EME|ÈME)/(?=\d)")
 ODDS_OF = re.compile(
-    r"(?<!\w)((?:cotes?|côtes?|odds|rapport|ratio)(?: (?:à|de|est|sont|était|du pot|pot|implicite|d'environ|environ)){0,3} ?:? ?)"
+    r"(?<!\w)((?:cotes?|côtes?|odds|rapport|ratio)(?: (?:à|de|est|sont|était|du pot|pot|implicite|d'environ"
+    r"|environ)){0,3} ?:? ?)"
     r"(\d{1,3}(?:,\d{1,2})?) ?[:/] ?(\d{1,3})(?![\w:/]|[.,]\d)",
     re.IGNORECASE,
 )
@@ -107,7 +109,7 @@ def _say_range_of_ranks(match: re.Match[str]) -> str:
     if int(first) >= int(last):
         return match[0]
     # "10-18e": both are ranks, and the first is masculine or feminine as the second is
-    if ending is None and (match.start() and match.string[match.start() - 1] not in " (:" or int(first) == 1):
+    if ending is None and ((match.start() and match.string[match.start() - 1] not in " (:") or int(first) == 1):
         ending = "re" if last_ending.lower() in {"re", "ère"} else "er"
     return f"{first}{ending or last_ending} à {last}{last_ending}"
 

@@ -16,7 +16,10 @@ ABBREVIATIONS = frozenset({
     "mer", "jeu", "ven", "sam", "dim", "approx", "moy", "réf",
 })  # fmt: skip
 # The number of an item belongs to the item: "deux. Les recaves sont ouvertes."
-UNIT = "(?:une?|deux|trois|quatre|cinq|six|sept|huit|neuf|dix|onze|douze|treize|quatorze|quinze|seize|vingt|trente|quarante)"
+UNIT = (
+    "(?:une?|deux|trois|quatre|cinq|six|sept|huit|neuf|dix|onze|douze|treize|quatorze|quinze|seize|vingt|trente"
+    "|quarante)"
+)
 ITEM_NUMBER = re.compile(rf"(?:^|[.:;!?…] )(?:\d{{1,2}}|{UNIT}(?:(?:-| et ){UNIT}){{0,2}})$", re.IGNORECASE)
 STRONG = re.compile(r"[;:.!?…](?= )")
 COMMA = re.compile(r",(?= )")

@@ -12,7 +12,8 @@ STAKES = re.compile(
     rf"(?<![\w/.,-]){AMOUNT} ?/ ?{AMOUNT}(?: ?/ ?{AMOUNT})?(?: ?(€|\$|euros?(?!\w)))?(?![\w/%])(?![.,/]\d)"
 )
 BEFORE = re.compile(
-    r"(?<!\w)(?:blindes?|blinds?|cash(?:[ -]games?)?|nlh?e?|plo\d?|pl|fl|limites?|limit|omaha|hold'?em|stakes?|ring|cg|stud|razz|mixed|horse|draw"
+    r"(?<!\w)(?:blindes?|blinds?|cash(?:[ -]games?)?|nlh?e?|plo\d?|pl|fl|limites?|limit|omaha|hold'?em"
+    r"|stakes?|ring|cg|stud|razz|mixed|horse|draw"
     r"|parties? (?:de|en|à)|tables? (?:de|en)(?: cash)?|liste(?: d'attente)?|attente)"
     r"(?: (?:de|en|à|en cash|cash game|game|est|sont|:)){0,2}[ :]{1,3}"
     r"(?:\d[\d,.]{0,4}/\d[\d,.]{0,4}(?: ?€)?(?:,| et| ou| \+) )?$",
@@ -24,7 +25,8 @@ AFTER = re.compile(
 )
 # After "la 1/2" or "la 1/3" these show that it is a part of something.
 PART = re.compile(
-    r" (?:d[eu]|des|d'\w{1,20}|finales?|heure|journée|saison|tarif|douzaine|tour|pension|bouteille|place|portion|part)(?!\w)",
+    r" (?:d[eu]|des|d'\w{1,20}|finales?|heure|journée|saison|tarif|douzaine|tour|pension|bouteille|place"
+    r"|portion|part)(?!\w)",
     re.I,
 )
 GAMES = {("1", "2"), ("1", "3"), ("2", "2"), ("2", "3"), ("2", "4"), ("2", "5"), ("5", "5"), ("5", "10"), ("10", "20")}

@@ -9,14 +9,17 @@ from monica.text.words import UPPER
 # What may stand between "M." and a name, or follow "M." in "M. et Mme" and "M. le Directeur".
 AFTER_TITLE = r"(?:et|ou|le|la|les|l'|de|d'|du|des|van|von|der|el|ben|al|di|da)"
 TITLE = re.compile(
-    rf"(?<![\w.-])(?=[MDPVm])(?:(MM\.|MM(?= )|M\.|Dr\.?|DR\.?|Pr\.?|Me\.|Mgr\.?|Vve|M[rR]\.?|MRS\.?|Mrs\.?|Ms\.?|Messrs\.?)"
+    rf"(?<![\w.-])(?=[MDPVm])(?:(MM\.|MM(?= )|M\.|Dr\.?|DR\.?|Pr\.?|Me\.|Mgr\.?|Vve|M[rR]\.?|MRS\.?|Mrs\.?"
+    rf"|Ms\.?|Messrs\.?)"
     rf"(?= [{UPPER}]|[{UPPER}](?!\.)) ?"
     rf"|(?<!\d )(MM\.|M\.|M[rR]\.?|Mrs\.?|Dr\.?)(?= {AFTER_TITLE}(?:[ {UPPER}]|(?<=')))"
-    rf"|(Mme|MME|Mmes|MMES|Mlle|MLLE|Mlles|MLLES|[Mm]elle|MELLE|Mademoi\.|mme|mlle|mmes|mlles|mr(?= [\w'-]{{2}}))(?!\w)(?:\.(?= ))?"
+    rf"|(Mme|MME|Mmes|MMES|Mlle|MLLE|Mlles|MLLES|[Mm]elle|MELLE|Mademoi\.|mme|mlle|mmes|mlles"
+    rf"|mr(?= [\w'-]{{2}}))(?!\w)(?:\.(?= ))?"
     rf"|(?<!\d )(MM\.)(?=$|[ ,;:!?/.])"
     rf"|(?<!\d )(MM\.|M\.?|Mr\.?)(?=/(?:Mme|Mlle|MME))"
     # Without a full stop it is a title only where a sentence may begin: "Paul M Dupont" has an initial.
-    rf"|(?:(?<=^)|(?<=[.:;,!?(] )|(?<=\bde )|(?<=\bà )|(?<=\bet )|(?<=\bpar )|(?<=\bavec ))(M)(?= [{UPPER}](?:[a-zà-ÿ]{{2}}|[{UPPER}]{{2}})))"
+    rf"|(?:(?<=^)|(?<=[.:;,!?(] )|(?<=\bde )|(?<=\bà )|(?<=\bet )|(?<=\bpar )"
+    rf"|(?<=\bavec ))(M)(?= [{UPPER}](?:[a-zà-ÿ]{{2}}|[{UPPER}]{{2}})))"
 )
 TITLES = {
     "M": "Monsieur", "MM": "Messieurs", "Mr": "Monsieur", "mr": "Monsieur", "MR": "Monsieur", "Mrs": "Madame",
@@ -28,7 +31,7 @@ TITLES = {
 }  # fmt: skip
 # French writers put "Mrs" for "Messieurs" too: two names follow.
 TWO_NAMES = re.compile(rf" (?:les |[{UPPER}][\w'-]{{1,30}} et [{UPPER}])")
-JUNIOR = re.compile(rf"(?<=[\w,]) (J[rR]|S[rR])(?:\.|(?<=[JjRr])(?!\w))(?![\w'-])")
+JUNIOR = re.compile(r"(?<=[\w,]) (J[rR]|S[rR])(?:\.|(?<=[JjRr])(?!\w))(?![\w'-])")
 NAME_BEFORE = re.compile(rf"(?:^|[\s-])[{UPPER}][\w'-]{{1,40}},?$")
 SAINT = re.compile(rf"(?<![\w.])St(e?)(?:\. ?|-| )(?=[{UPPER}]\w)")
 NUMBER_SIGN = re.compile(r"(?<!\w)(?:[nN]°(s?)|[nN]o\.?(?= ?\d)|#(?=\d)) ?")
@@ -49,14 +52,15 @@ STOPPED = {
 STREETS = {"av": "avenue", "bd": "boulevard", "blvd": "boulevard", "pl": "place", "fg": "faubourg"}
 
 # If none of these words is in the text, which is nearly always so, the slower expressions below need not be tried.
-# Abbreviations only before a number, a letter or a Roman numeral: p. 12, art. 5, bât. B. After those in STOP_NEEDED, which
-# are words too or mean something else, the full stop is never left out.
+# Abbreviations only before a number, a letter or a Roman numeral: p. 12, art. 5, bât. B. After those in STOP_NEEDED,
+# which are words too or mean something else, the full stop is never left out.
 NUMBERED = {
     "niv": "niveau", "nv": "niveau", "lvl": "niveau", "lv": "niveau", "bât": "bâtiment", "tbl": "table",
     "appt": "appartement", "étg": "étage", "esc": "escalier", "réf": "référence", "ref": "référence",
     "tél": "téléphone", "tel": "téléphone", "éq": "équipe", "chap": "chapitre", "fig": "figure", "sect": "section",
     "p": "page", "pp": "pages", "pg": "page", "art": "article", "vol": "volume", "ch": "chambre", "gr": "groupe",
-    "pos": "position", "pl": "place", "apt": "appartement", "num": "numéro", "bat": "bâtiment", "al": "alinéa", "tab": "table",
+    "pos": "position", "pl": "place", "apt": "appartement", "num": "numéro", "bat": "bâtiment", "al": "alinéa",
+    "tab": "table",
 }  # fmt: skip
 STOP_NEEDED = frozenset({"p", "pp", "pg", "art", "vol", "ch", "gr", "pos", "pl", "apt", "num", "bat", "al", "tab"})
 LETTER_AFTER = frozenset({"bât", "esc", "appt"})
@@ -67,7 +71,8 @@ NUMBERED_WORD = re.compile(
 )
 POINTS = re.compile(r"(?<![\w.,])(\d[\d .]{0,12}(?:,\d{1,3})?) ?pts?(?!\w)\.?(?= |$|[,;:!?)])", re.IGNORECASE)
 NUMBERED_POINT = re.compile(
-    r"(?<!\w)((?:articles?|règles?|chapitre|section|paragraphe|alinéa|point|version|annexe|niveau) (?:numéro )?)(\d{1,3}(?:\.\d{1,3}){1,4})(?![\w.,/]\w|\w)",
+    r"(?<!\w)((?:articles?|règles?|chapitre|section|paragraphe|alinéa|point|version|annexe"
+    r"|niveau) (?:numéro )?)(\d{1,3}(?:\.\d{1,3}){1,4})(?![\w.,/]\w|\w)",
     re.IGNORECASE,
 )
 POINT_INSIDE = re.compile(r"\d\.\d")

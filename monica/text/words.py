@@ -31,7 +31,8 @@ SPELLED = frozenset({
 })  # fmt: skip
 # Two letters that are words in French.
 SHORT_WORDS = frozenset({
-    "AI", "AN", "AS", "AH", "AU", "BU", "CA", "CE", "CI", "DE", "DU", "EH", "EN", "ES", "ET", "EU", "EX", "HE", "IL", "JE",
+    "AI", "AN", "AS", "AH", "AU", "BU", "CA", "CE", "CI", "DE", "DU", "EH", "EN", "ES", "ET", "EU", "EX", "HE",
+    "IL", "JE",
     "JO", "LA", "LE", "LI", "LU", "MA", "ME", "MI", "NE", "NI", "NU", "OH", "ON", "OR", "OS", "OU", "PU",
     "RE", "SA", "SE", "SI", "SU", "TA", "TE", "TU", "UN", "VA", "VU", "WU", "ÇA", "ÇÀ", "LÀ", "OÙ", "DÉ",
     "FÉ", "NÉ", "DÛ", "MÛ", "ÈS",

@@ -29,8 +29,10 @@ TABLE = [
 ]
 BITS = [
     *" ,.;:!?-/()'\n\t0123456789%€$£°²³^♠♥♦♣AKQJTsohkKMxXIVe+*#@&=~|<>[]{}…–—«»\"_\\",
-    "\u202f", "\xa0", "[pause:1s]", "[pause:", "<break time=\"1s\"/>", "<think>", "</think>", "·", "'s", "EL", "HU", "Wei",
-    "flop ", "9h", "Kh", "m.", "·e·s", "1. ", "2) ", ",400", "'500", "Sam.", "p.", "/j", "\\n", "avr.", "PLO ", "\u0301", "\u200d", "M.", "n°", "etc.", "BB", "www.", ".fr", "https://", "00", "1 000",
+    "\u202f", "\xa0", "[pause:1s]", "[pause:", "<break time=\"1s\"/>", "<think>", "</think>", "·", "'s", "EL", "HU",
+    "Wei",
+    "flop ", "9h", "Kh", "m.", "·e·s", "1. ", "2) ", ",400", "'500", "Sam.", "p.", "/j", "\\n", "avr.", "PLO ",
+    "\u0301", "\u200d", "M.", "n°", "etc.", "BB", "www.", ".fr", "https://", "00", "1 000",
     "1er", "2e", "Paul", "DUPONT", "table", "une", "de", "h", "min", "vs", "XIV", "Louis", "&amp;", "<b>",
 ]  # fmt: skip
 TEXTS = st.lists(st.one_of(st.sampled_from(TABLE), st.sampled_from(BITS), st.text(max_size=4)), max_size=9).map("".join)
