@@ -33,7 +33,6 @@ from monica.text.frontend import PreparedText, TextFrontend
 
 logger = logging.getLogger(__name__)
 
-PAUSE_S = 0.35  # between two sentences
 FALLBACK_RESERVE_S = 0.5
 """Time reserved for the embedded voice to stand in before the deadline; a quarter of the deadline if that is less."""
 COVERED = (NotReady, Overloaded, DeadlineExceeded, SynthesisFailed)
@@ -93,7 +92,7 @@ class Announcer:
 
     def key_of(self, request: SpeechRequest) -> str:
         """Return the key that the sound of a request is, or would be, kept under. Raises as `announce` does."""
-        return self._recipe(request, self._frontend.prepare(request.text).text).key
+        return self._recipe(request, self._frontend.prepare(request.text).said).key
 
     def kept(self, key: str) -> bytes | None:
         """Return the sound kept under a key. It counts as used, but not as a hit."""
@@ -134,14 +133,14 @@ class Announcer:
         ):
             raise error
         logger.warning("the embedded voice stands in: %s", error)
-        wav = self._fallback.speak_sentences(prepared.sentences, PAUSE_S)
+        wav = self._fallback.speak_sentences(prepared.sentences, prepared.pauses_s)
         metrics.fallbacks.labels(error.code).inc()
         return Announcement(wav, None, Source.MISS, self._fallback.name, wav_duration(wav))
 
     def _announce(
         self, request: SpeechRequest, prepared: PreparedText, deadline: float, wait_for: WaitFor
     ) -> Announcement:
-        recipe = self._recipe(request, prepared.text)
+        recipe = self._recipe(request, prepared.said)
         announcement = self._look_up(request, recipe)
         if announcement is None:
             takes, source, waiter = self._request_takes(request, prepared, deadline)
@@ -150,7 +149,7 @@ class Announcer:
                     take.wait(deadline, wait_for)
             finally:
                 self._leave(takes, waiter)
-            wav, defect = self._join(request, recipe, takes)
+            wav, defect = self._join(request, prepared, recipe, takes)
             announcement = Announcement(wav, recipe.key, source, recipe.engine, wav_duration(wav), defect)
         metrics.requests_served.labels(request.lane, announcement.source).inc()
         return announcement
@@ -158,7 +157,7 @@ class Announcer:
     def _stream(
         self, request: SpeechRequest, prepared: PreparedText, deadline: float, wait_for: WaitFor
     ) -> AudioStream:
-        recipe = self._recipe(request, prepared.text)
+        recipe = self._recipe(request, prepared.said)
         announcement = self._look_up(request, recipe)
         if announcement is None:
             rate = self._loader.ready_engine().sample_rate
@@ -167,9 +166,10 @@ class Announcer:
             def on_end(complete: bool) -> None:
                 self._leave(takes, waiter)
                 if complete:
-                    self._join(request, recipe, takes)
+                    self._join(request, prepared, recipe, takes)
 
-            chunks = TakeChunks(takes, deadline, wait_for, bytes(2 * round(PAUSE_S * rate)), on_end)
+            silences = [bytes(2 * round(pause_s * rate)) for pause_s in prepared.pauses_s]
+            chunks = TakeChunks(takes, deadline, wait_for, silences, on_end)
             stream = AudioStream(chunks, rate, recipe.key, source, recipe.engine)
         else:
             stream = AudioStream.from_announcement(announcement)
@@ -202,7 +202,7 @@ class Announcer:
         self, request: SpeechRequest, prepared: PreparedText, deadline: float, *, stream: bool = False
     ) -> tuple[list[Take], Source, Waiter]:
         """Make or join the takes of a text, all of them at once. Returns them and their source; they must be left."""
-        written, alone = tidy(request.text), len(prepared.sentences) == 1
+        written, alone = tidy(request.text), prepared.is_one_take
         recipes = [self._recipe(request, said, written if alone else said) for said in prepared.sentences]
         if not self._seats.acquire(blocking=False):
             metrics.takes.labels(Outcome.REFUSED).inc(len(recipes))
@@ -220,13 +220,15 @@ class Announcer:
             take.leave(waiter)
         self._seats.release()
 
-    def _join(self, request: SpeechRequest, recipe: Recipe, takes: list[Take]) -> tuple[bytes, Defect | None]:
+    def _join(
+        self, request: SpeechRequest, prepared: PreparedText, recipe: Recipe, takes: list[Take]
+    ) -> tuple[bytes, Defect | None]:
         """Join the finished sentences of a text. The whole is kept too, unless one of them has a defect."""
         wavs = [take.sound.result() for take in takes]
         defect = next((take.defect for take in takes if take.defect), None)
-        if len(wavs) == 1:
+        if prepared.is_one_take:
             return wavs[0], defect
-        wav = join_wavs(wavs, PAUSE_S)
+        wav = join_wavs(wavs, prepared.pauses_s)
         if request.keep and defect is None:
             self._renderer.keep(wav, replace(recipe, text=tidy(request.text)), None)
         return wav, defect

@@ -16,14 +16,19 @@ CHUNK_BYTES = 2**15
 class TakeChunks(Iterator[bytes]):
     """The sound of takes, chunk by chunk as it comes. The constructor waits for the first chunk, and raises its errors.
 
-    silence: PCM between two takes. on_end: called once, when the chunks have ended or are closed, with whether all of
-    them were taken; it has to leave the takes.
+    silences: PCM before the first take, between two, and after the last: one more than the takes. on_end: called once,
+    when the chunks have ended or are closed, with whether all of them were taken; it has to leave the takes.
     """
 
     def __init__(
-        self, takes: Sequence[Take], deadline: float, wait_for: WaitFor, silence: bytes, on_end: Callable[[bool], None]
+        self,
+        takes: Sequence[Take],
+        deadline: float,
+        wait_for: WaitFor,
+        silences: Sequence[bytes],
+        on_end: Callable[[bool], None],
     ) -> None:
-        self._chunks = self._follow(takes, deadline, wait_for, silence, on_end)
+        self._chunks = self._follow(takes, deadline, wait_for, silences, on_end)
         self._first = [next(self._chunks, b"")]
 
     def __next__(self) -> bytes:
@@ -35,14 +40,23 @@ class TakeChunks(Iterator[bytes]):
 
     @staticmethod
     def _follow(
-        takes: Sequence[Take], deadline: float, wait_for: WaitFor, silence: bytes, on_end: Callable[[bool], None]
+        takes: Sequence[Take],
+        deadline: float,
+        wait_for: WaitFor,
+        silences: Sequence[bytes],
+        on_end: Callable[[bool], None],
     ) -> Generator[bytes, None, None]:
         complete = False
         try:
-            for number, take in enumerate(takes):
-                if number:
-                    yield silence
-                yield from take.follow(deadline, wait_for)
+            # The silence before the first take waits for its sound: what keeps that from coming is an error, not a
+            # stream that breaks off after a second of nothing.
+            before = silences[0]
+            for take, after in zip(takes, silences[1:], strict=True):
+                for chunk in take.follow(deadline, wait_for):
+                    yield before + chunk
+                    before = b""
+                if after:
+                    yield after
             complete = True
         finally:
             on_end(complete)

@@ -131,6 +131,14 @@ class SpelledSchema(ma.Schema):
 
     text = ma.fields.String(required=True)
     sentences = ma.fields.List(ma.fields.String(), required=True)
+    pauses_s = ma.fields.List(
+        ma.fields.Float(),
+        required=True,
+        metadata={
+            "description": "Seconds of silence before the first sentence, between two, and after the last.",
+            "example": [0.0, 0.35, 0.0],
+        },
+    )
     rules = ma.fields.List(
         ma.fields.String(),
         required=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -61,12 +62,15 @@ def wav_pcm(wav: bytes) -> bytes:
     return wav[HEADER_BYTES:]
 
 
-def join_wavs(wavs: list[bytes], pause_s: float) -> bytes:
-    """Join WAVs made by `encode_wav` at one sample rate, with `pause_s` seconds of silence between them."""
+def join_wavs(wavs: list[bytes], pauses_s: Sequence[float]) -> bytes:
+    """Join WAVs made by `encode_wav` at one sample rate.
+
+    pauses_s: seconds of silence before the first, between two, and after the last: one more than the WAVs.
+    """
     (rate,) = struct.unpack_from("<I", wavs[0], 24)
-    silence = np.zeros(round(pause_s * rate), np.int16)
-    parts = [silence] * (2 * len(wavs) - 1)
-    parts[::2] = [np.frombuffer(wav, "<i2", offset=HEADER_BYTES) for wav in wavs]
+    parts = [np.zeros(round(pauses_s[0] * rate), np.int16)]
+    for wav, pause_s in zip(wavs, pauses_s[1:], strict=True):
+        parts += [np.frombuffer(wav, "<i2", offset=HEADER_BYTES), np.zeros(round(pause_s * rate), np.int16)]
     return _write_wav(np.concatenate(parts), rate)
 
 

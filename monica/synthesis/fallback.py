@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from monica.audio.finish import OFF, Finisher
 from monica.audio.wav import encode_wav, join_wavs
@@ -21,10 +22,10 @@ class Fallback:
         self._lock = threading.Lock()
         self.name = self._engine.name
 
-    def speak_sentences(self, sentences: tuple[str, ...], pause_s: float) -> bytes:
-        """Return the sentences as one WAV, with pauses of pause_s seconds between them. Raises SynthesisFailed."""
+    def speak_sentences(self, sentences: Sequence[str], pauses_s: Sequence[float]) -> bytes:
+        """Return the sentences as one WAV, joined as by `join_wavs`. Raises SynthesisFailed."""
         with self._lock:
             spoken = [speak(self._engine, each, voice="", params=SynthesisParams(), seed=0) for each in sentences]
         rate = self._engine.sample_rate
         wavs = [encode_wav(self._finisher.finish_take(samples, rate), rate) for samples in spoken]
-        return wavs[0] if len(wavs) == 1 else join_wavs(wavs, pause_s)
+        return join_wavs(wavs, pauses_s)

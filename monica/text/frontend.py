@@ -8,10 +8,13 @@ from typing import Any
 
 from monica.config import Settings
 from monica.errors import InvalidText
-from monica.text import Lexicon, LexiconFile, Normaliser, has_words, split_sentences, tidy
+from monica.text import Lexicon, LexiconFile, NormalisedText, Normaliser, has_words, split_sentences, tidy
+from monica.text.markup import MAX_PAUSE_S, split_at_pauses, write_pause
 
 MAX_UNSPLIT = 250
 """Characters. A longer text is split into sentences, and each sentence is a take of its own."""
+PAUSE_S = 0.35
+"""Seconds of silence between two takes of a text, unless the sender asks for another pause there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,25 @@ class PreparedText:
     """The whole text in words."""
     sentences: tuple[str, ...]
     """The parts of the text, each of which is a take of its own."""
+    pauses_s: tuple[float, ...]
+    """Seconds of silence: before the first sentence, between two, and after the last. One more than the sentences."""
     rules: tuple[str, ...]
     """Names of the rules that changed something, in the order in which each first did."""
+    said: str
+    """The text in words with the pauses that the sender asks for, which the key of the whole is made of."""
+
+    @property
+    def is_one_take(self) -> bool:
+        """Whether the sound of the text is that of its only sentence, without any silence around it."""
+        return len(self.sentences) == 1 and not any(self.pauses_s)
 
     def as_dict(self) -> dict[str, Any]:
-        return {"text": self.text, "sentences": list(self.sentences), "rules": list(self.rules)}
+        return {
+            "text": self.text,
+            "sentences": list(self.sentences),
+            "pauses_s": list(self.pauses_s),
+            "rules": list(self.rules),
+        }
 
 
 class TextFrontend:
@@ -52,9 +69,34 @@ class TextFrontend:
         if length > self._max_length:
             message = f"Text is {length} characters, at most {self._max_length}."
             raise InvalidText(message, code="text_too_long", param="text")
-        normalised = self._normaliser.normalise(text)
-        said = normalised.text
-        if not has_words(said):
+        parts: list[NormalisedText] = []
+        asked_s = [0.0]  # before the first part, and after each
+        for part, pause_s in split_at_pauses(text):
+            normalised = self._normaliser.normalise(part)
+            if has_words(normalised.text):
+                parts.append(normalised)
+                asked_s.append(0.0)
+            asked_s[-1] = min(asked_s[-1] + pause_s, MAX_PAUSE_S)
+        if not parts:
             raise InvalidText("The text has nothing to say.", param="text")
-        sentences = split_sentences(said, MAX_UNSPLIT) if len(said) > MAX_UNSPLIT else [said]
-        return PreparedText(said, tuple(sentences), normalised.rules)
+        return _put_together(parts, asked_s)
+
+
+def _put_together(parts: list[NormalisedText], asked_s: list[float]) -> PreparedText:
+    sentences: list[str] = []
+    marks = [write_pause(seconds) if seconds else "" for seconds in asked_s]
+    said, pauses_s = [marks[0]], asked_s[:1]
+    rules = ["markup"] if any(asked_s) else []
+    for part, mark, after_s in zip(parts, marks[1:], asked_s[1:], strict=True):
+        pieces = split_sentences(part.text, MAX_UNSPLIT) if len(part.text) > MAX_UNSPLIT else [part.text]
+        sentences += pieces
+        pauses_s += [*[PAUSE_S] * (len(pieces) - 1), after_s]
+        said += [part.text, mark]
+        rules += part.rules
+    return PreparedText(
+        text=" ".join(part.text for part in parts),
+        sentences=tuple(sentences),
+        pauses_s=tuple(pauses_s),
+        rules=tuple(dict.fromkeys(rules)),
+        said=" ".join(filter(None, said)),
+    )

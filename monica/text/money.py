@@ -15,17 +15,33 @@ CURRENCIES = {
     "¥": ("yen", "yens", "sen", "sens"),
     "CHF": ("franc suisse", "francs suisses", "centime", "centimes"),
 }
-SYMBOLS = {"EUR": "€", "USD": "$", "US$": "$", "$US": "$", "GBP": "£", "JPY": "¥", "FS": "CHF"}
-SCALES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "Md": 10**9, "Mds": 10**9}
+SYMBOLS = {
+    "EUR": "€",
+    "USD": "$",
+    "US$": "$",
+    "$US": "$",
+    "GBP": "£",
+    "JPY": "¥",
+    "FS": "CHF",
+    "Fr.": "CHF",
+    "SFr.": "CHF",
+}
+SCALES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "m": 10**6, "Md": 10**9, "Mds": 10**9}
 
 SYMBOL = r"(€|\$US|US\$|\$|£|¥|(?:EUR|USD|GBP|JPY|CHF)(?!\w))"
 SUFFIXED = re.compile(
-    rf"{NUMBER_START}({NUMBER}) ?(k|K|Mds|Md|M)? ?(?:{SYMBOL}|(euros?)(?!\w))(?:(\d\d)(?![\d.,]))?"
+    rf"{NUMBER_START}({NUMBER}) ?(k|K|Mds|Md|M|m(?=[€$£]))? ?(?:{SYMBOL}|(euros?)(?!\w))(?:(\d\d)(?![\d.,]))?"
     r"( ?/ ?(?=[^\W\d]))?"
 )
-PREFIXED = re.compile(rf"(?<!\w)(€|US\$|\$|£|¥) ?({NUMBER})(?: ?(k|K|Mds|Md|M)(?!\w))?(?!\w)(?![.,]\d)")
+PREFIXED = re.compile(
+    rf"(?<!\w)(€|US\$|\$|£|¥|(?:CHF|EUR|USD|GBP)(?= ?\d)|S?Fr\.(?= ?\d)) ?({NUMBER})(?: ?(k|K|Mds|Md"
+    rf"|M)(?!\w))?(?!\w)(?![.,]\d)(?:\.-+)?"
+)
 CENTIMES = re.compile(rf"{NUMBER_START}(\d{{1,3}}) ?cts?(?![\w'])\.?")
-SYMBOL_ALONE = re.compile(r" ?(€|\$|£|¥)")
+SYMBOL_ALONE = re.compile("[€$£¥]")
+SPACED_SYMBOL = re.compile(r" ?([€$£¥])")
+AFTER_APOSTROPHE = re.compile(r"(?<=['’])([€$£¥])")
+ONE_OF_THEM = re.compile(r"(?<!\w)((?:l'|un |le |cet |chaque ))([€$£¥])(?!\w)", re.IGNORECASE)
 
 
 def read_money(text: str) -> str:
@@ -37,7 +53,11 @@ def read_money(text: str) -> str:
 
 def read_lone_currencies(text: str) -> str:
     """Name a currency symbol that belongs to no amount."""
-    return SYMBOL_ALONE.sub(lambda m: f" {CURRENCIES[m[1]][1]} ", text)
+    if not SYMBOL_ALONE.search(text):
+        return text
+    text = ONE_OF_THEM.sub(lambda m: m[1] + CURRENCIES[m[2]][0], text)
+    text = AFTER_APOSTROPHE.sub(lambda m: CURRENCIES[m[1]][1], text)
+    return SPACED_SYMBOL.sub(lambda m: f" {CURRENCIES[m[1]][1]} ", text)
 
 
 def _say_suffixed(match: re.Match[str]) -> str:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from monica.text.lexicon import Lexicon, LexiconFile
+from monica.text.markup import drop_markup
+from monica.text.names import find_names
 from monica.text.rules import FRENCH_AFTER_LEXICON, FRENCH_BEFORE_LEXICON, LEXICON_RULE, OTHER_LANGUAGES, Rule
 from monica.text.unicode import has_words, tidy
 
@@ -37,7 +40,7 @@ class Normaliser:
         self._lexicon = lexicon if lexicon is not None else Lexicon.default()
 
     def normalise(self, text: str) -> NormalisedText:
-        """Write a text in words. Never raises, and never removes the last word of a text that has one."""
+        """Write a text in words. Never raises, and never removes the last word of a text that has one outside tags."""
         rules = self._rules()
         applied: dict[str, None] = {}
         said = text
@@ -52,12 +55,28 @@ class Normaliser:
                     said = after
             if said == before:
                 break
-        if not has_words(said) and has_words(text):
-            return NormalisedText(tidy(text), ())
+        if not has_words(said) and has_words(words := drop_markup(text)):
+            return NormalisedText(tidy(words), ())
         return NormalisedText(said, tuple(applied))
 
     def _rules(self) -> tuple[Rule, ...]:
         if not self._french:
             return OTHER_LANGUAGES
-        lexicon = Rule(LEXICON_RULE, self._lexicon.current().respell)
-        return (*FRENCH_BEFORE_LEXICON, lexicon, *FRENCH_AFTER_LEXICON)
+        lexicon = self._lexicon.current()
+        step = Rule(LEXICON_RULE, lambda text: _respell(text, lexicon))
+        return (*FRENCH_BEFORE_LEXICON, step, *FRENCH_AFTER_LEXICON)
+
+
+def _respell(text: str, lexicon: Lexicon) -> str:
+    """Apply a lexicon. A word that is part of a name is no poker word, but the venue may have an entry for the name."""
+    pieces: list[str] = []
+    end = 0
+    for start, stop in find_names(text):
+        window = text[max(0, text.rfind(" ", 0, max(0, start - 1))) : max(text.find(" ", stop + 1), stop)]
+        if lexicon.respell(window) == _shipped_lexicon().respell(window):
+            pieces += [lexicon.respell(text[end:start]), text[start:stop]]
+            end = stop
+    return "".join([*pieces, lexicon.respell(text[end:])])
+
+
+_shipped_lexicon = cache(Lexicon.default)

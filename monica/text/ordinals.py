@@ -7,9 +7,16 @@ import re
 from monica.text.gender import FEMININE
 from monica.text.numbers import NUMBER_END, NUMBER_START, WHOLE, cardinal, ordinal, split_number
 
-ENDING = r"(ers?|[eè]?res?|i?[eéè]?mes?|es?|è|nde?s?)"
+ENDING = r"(ers?|[eè]?res?|i?[eéè]?mes?|es?|è|nde?s?|(?<=2)de?s?)"
 ARABIC = re.compile(
-    rf"{NUMBER_START}({WHOLE})(?:{ENDING}|(ER|ÈRE|ERE|RE|I?[EÈ]ME))(?![\w]){NUMBER_END}(?: ([^\W\d_]+))?"
+    rf"{NUMBER_START}({WHOLE})(?:{ENDING}|(ERS?|ÈRES?|ERES?|RES?|I?[EÈ]MES?|NDE?S?|ES?))(?![\w]){NUMBER_END}"
+    r"(?: ([^\W\d_]+))?"
+)
+# "Bâtiment 2E" and "siège 4E" are codes.
+CODE_BEFORE = re.compile(
+    r"(?:table|siège|siege|salle|porte|bâtiment|batiment|groupe|chambre|zone|hall|quai|allée|rangée|stand|code|place|n°|ligne"
+    r"|numéro|lot|appartement|secteur) $",
+    re.IGNORECASE,
 )
 
 UNITS = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
@@ -49,11 +56,13 @@ def read_ordinals(text: str) -> str:
 
 
 def _say_rank(match: re.Match[str]) -> str:
+    if match[3] in {"E", "ES"} and CODE_BEFORE.search(match.string[max(0, match.start() - 14) : match.start()]):
+        return match[0]
     digits, _ = split_number(match[1])
     ending, noun = (match[2] or match[3]).lower(), match[4]
     number = int(digits)
     feminine = ending.rstrip("s") in {"re", "ère", "ere"} or (noun or "").lower() in FEMININE
-    if ending.startswith("nd"):
+    if ending.startswith(("nd", "d")):
         words = "seconde" if "e" in ending else "second"
         if number != 2:
             words = ordinal(number)

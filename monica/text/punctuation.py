@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import re
 
+# Two characters, as a sender writes that encodes its text once too often.
+WRITTEN_LINE_END = re.compile(r"(?:\\r)?\\n")
 ENDS_OPEN = re.compile(r"[\w)\]%€$°♠♥♦♣]$")
 LIST_ITEM = re.compile(r"^(?:[-*•–—] |\d{1,2}[.)] (?=\D))")
 
-QUOTES = re.compile(r"[«»“”„‟\"‹›]|''")
+QUOTES = re.compile(r"[«»“”„‟\"‹›″]|''")
 APOSTROPHES = re.compile("[’‘ʼ′`´‛]")
 OPENING_APOSTROPHE = re.compile(r"(?<!\w)'")
 
 DASH = re.compile("[-–—―‒=_*~#]")
 RULED_LINE = re.compile(r"[-=_*~#]{3,}")
 DASH_BETWEEN_HOURS = re.compile(r"(?<=\d[hH]) [-–—] (?=\d)|(?<=[hH]\d\d) [-–—] (?=\d)")
+DASH_BETWEEN_RANKS = re.compile(r"(?<=\d[eè]) [-–—] (?=\d{1,5}[eè](?!\w))|(?<=\der) [-–—] (?=\d{1,5}[eè](?!\w))")
+MONTH = r"(?:janv|f[ée]vr?|mars|avr|mai|juin|juil|ao[ûu]t|sept|oct|nov|d[ée]c)"
+DASH_BETWEEN_DAYS = re.compile(
+    rf"(\d(?:er)?(?: {MONTH}\w{{0,6}}\.?)?) [-–—] (?=\d{{1,2}}(?:er)? {MONTH})", re.IGNORECASE
+)
 DASH_IN_A_NUMBER = re.compile(r"(?<=\w)[‒–](?=\w)")
 PAUSE_DASH = re.compile(r" ?(?:[–—―‒]|--)[–—―‒-]{0,8} ?|(?:^| )-{1,2} ")
 
@@ -36,6 +43,8 @@ TRAILING = " ,;:([{|/\\-"
 
 def read_line_ends(text: str) -> str:
     """Make line ends audible: a full stop at a blank line, a comma before a line that starts something new."""
+    if "\\" in text:
+        text = WRITTEN_LINE_END.sub("\n", text)
     if len(rows := text.splitlines()) < 2:
         return text
     spoken, blank = "", False
@@ -67,6 +76,7 @@ def read_dashes(text: str) -> str:
         return text
     text = RULED_LINE.sub(", ", text)
     text = DASH_BETWEEN_HOURS.sub("-", text)
+    text = DASH_BETWEEN_DAYS.sub(r"\1-", DASH_BETWEEN_RANKS.sub("-", text))
     text = DASH_IN_A_NUMBER.sub("-", text)
     return PAUSE_DASH.sub(", ", text)
 

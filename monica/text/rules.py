@@ -13,20 +13,27 @@ from dataclasses import dataclass
 
 from monica.text import (
     blinds,
+    boards,
     cards,
     chips,
     clock,
     dates,
     emoji,
     gender,
+    grouping,
+    inclusive,
+    markup,
     money,
     multipliers,
+    names,
     numbers,
     ordinals,
+    per,
     phones,
     plus_minus,
     punctuation,
     ratios,
+    stakes,
     symbols,
     titles,
     unicode,
@@ -49,9 +56,17 @@ class Rule:
     nothing. On a rule that looks for a digit anyway, leaving it out costs time and changes nothing else."""
 
 
+AS_WRITTEN = (
+    Rule("inclusive", inclusive.read_inclusive_writing),
+    Rule("seconds", clock.read_second_marks, needs_digit=True),
+    Rule("less", plus_minus.read_less_and_more, needs_digit=True),
+)
+"""French only. What looks like a bullet, a dash or an address once its characters are settled: joueur·euse, tou.te.s,
+"- de 10 places"."""
+
 CHARACTERS = (
     Rule("lines", punctuation.read_line_ends),
-    Rule("markup", web.drop_markup),
+    Rule("markup", markup.drop_markup),
     Rule("unicode", unicode.write_plain_characters),
     Rule("emoji", emoji.drop_emoji),
 )
@@ -69,13 +84,22 @@ PUNCTUATION = (
 """Quotes, dashes and repeated marks, as a voice can say them."""
 
 BEFORE_LEXICON = (
+    Rule("names", names.write_names),
+    Rule("boards", boards.read_boards),
+    Rule("items", grouping.separate_items, needs_digit=True),
+    Rule("lists", grouping.separate_lists, needs_digit=True),
+    Rule("grouping", grouping.join_groups, needs_digit=True),
+    Rule("millions", chips.write_millions, needs_digit=True),
+    Rule("per", per.read_each),
+    Rule("stakes", stakes.read_stakes, needs_digit=True),
     Rule("labels", gender.separate_labels, needs_digit=True),
     Rule("stacks", chips.split_chip_stacks, needs_digit=True),
     Rule("blinds", blinds.read_blind_levels, needs_digit=True),
     Rule("gender", gender.read_feminine_counts, needs_digit=True),
 )
 """French only: rules that need the words as they were written. "blinds" makes 100-200 a level, and "BB" is feminine;
-the venue's lexicon may respell both."""
+the venue's lexicon may respell both, as it respells "turn" and "HU". "grouping" comes before every rule that reads an
+amount, "stakes" before "blinds", which would say the three of 5/5/10 as a date."""
 
 LEXICON_RULE = "lexicon"
 """The name of the step between BEFORE_LEXICON and AFTER_LEXICON, which applies the venue's lexicon."""
@@ -83,12 +107,15 @@ LEXICON_RULE = "lexicon"
 AFTER_LEXICON = (
     Rule("hands", cards.read_hands),
     Rule("cards", cards.read_cards),
+    Rule("comparisons", symbols.read_comparisons, needs_digit=True),
     Rule("number_sign", titles.read_number_signs),
     Rule("titles", titles.write_out_titles),
     Rule("abbreviations", titles.write_out_abbreviations),
     Rule("phones", phones.read_phone_numbers, needs_digit=True),
+    Rule("days", dates.write_out_days),
     Rule("dates", dates.read_dates, needs_digit=True),
     Rule("ranges", ratios.read_ranges, needs_digit=True),
+    Rule("odds", ratios.read_odds, needs_digit=True),
     Rule("clock", clock.read_times_of_day, needs_digit=True),
     Rule("durations", clock.read_durations, needs_digit=True),
     Rule("signs", plus_minus.read_plus_and_minus, needs_digit=True),
@@ -120,6 +147,6 @@ SETTLING = (
 )
 """Late, because "100/200 (25)" is an ante before it is an aside."""
 
-FRENCH_BEFORE_LEXICON = (*CHARACTERS, *ADDRESSES, *PUNCTUATION, *BEFORE_LEXICON)
+FRENCH_BEFORE_LEXICON = (*AS_WRITTEN, *CHARACTERS, *ADDRESSES, *PUNCTUATION, *BEFORE_LEXICON)
 FRENCH_AFTER_LEXICON = (*AFTER_LEXICON, *SETTLING)
 OTHER_LANGUAGES = (*CHARACTERS, *PUNCTUATION, *SETTLING)

@@ -15,6 +15,12 @@ ABBREVIATIONS = frozenset({
     "tél", "vol", "vs", "janv", "févr", "fév", "avr", "juil", "sept", "oct", "nov", "déc", "lun", "mar",
     "mer", "jeu", "ven", "sam", "dim", "approx", "moy", "réf",
 })  # fmt: skip
+# The number of an item belongs to the item: "deux. Les recaves sont ouvertes."
+UNIT = (
+    "(?:une?|deux|trois|quatre|cinq|six|sept|huit|neuf|dix|onze|douze|treize|quatorze|quinze|seize|vingt|trente"
+    "|quarante)"
+)
+ITEM_NUMBER = re.compile(rf"(?:^|[.:;!?…] )(?:\d{{1,2}}|{UNIT}(?:(?:-| et ){UNIT}){{0,2}})$", re.IGNORECASE)
 STRONG = re.compile(r"[;:.!?…](?= )")
 COMMA = re.compile(r",(?= )")
 LINK = re.compile(r" (?=(?:et|ou|mais|car|donc|puis|qui|que|dont|où|avec|pour|avant|après|quand|si)(?: |'))")
@@ -48,12 +54,18 @@ def _ends_sentence(text: str, stop: re.Match[str]) -> bool:
         return not after.islower()
     if stop[0][0] != ".":
         return True
+    if _is_item_number(text, stop.start()):
+        return False
     word = text[max(0, stop.start() - 20) : stop.start()].rpartition(" ")[2].lstrip("(«\"'[").lower()
     word = word.rpartition("'")[2]
     if word == "etc":
         return not after.islower()
     is_initial = len(word) == 1 or (len(word) > 1 and word[-2] in ".-")
     return not (word in ABBREVIATIONS or (is_initial and word[-1:].isalpha()))
+
+
+def _is_item_number(text: str, stop: int) -> bool:
+    return ITEM_NUMBER.search(text[max(0, stop - 24) : stop]) is not None
 
 
 def _split_clauses(sentence: str, limit: int) -> list[str]:
@@ -76,6 +88,8 @@ def _find_cut(sentence: str, limit: int) -> int | None:
             m.end() if mark is not LINK and mark is not SPACE else m.start()
             for m in mark.finditer(sentence, 0, limit + 1)
         ]
+        if mark is STRONG:
+            cuts = [cut for cut in cuts if sentence[cut - 1] != "." or not _is_item_number(sentence, cut - 1)]
         cuts = [cut for cut in cuts if cut <= limit and (mark is SPACE or cut >= share / 3)]
         if cuts:
             return min(cuts, key=lambda cut: abs(cut - share)) if mark is not SPACE else cuts[-1]

@@ -6,12 +6,14 @@ import re
 
 ABOUT = re.compile(r"[~≈≃] ?(?=\d)")
 COMPARED = re.compile(r" ?(<=|>=|[<>≤≥≠]) ?(?=\d)")
+COMPARISON = re.compile("[<>≤≥≠]")
 COMPARISONS = {
     "<": " moins de ", "≤": " au plus ", "<=": " au plus ", ">": " plus de ", "≥": " au moins ",
     ">=": " au moins ", "≠": " différent de ",
 }  # fmt: skip
 NAMED = re.compile(r" ?([&=≈@+]) ?")
 NAMES = {"&": " et ", "=": " égale ", "≈": " environ ", "@": " arobase ", "+": " plus "}
+SYMBOL = re.compile(r"[&=≈@+~≃÷|*_`#^¨<>≤≥≠¬¦§†‡°\\]")
 EMPHASIS = re.compile(r"[*_`#^~¨<>≤≥≠¬¦§†‡°\\]")
 BAR = re.compile(r" ?\| ?")
 AND_OR = re.compile(r"(?<!\w)et ?/ ?ou(?!\w)", re.IGNORECASE)
@@ -19,10 +21,18 @@ SLASH = re.compile(r" ?/[ /]*")
 DIVIDED = re.compile(r" ?÷ ?")
 
 
+def read_comparisons(text: str) -> str:
+    """Say < 50 and >= 50. Before every amount, which would take the digit that shows what the sign means."""
+    if not COMPARISON.search(text):
+        return text
+    return COMPARED.sub(lambda m: COMPARISONS[m[1]], text)
+
+
 def read_symbols(text: str) -> str:
     """Name symbols before and between numbers and words."""
+    if not SYMBOL.search(text):
+        return text
     text = ABOUT.sub("environ ", text)
-    text = COMPARED.sub(lambda m: COMPARISONS[m[1]], text)
     text = DIVIDED.sub(" divisé par ", text)
     text = NAMED.sub(lambda m: NAMES[m[1]], text)
     text = BAR.sub(", ", text)

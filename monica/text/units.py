@@ -15,6 +15,8 @@ UNITS = {
     "km²": ("kilomètre carré", "kilomètres carrés", False), "m²": ("mètre carré", "mètres carrés", False),
     "cm²": ("centimètre carré", "centimètres carrés", False), "m³": ("mètre cube", "mètres cubes", False),
     "cm³": ("centimètre cube", "centimètres cubes", False), "ha": ("hectare", "hectares", False),
+    "KM": ("kilomètre", "kilomètres", False), "KG": ("kilo", "kilos", False),
+    "CM": ("centimètre", "centimètres", False),
     "kg": ("kilo", "kilos", False), "g": ("gramme", "grammes", False),
     "mg": ("milligramme", "milligrammes", False),
     "t": ("tonne", "tonnes", True), "l": ("litre", "litres", False), "L": ("litre", "litres", False),
@@ -33,6 +35,7 @@ PER_MILLE = re.compile(r" ?‰")
 SURFACE = re.compile(r"(?<!\w)([kc]?m[²³])(?!\w)")
 RAISED = re.compile(r"[²³]")
 POWER = re.compile(r"\^ ?(\d{1,3})(?!\d)")
+RAISED_OR_POWER = re.compile("[²³^]")
 POWERS = {"2": " au carré", "3": " au cube"}
 
 
@@ -50,6 +53,8 @@ def read_measures(text: str) -> str:
 
 def read_powers(text: str) -> str:
     """Say a surface or a volume without a number (le prix au m²), squares, cubes and powers."""
+    if not RAISED_OR_POWER.search(text):
+        return text
     text = SURFACE.sub(lambda m: UNITS[m[1]][0] if m[1] in UNITS else m[0], text)
     text = RAISED.sub(lambda m: " au carré " if m[0] == "²" else " au cube ", text)
     return POWER.sub(lambda m: POWERS.get(m[1]) or f" puissance {m[1]}", text)

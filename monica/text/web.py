@@ -1,18 +1,10 @@
-"""Web and e-mail addresses, said aloud (point, arobase, slash), and markup, which is dropped."""
+"""Web and e-mail addresses, said aloud: point, arobase, slash."""
 
 from __future__ import annotations
 
-import html
 import re
 
 from monica.text.words import spell_out
-
-TAG = re.compile(
-    r"</?(?:b|i|u|p|a|br|hr|em|strong|span|div|ul|ol|li|h[1-6]|speak|break|emphasis|prosody)"
-    r"(?: [\w:-]{1,20}=(?:\"[^<>\"]{0,80}\"|'[^<>']{0,80}'|[^\s<>\"']{1,80})){0,5} ?/?>",
-    re.IGNORECASE,
-)
-ENTITY = re.compile(r"&(?:#\d{1,6}|#x[0-9a-fA-F]{1,5}|[a-zA-Z]{2,8}\d{0,2});")
 
 # Top-level domains seen in France, and those of poker. If any word could follow the dot, a missing space between two
 # sentences would make an address.
@@ -36,13 +28,6 @@ MARKS = {
     ":": " deux points ", "&": " et ", "=": " égale ", "+": " plus ", "%": " pour cent ", "~": " tilde ",
 }  # fmt: skip
 MARK = re.compile(r"[./@\-_:&=+%~]")
-
-
-def drop_markup(text: str) -> str:
-    """Drop known HTML and SSML tags, and decode entities."""
-    if "<" not in text and "&" not in text:
-        return text
-    return ENTITY.sub(lambda m: html.unescape(m[0]), TAG.sub(" ", text))
 
 
 def read_addresses(text: str) -> str:

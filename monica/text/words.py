@@ -17,6 +17,7 @@ UNACCENTED = str.maketrans("ÀÂÄÇÉÈÊËÎÏÔÖÙÛÜŸ", "AAACEEEEIIOOUUUY
 
 UPPER = "A-ZÀ-ÖØ-ÞŒŸ"
 """The capital letters of French, for use inside the brackets of a regular expression."""
+TWO_CAPITALS = re.compile(rf"[{UPPER}]\.?[{UPPER}]")
 DOTTED = re.compile(r"(?<![\w.])(?:[A-Z]\.){2,8}(?!\w)")
 CAPITALS = re.compile(rf"(?<![\w.])[{UPPER}]{{2,40}}(?!\w)")
 RUN = re.compile(rf"(?<![\w.])[{UPPER}]{{1,40}}(?:[ '-][{UPPER}]{{1,40}}){{0,60}}(?!\w)")
@@ -30,7 +31,8 @@ SPELLED = frozenset({
 })  # fmt: skip
 # Two letters that are words in French.
 SHORT_WORDS = frozenset({
-    "AI", "AS", "AH", "AU", "CA", "CE", "CI", "DE", "DU", "EH", "EN", "ES", "ET", "EU", "HE", "IL", "JE",
+    "AI", "AN", "AS", "AH", "AU", "BU", "CA", "CE", "CI", "DE", "DU", "EH", "EN", "ES", "ET", "EU", "EX", "HE",
+    "IL", "JE",
     "JO", "LA", "LE", "LI", "LU", "MA", "ME", "MI", "NE", "NI", "NU", "OH", "ON", "OR", "OS", "OU", "PU",
     "RE", "SA", "SE", "SI", "SU", "TA", "TE", "TU", "UN", "VA", "VU", "WU", "ÇA", "ÇÀ", "LÀ", "OÙ", "DÉ",
     "FÉ", "NÉ", "DÛ", "MÛ", "ÈS",
@@ -47,10 +49,10 @@ ONSETS = frozenset({
 CODAS = frozenset({
     "CH", "CHS", "CK", "CKS", "CS", "CT", "DS", "FF", "FT", "GH", "GHT", "GS", "GT", "HN", "HR", "KS",
     "LB", "LC", "LD", "LF", "LK", "LL", "LLS", "LM", "LP", "LS", "LT", "LTZ", "MB", "MM", "MP", "MPS",
-    "MS", "NC", "ND", "NDS", "NG", "NGS", "NK", "NKS", "NN", "NS", "NT", "NTS", "NX", "PH", "PS", "RB",
+    "MS", "NC", "ND", "NDS", "NG", "NGS", "NK", "NKS", "NN", "NQ", "NS", "NT", "NTS", "NX", "PH", "PS", "RB",
     "RC", "RD", "RDS", "RF", "RG", "RK", "RL", "RM", "RN", "RP", "RR", "RS", "RT", "RTS", "SCH", "SH",
-    "SK", "SM", "SS", "ST", "TCH", "TH", "THS", "TS", "TT", "TZ", "WN", "WS", "ZZ",
-}) | set("BCDFGKLMNPRSTVWXZ")  # fmt: skip
+    "PT", "SK", "SM", "SS", "ST", "TCH", "TH", "THS", "TS", "TT", "TZ", "WN", "WS", "ZZ",
+}) | set("BCDFGKLMNPQRSTVWXZ")  # fmt: skip
 
 
 def spell_out(letters: str) -> str:
@@ -58,23 +60,8 @@ def spell_out(letters: str) -> str:
     return " ".join(LETTERS.get(letter, letter.lower()) for letter in letters.upper().translate(UNACCENTED))
 
 
-def spell_acronyms(text: str) -> str:
-    """Spell dotted initials, and words in capitals that cannot be pronounced in French."""
-    text = DOTTED.sub(_spell_dotted, text)
-    return CAPITALS.sub(lambda m: spell_out(m[0]) if _is_spelled(m[0]) else m[0], text)
-
-
-def lower_capitals(text: str) -> str:
-    """Write capitals in lower case: "PAUL DUPONT" is a name and keeps its initials, a longer run is a sentence."""
-    return RUN.sub(_lower_run, text)
-
-
-def _spell_dotted(match: re.Match[str]) -> str:
-    ends = match.end() == len(match.string)
-    return spell_out(match[0].replace(".", "")) + "." * ends
-
-
-def _is_spelled(word: str) -> bool:
+def is_spelled(word: str) -> bool:
+    """Return whether a word in capitals is spelled: no French word looks like it."""
     clusters = CONSONANTS.findall(word)
     if word in SPELLED or clusters == [word]:
         return True
@@ -85,6 +72,24 @@ def _is_spelled(word: str) -> bool:
     first = clusters[0] if clusters and word.startswith(clusters[0]) else ""
     last = clusters[-1] if clusters and word.endswith(clusters[-1]) else ""
     return (len(first) > 1 and first not in ONSETS) or (last != "" and last not in CODAS)
+
+
+def spell_acronyms(text: str) -> str:
+    """Spell dotted initials, and words in capitals that cannot be pronounced in French."""
+    if not TWO_CAPITALS.search(text):
+        return text
+    text = DOTTED.sub(_spell_dotted, text)
+    return CAPITALS.sub(lambda m: spell_out(m[0]) if is_spelled(m[0]) else m[0], text)
+
+
+def lower_capitals(text: str) -> str:
+    """Write capitals in lower case: "PAUL DUPONT" is a name and keeps its initials, a longer run is a sentence."""
+    return RUN.sub(_lower_run, text) if TWO_CAPITALS.search(text) else text
+
+
+def _spell_dotted(match: re.Match[str]) -> str:
+    ends = match.end() == len(match.string)
+    return spell_out(match[0].replace(".", "")) + "." * ends
 
 
 def _lower_run(match: re.Match[str]) -> str:

@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from monica.announcer import PAUSE_S
 from monica.config import Settings
 from monica.errors import ConfigError, DeadlineExceeded, Overloaded
 from monica.service import Service
 from monica.speech import SpeechRequest
-from monica.text.frontend import TextFrontend
+from monica.text.frontend import PAUSE_S, TextFrontend
 from tests.conftest import Call, started
 from tests.support.command import monica
 from tests.support.engines import ToyEngine

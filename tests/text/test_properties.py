@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import monica.text
 from monica.text import Normaliser, has_words, split_sentences
+from monica.text.markup import drop_markup, split_at_pauses
 
 PARSER: Any = importlib.import_module("re._parser")
 
@@ -28,7 +29,10 @@ TABLE = [
 ]
 BITS = [
     *" ,.;:!?-/()'\n\t0123456789%€$£°²³^♠♥♦♣AKQJTsohkKMxXIVe+*#@&=~|<>[]{}…–—«»\"_\\",
-    "\u202f", "\xa0", "\u0301", "\u200d", "M.", "n°", "etc.", "BB", "www.", ".fr", "https://", "00", "1 000",
+    "\u202f", "\xa0", "[pause:1s]", "[pause:", "<break time=\"1s\"/>", "<think>", "</think>", "·", "'s", "EL", "HU",
+    "Wei",
+    "flop ", "9h", "Kh", "m.", "·e·s", "1. ", "2) ", ",400", "'500", "Sam.", "p.", "/j", "\\n", "avr.", "PLO ",
+    "\u0301", "\u200d", "M.", "n°", "etc.", "BB", "www.", ".fr", "https://", "00", "1 000",
     "1er", "2e", "Paul", "DUPONT", "table", "une", "de", "h", "min", "vs", "XIV", "Louis", "&amp;", "<b>",
 ]  # fmt: skip
 TEXTS = st.lists(st.one_of(st.sampled_from(TABLE), st.sampled_from(BITS), st.text(max_size=4)), max_size=9).map("".join)
@@ -40,7 +44,7 @@ ANY = settings(max_examples=600, deadline=None, suppress_health_check=[HealthChe
 def test_any_text_is_said_in_words_and_the_same_again(text: str) -> None:
     said = FRENCH.normalise(text).text
     assert not any(c.isdecimal() for c in said)
-    assert has_words(said) or not has_words(text)
+    assert has_words(said) or not has_words(drop_markup(text))
     assert FRENCH.normalise(said).text == said
 
 
@@ -48,8 +52,18 @@ def test_any_text_is_said_in_words_and_the_same_again(text: str) -> None:
 @ANY
 def test_other_languages_keep_their_words_too(text: str) -> None:
     said = ENGLISH.normalise(text).text
-    assert has_words(said) or not has_words(text)
+    assert has_words(said) or not has_words(drop_markup(text))
     assert ENGLISH.normalise(said).text == said
+
+
+@given(TEXTS)
+@ANY
+def test_pauses_cut_a_text_without_losing_or_adding_words(text: str) -> None:
+    parts = split_at_pauses(text)
+    assert all(0 < pause <= 10 for _, pause in parts[:-1])
+    assert parts[-1][1] == 0
+    assert sum(pause for _, pause in parts) <= 60
+    assert drop_markup(" ".join(part for part, _ in parts)).split() == drop_markup(text).split()
 
 
 @given(TEXTS, st.integers(min_value=1, max_value=300))
