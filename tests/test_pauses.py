@@ -17,7 +17,7 @@ from monica.speech import SpeechRequest
 from monica.synthesis.fallback import Fallback
 from monica.text.frontend import PAUSE_S, TextFrontend
 from monica.text.markup import MAX_PAUSE_S, MAX_PAUSES_S
-from monica.warming.jobs import Script
+from monica.warming.job import JobSource
 from tests.conftest import Call, started
 from tests.support.engines import ToyEngine
 from tests.support.takes import new_warmer
@@ -184,7 +184,7 @@ def test_the_embedded_voice_makes_the_same_pauses(settings: Settings) -> None:
 def test_a_phrase_book_may_have_pauses(service: Service, toy: ToyEngine) -> None:
     warmer = new_warmer(service)
     warmer.start()
-    job = warmer.submit(Script("une liste", phrases=(WHOLE,)))
+    job = warmer.submit(JobSource("une liste", phrases=(WHOLE,)))
     until(lambda: job.state.ended, 60)
     warmer.close()
     spoken = list(toy.spoken)

@@ -10,12 +10,12 @@ from tests.text.test_pairs import PAIRS
 
 FRENCH = (*FRENCH_BEFORE_LEXICON, *FRENCH_AFTER_LEXICON)
 CONTRACT = (
-    "inclusive", "less", "lines", "markup", "unicode", "emoji", "web", "quotes", "dashes", "marks", "names",
-    "boards", "items", "lists", "grouping", "millions", "per", "stakes", "labels", "stacks", "blinds", "gender",
-    "hands", "cards", "comparisons", "number_sign", "titles", "abbreviations", "phones", "days", "dates", "ranges",
-    "odds", "clock", "durations", "signs", "money", "units", "chips", "times", "percent", "roman", "ratios",
-    "ordinals", "powers", "symbols", "currencies", "numbers", "digits", "acronyms", "capitals", "slashes",
-    "brackets", "settle",
+    "inclusive", "seconds", "less", "lines", "markup", "unicode", "emoji", "web", "quotes", "dashes", "marks",
+    "names", "boards", "items", "lists", "grouping", "millions", "per", "stakes", "labels", "stacks", "blinds",
+    "gender", "hands", "cards", "comparisons", "number_sign", "titles", "abbreviations", "phones", "days", "dates",
+    "ranges", "odds", "clock", "durations", "signs", "money", "units", "chips", "times", "percent", "roman", "ratios",
+    "ordinals", "powers", "symbols", "currencies", "numbers", "digits", "acronyms", "capitals", "slashes", "brackets",
+    "settle",
 )  # fmt: skip
 WITHOUT_DIGITS = st.lists(
     st.sampled_from(sorted({"".join(c for c in text if not c.isdecimal()) for _, *pair in PAIRS for text in pair})),
