@@ -12,6 +12,7 @@ from monica import __version__, logs
 from monica.config import Settings
 from monica.errors import ConfigError
 from monica.serving import gunicorn_patches
+from monica.serving.descriptors import connections_for
 from monica.serving.logger import Logger
 from monica.serving.process_exit import exit_for_good, exit_for_restart
 from monica.serving.worker import DrainingWorker
@@ -30,6 +31,8 @@ workers = 1
 worker_class = DrainingWorker
 # queue_size threads may block on synthesis; the rest stay free for cache hits and health checks.
 threads = settings.threads + settings.queue_size
+# Beyond this, idle connections are closed, the oldest first.
+worker_connections = connections_for(threads)
 # Longer than nginx keeps its upstream connections, so that Monica never closes one while nginx sends a request on it.
 keepalive = 75
 # The last take admitted may use its whole deadline.

@@ -40,7 +40,7 @@ HOMES = {
     ),
     "diskcache": ("monica.store.cache", "monica.store.disk"),
     "prometheus_client": ("monica.metrics", "monica.api.metrics"),
-    "gunicorn": ("monica.serving", "monica.api.schemas"),
+    "gunicorn": ("monica.serving", "monica.api.body"),
     "torch": ("monica.engine.torch", "monica.engine.chatterbox"),
     "chatterbox": ("monica.engine.chatterbox",),
     "perth": ("monica.engine.chatterbox",),

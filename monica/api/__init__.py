@@ -10,6 +10,7 @@ import flask_swagger_ui
 from flask import Blueprint, Flask
 
 from monica.api import access, auth, errors
+from monica.api.body import Request
 from monica.api.bundles import bundles
 from monica.api.health import health
 from monica.api.jobs import jobs
@@ -35,6 +36,7 @@ class Api(flask_smorest.Api):
 def build(service: Service, version: str) -> Flask:
     """Build the Flask application that serves `service`."""
     app = Flask("monica", static_folder=None)
+    app.request_class = Request
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         PROVIDE_AUTOMATIC_OPTIONS=False,

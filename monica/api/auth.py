@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
@@ -74,10 +75,15 @@ def _is_health_check() -> bool:
 
 
 def _check_key(key: str) -> None:
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    # WSGI decodes header bytes as Latin-1. Encoded again, any bytes can be compared in constant time.
-    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), key.encode()):
+    if not carries_key(request.headers, key):
         raise Unauthorized("This needs the API key: Authorization: Bearer MONICA_API_KEY.")
+
+
+def carries_key(headers: Mapping[str, str], key: str) -> bool:
+    """Whether a request carries the API key. headers: by names in any case, or in lower case; decoded as Latin-1."""
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    # WSGI decodes header bytes as Latin-1. Encoded again, any bytes can be compared in constant time.
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), key.encode())
 
 
 def _is_local() -> bool:

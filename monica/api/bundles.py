@@ -13,9 +13,9 @@ from typing import IO, Any
 import flask_smorest
 from flask import Response, request
 
+from monica.api.body import reading
 from monica.api.current import service
 from monica.api.errors import BodyTooLarge, error_responses
-from monica.api.schemas import reading
 from monica.api.schemas_phrases import ExportSchema, ImportedSchema, ImportSchema, parse_query
 from monica.errors import InvalidRequest, NotReady, RequestTimeout
 from monica.store.bundle import MAX_MANIFEST, Bundle, BundleError, ForeignBundle, NoRoom, export, select_ours

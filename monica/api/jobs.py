@@ -7,9 +7,9 @@ from typing import Any
 import flask_smorest
 from flask import Response, jsonify, request
 
+from monica.api.body import read_body
 from monica.api.current import service
 from monica.api.errors import BodyTooLarge, error_responses
-from monica.api.schemas import read_body
 from monica.api.schemas_jobs import (
     EstimateSchema,
     JobSchema,

@@ -12,11 +12,11 @@ import flask_smorest
 from flask import Response, g, request
 
 from monica import metrics
+from monica.api.body import read_body
 from monica.api.client import Client
 from monica.api.current import service
 from monica.api.errors import error_responses
 from monica.api.media import sound_response
-from monica.api.schemas import read_body
 from monica.api.schemas_openai import (
     ModelsSchema,
     OpenAIRequest,

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 
 import marshmallow as ma
-from flask import Request
-from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import BadRequest
 
+from monica.api.body import decode
 from monica.engine import MAX_SEED, SynthesisParams
-from monica.errors import InvalidJson, InvalidRequest, MonicaError, RequestTimeout
+from monica.errors import InvalidRequest
 from monica.speech import SpeechRequest
 from monica.synthesis.take import Lane
 from monica.voices.recording import DEFAULT_VOICE
@@ -187,27 +182,6 @@ class LiveSchema(ma.Schema):
     status = ma.fields.String(required=True, metadata={"example": "ok"})
 
 
-def read_body(request: Request) -> bytes:
-    """Read a JSON body. Raises RequestTimeout if it stalls, InvalidJson if it breaks off or is of another type."""
-    if not request.is_json:
-        raise InvalidJson("The Content-Type must be application/json.")
-    with reading(InvalidJson):
-        return request.get_data()
-
-
-@contextmanager
-def reading(broken: type[MonicaError] = InvalidRequest) -> Iterator[None]:
-    """Translate errors while a body is read. Raises RequestTimeout if it stalls, `broken` if it breaks off."""
-    try:
-        yield
-    except (OSError, BadRequest, ParseException) as error:
-        # A socket whose receive timeout has passed raises BlockingIOError. Werkzeug wraps it if the length of the
-        # body is known. In a chunked body it arrives unwrapped, as gunicorn's own errors do.
-        if isinstance(error, BlockingIOError) or isinstance(error.__context__, BlockingIOError):
-            raise RequestTimeout("The body did not arrive in time.") from error
-        raise broken("The body broke off before its end.") from error
-
-
 @lru_cache(maxsize=256)  # a repeated phrase has the same body
 def parse_speech(body: bytes) -> SpeechRequest:
     """Parse the body of POST /blabla. Raises InvalidRequest, which names the first wrong field, or InvalidJson."""
@@ -229,17 +203,6 @@ def parse_text(body: bytes) -> str:
     return str(validate(_TEXT, decode(body))["text"])
 
 
-def decode(body: bytes) -> dict[str, Any]:
-    """Parse a JSON object. Raises InvalidJson."""
-    try:
-        fields = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise InvalidJson("The body is not JSON.") from error
-    if not isinstance(fields, dict):
-        raise InvalidJson("The body must be a JSON object.")
-    return fields
-
-
 def validate(schema: ma.Schema, fields: dict[str, Any]) -> Any:
     """Load the fields of a body with a schema. Raises InvalidRequest, which names the first wrong field."""
     try:
@@ -250,10 +213,6 @@ def validate(schema: ma.Schema, fields: dict[str, Any]) -> Any:
             position, found = next(iter(found.items()))
             field = f"{field}[{position}]"
         raise InvalidRequest(f"{field}: {found[0]}", param=str(field)) from error
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 _SPEECH, _TEXT = SpeechSchema(), TextSchema()

@@ -6,7 +6,8 @@ from typing import Any
 
 import marshmallow as ma
 
-from monica.api.schemas import Truth, decode, validate
+from monica.api.body import decode
+from monica.api.schemas import Truth, validate
 from monica.warming.book import MAX_PHRASES
 from monica.warming.job import JobSource, State
 

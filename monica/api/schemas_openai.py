@@ -9,7 +9,8 @@ from typing import Any
 
 import marshmallow as ma
 
-from monica.api.schemas import Number, decode, validate
+from monica.api.body import decode
+from monica.api.schemas import Number, validate
 from monica.audio.formats import Format
 from monica.audio.stretch import FASTEST, SLOWEST
 from monica.speech import SpeechRequest

@@ -7,9 +7,10 @@ from typing import Any
 import flask_smorest
 from flask import request
 
+from monica.api.body import read_body
 from monica.api.current import service
 from monica.api.errors import BodyTooLarge, error_responses
-from monica.api.schemas import SpelledSchema, TextSchema, parse_text, read_body
+from monica.api.schemas import SpelledSchema, TextSchema, parse_text
 from monica.errors import InvalidJson, InvalidRequest, InvalidText, RequestTimeout
 
 text = flask_smorest.Blueprint("text", __name__, description="Text")

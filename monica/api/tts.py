@@ -10,6 +10,7 @@ from flask import Response, g, request
 
 from monica import metrics
 from monica.announcer import Announcer
+from monica.api.body import read_body
 from monica.api.client import Client
 from monica.api.current import service
 from monica.api.errors import BodyTooLarge, error_responses
@@ -20,7 +21,6 @@ from monica.api.schemas import (
     SpeechSchema,
     parse_deadline,
     parse_speech,
-    read_body,
 )
 from monica.api.streaming import stream_response, wants_stream
 from monica.audio.formats import Format

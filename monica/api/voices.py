@@ -7,9 +7,9 @@ from typing import Any
 import flask_smorest
 from flask import request
 
+from monica.api.body import reading
 from monica.api.current import service
 from monica.api.errors import BodyTooLarge, error_responses
-from monica.api.schemas import reading
 from monica.api.schemas_openai import VoiceSchema
 from monica.errors import (
     DeadlineExceeded,

@@ -14,7 +14,7 @@ class Logger(glogging.Logger):  # type: ignore[misc]
     access_log_enabled = False
 
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        if isinstance(sys.exc_info()[1], BlockingIOError):  # how an expired receive timeout shows
-            self.debug("A client stalled in the middle of its request.")
+        if isinstance(sys.exc_info()[1], BlockingIOError):  # how an expired send timeout shows
+            self.debug("A client did not read its answer.")
         else:
             super().exception(msg, *args, **kwargs)

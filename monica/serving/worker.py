@@ -1,86 +1,151 @@
-"""The gunicorn worker: gthread with a graceful shutdown. After SIGTERM it keeps answering until its takes are done."""
+"""The gunicorn worker: gthread with a receiver in front of its threads, and a graceful shutdown behind them."""
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from typing import Any
 
+from gunicorn.http.message import Request
 from gunicorn.workers import base, gthread
 
-from monica.serving.gunicorn_patches import BACK_TO_POLLER
+from monica.api.auth import carries_key
+from monica.serving.body_reader import BodyReader
+from monica.serving.gunicorn_patches import response_of, take_expectation
+from monica.serving.incoming import Headers
+from monica.serving.receiver import Connection, Receiver
 
-FIRST_BYTE_S = 0.05
-"""How long a new connection may be silent before it goes back to the poller."""
-STALL_S = 10
-"""Receive timeout of a request that has begun."""
 UNREAD_S = 60
 """Send timeout of an answer that the client does not read."""
-LINGER_S = 1
-"""Lingering close: how long the client may be silent."""
-MAX_LINGER_S = 10
-"""Lingering close: how long it may take altogether."""
-MAX_LINGER_BYTES = 32 * 2**20
-"""Lingering close: how many bytes of the client are read and dropped."""
+STOPPING_IDLE_S = 2
+"""How long a stopping worker keeps idle connections, for a request that a client may already be sending."""
+LARGE_BODIES = 4
+"""One thread in this many may read a large body."""
+NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
-    """A gthread worker that lets running takes finish after SIGTERM.
+    """A gthread worker that is not stopped by slow clients, and lets running takes finish after SIGTERM.
 
-    gthread closes its listener at once, so the kernel refuses later clients without an explanation. While takes are
-    running, this worker goes on accepting connections, so that new requests are answered `shutting_down`.
+    gthread gives every connection to a thread, which then waits for the request. As many slow clients as there are
+    threads silence it. Here the main thread receives the requests, and threads only answer them.
+
+    gthread closes its listener at once on SIGTERM, so the kernel refuses later clients without an explanation. While
+    takes are running, this worker goes on accepting connections, so that new requests are answered `shutting_down`.
     """
 
-    def handle(self, conn: gthread.TConn) -> object:
-        """Serve a connection. A silent one goes back to the poller at once; gthread would block on it for 5 seconds."""
+    receiver: Receiver
+    service: Any = None
+    """monica.service.Service. None during the start."""
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        self.service = self.wsgi.extensions["monica"]
+        self.wsgi = _announcing_close(self.wsgi)
+
+    def run(self) -> None:
+        self.receiver = Receiver(self.poller, self.enqueue_req, self._is_welcome, self.cfg.keepalive)
+        self._places = threading.BoundedSemaphore(max(1, self.cfg.threads // LARGE_BODIES))
+        self._stop_at: float | None = None
+        super().run()
+
+    def accept(self, listener: socket.socket) -> None:
+        try:
+            client, address = listener.accept()
+        except OSError as error:
+            if error.errno in NO_DESCRIPTOR and not self.receiver.close_oldest():
+                time.sleep(0.01)  # the listener stays readable: without a pause this would be a busy loop
+            return
+        connection = Connection(self.cfg, client, address, listener.getsockname())
+        # Blocking for the threads; the receiver asks each call not to block. Not settimeout: it makes the socket
+        # non-blocking, and the answer would leave it in fragments.
+        client.setblocking(True)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(UNREAD_S))
+        self.nr_conns += 1
+        self.receiver.await_request(connection)
+        self.murder_keepalived()
+
+    def handle(self, conn: Connection) -> bool:
+        """Answer a request that has arrived. Runs in a thread. Returns whether the connection stays open."""
         if not conn.initialized:
-            if not conn.wait_for_data(FIRST_BYTE_S):
-                return BACK_TO_POLLER
-            # A client that stalls in the middle of its request, or does not read its answer, must free its thread
-            # again. Not settimeout: it makes the socket non-blocking, and the answer would leave it in fragments.
-            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(STALL_S))
-            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(UNREAD_S))
-        stays_open = super().handle(conn)
-        if not stays_open:
-            _linger(conn.sock)
-        return stays_open
+            conn.init()
+            conn.parser.unreader = BodyReader(conn.sock, self._places)
+        conn.parser.unreader.start(bytes(conn.request.data))
+        return bool(super().handle(conn))
+
+    def handle_request(self, req: Request, conn: Connection) -> Any:
+        # `wants_continue` is no longer true if the receiver has sent it.
+        conn.parser.unreader.expects_continue = take_expectation(req) and conn.request.wants_continue
+        return super().handle_request(req, conn)
+
+    def finish_request(self, conn: Connection, fs: Future[bool]) -> None:
+        """Take a connection back from its thread."""
+        rest = conn.parser.unreader.finish() if conn.parser is not None else b""
+        if not fs.cancelled() and fs.exception() is None and fs.result():
+            self.receiver.await_request(conn, rest)
+        else:
+            self.receiver.linger(conn)
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """Close the connections that have had their time, or are too many. gthread calls this after every event."""
+        if not self.alive and self._stop_at is None:
+            self._stop_at = time.monotonic() + STOPPING_IDLE_S
+        if force:
+            self.receiver.close()
+        self.receiver.sweep(self._stop_at)
+        while self.nr_conns - self.receiver.closed >= self.worker_connections and self.receiver.close_oldest():
+            pass
+        self.nr_conns -= self.receiver.closed
+        self.receiver.closed = 0
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         # In a thread: a signal handler must not wait, nor take a lock that the interrupted thread may hold.
         threading.Thread(target=self._drain, args=(sig, frame), name="drain", daemon=True).start()
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        app = getattr(self, "wsgi", None)
-        if app is not None:
-            app.extensions["monica"].warmer.close()  # takes no lock that the interrupted main thread may hold
+        if self.service is not None:
+            self.service.warmer.close()  # takes no lock that the interrupted main thread may hold
         # Not gthread's own handler, which shuts its thread pool down. The main thread, which this signal interrupts,
         # may be submitting to that pool and hold its lock.
         base.Worker.handle_quit(self, sig, frame)
 
     def _drain(self, sig: int, frame: Any) -> None:
-        app = getattr(self, "wsgi", None)  # missing if the signal comes during the start
-        if app is not None:
-            app.extensions["monica"].warmer.close()
-            app.extensions["monica"].drain(self.cfg.graceful_timeout)
+        if self.service is not None:  # None if the signal comes during the start
+            self.service.warmer.close()
+            self.service.drain(self.cfg.graceful_timeout)
         super().handle_exit(sig, frame)
 
+    def _is_welcome(self, headers: Headers) -> bool:
+        """Whether a request's body is worth waiting for. Without the API key, if there is one, it is not read."""
+        key = self.service.settings.api_key
+        return key is None or carries_key(headers, key)
 
-def _linger(connection: socket.socket) -> None:
-    """Read what the client still sends before closing. Otherwise the close resets the connection and loses the answer.
 
-    gunicorn does this in its main thread, which accepts no one else meanwhile. After this it has nothing left to read.
+def _announcing_close(application: WSGI) -> WSGI:
+    """Wrap an application so that `Connection: close` is said in every answer after which the connection closes.
+
+    gunicorn says `keep-alive` before it has tried to skip what the application left of the body. If it then cannot, it
+    closes the connection under the client's next request.
     """
-    deadline, left = time.monotonic() + MAX_LINGER_S, MAX_LINGER_BYTES
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_WR)
-        connection.settimeout(LINGER_S)
-        while left > 0 and time.monotonic() < deadline and (data := connection.recv(2**16)):
-            left -= len(data)
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
+
+    def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        response = response_of(start_response)
+
+        def start(*args: Any) -> Any:
+            if not response.req.unreader.discard(response.req.body):
+                response.force_close()
+            return start_response(*args)
+
+        return application(environ, start)
+
+    return serve
 
 
 def _timeval(seconds: int) -> bytes:
