@@ -7,9 +7,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
+from monica.text.accents import restore_accents
 from monica.text.lexicon import Lexicon, LexiconFile
-from monica.text.rules import FRENCH_AFTER_LEXICON, FRENCH_BEFORE_LEXICON, LEXICON_RULE, OTHER_LANGUAGES, Rule
+from monica.text.rules import (
+    ACCENTS_RULE,
+    CHARACTERS,
+    FRENCH_AFTER_LEXICON,
+    FRENCH_BEFORE_LEXICON,
+    LEXICON_RULE,
+    OTHER_LANGUAGES,
+    Rule,
+)
 from monica.text.unicode import has_words, tidy
 
 DIGIT = re.compile(r"\d")
@@ -59,5 +69,7 @@ class Normaliser:
     def _rules(self) -> tuple[Rule, ...]:
         if not self._french:
             return OTHER_LANGUAGES
-        lexicon = Rule(LEXICON_RULE, self._lexicon.current().respell)
-        return (*FRENCH_BEFORE_LEXICON, lexicon, *FRENCH_AFTER_LEXICON)
+        current = self._lexicon.current()
+        accents = Rule(ACCENTS_RULE, partial(restore_accents, keep=current.words))
+        lexicon = Rule(LEXICON_RULE, current.respell)
+        return (*CHARACTERS, accents, *FRENCH_BEFORE_LEXICON, lexicon, *FRENCH_AFTER_LEXICON)

@@ -5,13 +5,22 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monica.text.rules import FRENCH_AFTER_LEXICON, FRENCH_BEFORE_LEXICON, OTHER_LANGUAGES
+from monica.text.accents import restore_accents
+from monica.text.rules import (
+    ACCENTS_RULE,
+    CHARACTERS,
+    FRENCH_AFTER_LEXICON,
+    FRENCH_BEFORE_LEXICON,
+    OTHER_LANGUAGES,
+    Rule,
+)
 from tests.text.test_pairs import PAIRS
 
-FRENCH = (*FRENCH_BEFORE_LEXICON, *FRENCH_AFTER_LEXICON)
+FRENCH = (*CHARACTERS, *FRENCH_BEFORE_LEXICON, *FRENCH_AFTER_LEXICON)
 CONTRACT = (
-    "lines", "markup", "unicode", "emoji", "web", "quotes", "dashes", "marks", "labels", "stacks", "blinds", "gender",
-    "hands", "cards", "number_sign", "titles", "abbreviations", "phones", "dates", "ranges", "clock", "durations",
+    "lines", "markup", "unicode", "emoji", "accents", "web", "quotes", "dashes", "marks", "labels", "stacks", "blinds",
+    "gender", "hands", "cards", "number_sign", "titles", "abbreviations", "phones", "dates", "ranges", "clock",
+    "durations",
     "signs", "money", "units", "chips", "times", "percent", "roman", "ratios", "ordinals", "powers", "symbols",
     "currencies", "numbers", "digits", "acronyms", "capitals", "slashes", "brackets", "settle",
 )  # fmt: skip
@@ -22,7 +31,9 @@ WITHOUT_DIGITS = st.lists(
 
 
 def test_rule_names_are_those_of_the_contract_in_their_order() -> None:
-    assert tuple(rule.name for rule in FRENCH) == CONTRACT
+    accents = Rule(ACCENTS_RULE, restore_accents)
+    french = (*CHARACTERS, accents, *FRENCH_BEFORE_LEXICON, *FRENCH_AFTER_LEXICON)
+    assert tuple(rule.name for rule in french) == CONTRACT
     assert set(OTHER_LANGUAGES) < set(FRENCH)
 
 
