@@ -29,6 +29,7 @@ from monica.text.accents_table import PATH, readings, strip_accents
 from monica.text.accents_words import read_words
 
 FOLDER = Path(__file__).parent.parent / "tests" / "text" / "accents"
+HELD_OUT = ("heldout.txt", "heldout_later.txt", "heldout_last.txt")
 WORD = re.compile(r"[^\W\d_]+")
 SURE = 0.98
 """The share of the uses of its letters that a form must have, for a source to be asked word by word."""
@@ -158,7 +159,7 @@ def median_ms(text: str, runs: int) -> float:
 
 def main() -> None:
     """Print the tables."""
-    files = {name: read_sentences(name) for name in ("heldout.txt", "heldout_later.txt", "unaccented.txt")}
+    files = {name: read_sentences(name) for name in (*HELD_OUT, "unaccented.txt")}
     for name, sentences in files.items():
         result = score(sentences)
         print(f"{name:20} {len(sentences):4} sentences  {result}")
@@ -168,13 +169,13 @@ def main() -> None:
         for kind, words in (("wrong", result.wrong), ("missed", result.missed)):
             for told in words:
                 print(f"    {kind:6} {told}")
-    both = files["heldout.txt"] + files["heldout_later.txt"]
-    print(f"\nword by word, without neighbours, on {len(both)} held-out sentences")
+    held_out = [sentence for name in HELD_OUT for sentence in files[name]]
+    print(f"\nword by word, without neighbours, on {len(held_out)} held-out sentences")
     for source, frequencies in sources().items():
         rule = word_by_word(frequencies)
         harm = len(score(files["unaccented.txt"], rule).wrong)
-        print(f"    {source:20} {len(frequencies):7} words  {score(both, rule)}  changed in unaccented.txt {harm}")
-    print(f"    with neighbours      {'':13}  {score(both)}")
+        print(f"    {source:20} {len(frequencies):7} words  {score(held_out, rule)}  changed in unaccented.txt {harm}")
+    print(f"    with neighbours      {'':13}  {score(held_out)}")
     run = [sys.executable, "-c", MEMORY.format(text=SENTENCE)]
     grown = subprocess.run(run, capture_output=True, text=True, check=True).stdout.strip()
     size = PATH.stat().st_size / 2**20
