@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from monica.text.accents_grammar import ADVERBS, BE, BE_ANY, COUNTS, HAVE_ANY, LINKS, MANY, clause_before, is_finite
-from monica.text.accents_words import Word, at
+from monica.text.accents_words import APOSTROPHES, Word, at
 
 BEFORE_HAS = frozenset({"il", "elle", "on", "qui", "ca", "cela", "ceci", "y", "n", "l", "m", "t", "chacun", "monde"})
 """Words after which "a" can only be the verb."""
@@ -32,7 +32,7 @@ def _a(words: Sequence[Word], i: int) -> str | None:
     word, before, after = words[i], at(words, i - 1), at(words, i + 1)
     if after.key == "-":
         return "à" if word.glued else "a" if at(words, i + 2).key in {"t", "il", "elle", "on"} else None
-    letter = len(after.key) == 1 and after.key.isalpha() and after.text[-1] != "'"
+    letter = len(after.key) == 1 and after.key.isalpha() and after.text[-1] not in APOSTROPHES
     if after.is_mark or letter or before.key in LETTER_NAMES:
         return None
     if before.glued and before.key in BEFORE_HAS | {"nous", "vous", "moi", "toi", "eux", "leur", "lui"}:

@@ -49,6 +49,8 @@ class Reading:
 
 def strip_accents(word: str) -> str:
     """Return a word without its accents and other marks."""
+    if word.isascii():
+        return word
     return "".join(char for char in unicodedata.normalize("NFD", word) if not unicodedata.combining(char))
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from monica.text.accents_table import Reading, readings, strip_accents
 
-TOKEN = re.compile(r"[^\W\d_]{1,40}(?:-[^\W\d_]{1,40}){0,4}'?|\d{1,20}|\S")
-PART = re.compile(r"-|[^-']{1,40}")
+TOKEN = re.compile(r"[^\W\d_]{1,40}(?:-[^\W\d_]{1,40}){0,4}['’]?|\d{1,20}|\S")
+APOSTROPHES = "'’"
+"""Both are seen: the rule comes before quotation marks are straightened."""
+PART = re.compile(r"-|[^-'’]{1,40}")
 CHUNK = re.compile(r"\S{1,200}")
 ADDRESS = re.compile(r"@|://|www\.|[a-z0-9]\.[a-z]|[_\\#&]")
 ENDS = frozenset(".!?…:;|")
@@ -79,7 +81,8 @@ def at(words: Sequence[Word], i: int) -> Word:
 
 def read_words(text: str) -> list[Word]:
     """Cut a text into words, numbers and marks. A compound that the table does not know is cut at its hyphens."""
-    addresses = [chunk.span() for chunk in CHUNK.finditer(text) if ADDRESS.search(chunk[0])]
+    chunks = CHUNK.finditer(text) if ADDRESS.search(text) else ()
+    addresses = [chunk.span() for chunk in chunks if ADDRESS.search(chunk[0])]
     words: list[Word] = []
     begins, address = True, 0
     for token in TOKEN.finditer(text):
@@ -107,7 +110,7 @@ def read_words(text: str) -> list[Word]:
 
 
 def _parts(token: str, start: int) -> Iterator[Word]:
-    whole = strip_accents(token.lower()).rstrip("'")
+    whole = strip_accents(token.lower()).rstrip(APOSTROPHES)
     if "-" not in token or readings(whole):
         yield Word(token, start, whole)
         return

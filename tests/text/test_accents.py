@@ -52,6 +52,9 @@ GIVEN_BACK = {
     "Bien sur, venez": "Bien sûr, venez",
     "du cote du bar, a cote de la table": "du côté du bar, à côté de la table",
     "un cafe ou du the": "un café ou du thé",
+    # either apostrophe
+    "Il s’est fait eliminer, l’equipe est prete a l’etage": "Il s’est fait éliminer, l’équipe est prête à l’étage",
+    "Il s'est fait eliminer, l'equipe est prete a l'etage": "Il s'est fait éliminer, l'équipe est prête à l'étage",
     # capitals
     "PAUSE TERMINEE, REPRISE A 21H": "PAUSE TERMINÉE, REPRISE À 21H",
     "Etes-vous prets ?": "Êtes-vous prêts ?",
