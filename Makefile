@@ -71,6 +71,7 @@ bench: $(UV)
 	$(UV) run $(DEV) python -m benchmarks.http
 	$(UV) run $(DEV) python -m benchmarks.start
 	$(UV) run $(DEV) python -m benchmarks.text
+	$(UV) run $(DEV) python -m benchmarks.accents
 	$(UV) run $(DEV) python -m benchmarks.loading
 	$(UV) run $(DEV) python -m benchmarks.cache
 

@@ -12,6 +12,7 @@ import threading
 import tomllib
 import unicodedata
 from collections.abc import Mapping
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from monica.text.unicode import has_words, tidy
 log = logging.getLogger(__name__)
 
 SECTIONS = ("names", "words")
+WORD = re.compile(r"[^\W\d_]+")
+MIN_ENTRY_WORD = 4
+"""Letters. A shorter word of an entry of several is as likely an article or a preposition."""
 FIRST_WORD = re.compile(r"\w+")
 
 
@@ -100,6 +104,16 @@ class Lexicon:
             return cls(shipped | own)
         except LexiconError as error:
             raise LexiconError(f"lexicon {path}{_line_of(content, str(error))}: {error}") from None
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The words of the entries, written and said, in lower case without accents.
+
+        Of an entry of several words, the short ones are left out: "à la carte" is not about "a" and "la".
+        """
+        entries = [*self._said, *map(ignore_case_and_accents, self._said.values())]
+        found = [(word, len(words)) for words in map(WORD.findall, entries) for word in words]
+        return frozenset(word for word, count in found if count == 1 or len(word) >= MIN_ENTRY_WORD)
 
     def current(self) -> Lexicon:
         """Return the lexicon to use now: this one. LexiconFile returns the newest."""

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
+from monica.text.accents import restore_accents
 from monica.text.lexicon import Lexicon, LexiconFile
 from monica.text.markup import drop_markup
 from monica.text.names import find_names
-from monica.text.rules import FRENCH_AFTER_LEXICON, FRENCH_BEFORE_LEXICON, LEXICON_RULE, OTHER_LANGUAGES, Rule
+from monica.text.rules import (
+    ACCENTS_RULE,
+    AS_WRITTEN,
+    CHARACTERS,
+    FRENCH_AFTER_LEXICON,
+    FRENCH_BEFORE_LEXICON,
+    LEXICON_RULE,
+    OTHER_LANGUAGES,
+    Rule,
+)
 from monica.text.unicode import has_words, tidy
 
 DIGIT = re.compile(r"\d")
@@ -63,8 +73,9 @@ class Normaliser:
         if not self._french:
             return OTHER_LANGUAGES
         lexicon = self._lexicon.current()
-        step = Rule(LEXICON_RULE, lambda text: _respell(text, lexicon))
-        return (*FRENCH_BEFORE_LEXICON, step, *FRENCH_AFTER_LEXICON)
+        accents = Rule(ACCENTS_RULE, partial(restore_accents, keep=lexicon.words))
+        respelling = Rule(LEXICON_RULE, partial(_respell, lexicon=lexicon))
+        return (*AS_WRITTEN, *CHARACTERS, accents, *FRENCH_BEFORE_LEXICON, respelling, *FRENCH_AFTER_LEXICON)
 
 
 def _respell(text: str, lexicon: Lexicon) -> str:

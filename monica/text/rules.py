@@ -73,6 +73,11 @@ CHARACTERS = (
 """What characters the text has, settled before any rule looks at them. Line ends come first, before they turn into
 spaces."""
 
+ACCENTS_RULE = "accents"
+"""The name of the step after CHARACTERS, French only. It gives a text that was typed without accents its accents back,
+so that the other rules find the words they list: "defaites" is feminine once it is "défaites". It comes before
+ADDRESSES, whose readings have accents: a text with a link in it would be taken for one that was typed with care."""
+
 ADDRESSES = (Rule("web", web.read_addresses),)
 """French only. Addresses come before punctuation, which would tear them apart at their dots and slashes."""
 
@@ -147,6 +152,6 @@ SETTLING = (
 )
 """Late, because "100/200 (25)" is an ante before it is an aside."""
 
-FRENCH_BEFORE_LEXICON = (*AS_WRITTEN, *CHARACTERS, *ADDRESSES, *PUNCTUATION, *BEFORE_LEXICON)
+FRENCH_BEFORE_LEXICON = (*ADDRESSES, *PUNCTUATION, *BEFORE_LEXICON)
 FRENCH_AFTER_LEXICON = (*AFTER_LEXICON, *SETTLING)
 OTHER_LANGUAGES = (*CHARACTERS, *PUNCTUATION, *SETTLING)
