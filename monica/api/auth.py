@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
@@ -75,13 +74,13 @@ def _is_health_check() -> bool:
 
 
 def _check_key(key: str) -> None:
-    if not carries_key(request.headers, key):
+    if not carries_key(request.headers.get("Authorization", ""), key):
         raise Unauthorized("This needs the API key: Authorization: Bearer MONICA_API_KEY.")
 
 
-def carries_key(headers: Mapping[str, str], key: str) -> bool:
-    """Whether a request carries the API key. headers: by names in any case, or in lower case; decoded as Latin-1."""
-    scheme, _, given = headers.get("authorization", "").partition(" ")
+def carries_key(authorization: str, key: str) -> bool:
+    """Whether an Authorization header, decoded as Latin-1, carries the API key."""
+    scheme, _, given = authorization.partition(" ")
     # WSGI decodes header bytes as Latin-1. Encoded again, any bytes can be compared in constant time.
     return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), key.encode())
 

@@ -42,6 +42,7 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     """
 
     receiver: Receiver
+    wsgi: Any
     service: Any = None
     """monica.service.Service. None during the start."""
 
@@ -125,7 +126,7 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _is_welcome(self, headers: Headers) -> bool:
         """Whether a request's body is worth waiting for. Without the API key, if there is one, it is not read."""
         key = self.service.settings.api_key
-        return key is None or carries_key(headers, key)
+        return key is None or carries_key(headers.get("authorization", ""), key)
 
 
 def _announcing_close(application: WSGI) -> WSGI:
