@@ -14,8 +14,11 @@ CHECK = .venv-check
 .PHONY: run install check check-code check-tests test test-engine test-service test-slow lint format docs \
         bench bench-engine bench-load bench-endurance bench-warm bench-stream image-test
 
+# python-dotenv reads .env as Compose does; `include` would keep the quotes, and uv stops at the first value with spaces.
+WITH_DOTENV = $(if $(wildcard .env),python -m dotenv run --no-override)
+
 run: $(UV)
-	$(UV) run --locked $(EXTRAS) gunicorn
+	$(UV) run --locked $(EXTRAS) $(WITH_DOTENV) gunicorn
 
 install: $(UV)
 	$(UV) sync --locked $(EXTRAS)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import sys
 
 from gunicorn.arbiter import Arbiter
@@ -9,6 +10,7 @@ from gunicorn.workers.base import Worker
 
 import monica.api  # noqa: F401 - imported before the port is open; clients that connect during the start would wait
 from monica import __version__, logs
+from monica.address import bind_address
 from monica.config import Settings
 from monica.errors import ConfigError
 from monica.serving import gunicorn_patches
@@ -22,11 +24,11 @@ gunicorn_patches.install()
 
 try:
     settings = Settings.from_env()
+    bind = bind_address(settings.host, settings.port)
 except ConfigError as error:
     sys.exit(f"Monica cannot start: {error}")
 
 wsgi_app = "wsgi:app"
-bind = f"{settings.host}:{settings.port}"
 workers = 1
 worker_class = DrainingWorker
 # queue_size threads may block on synthesis; the rest stay free for cache hits and health checks.
@@ -42,6 +44,20 @@ timeout = 120
 control_socket_disable = True
 logger_class = Logger
 logconfig_dict = logs.config(settings.log_level)
+
+
+def nworkers_changed(server: Arbiter, wanted: int, before: int | None) -> None:
+    """Refuse to start with any number of workers but one; while Monica runs, stay at one (SIGTTIN asks for more)."""
+    # gunicorn forgets WEB_CONCURRENCY, its default for `workers`, once this file sets `workers`.
+    asked = os.environ.get("WEB_CONCURRENCY", "1") if wanted == 1 else str(wanted)
+    if before is None and asked.strip() != "1":
+        sys.exit(
+            "Monica cannot start: exactly one worker owns the GPU and the cache, "
+            f"but --workers, GUNICORN_CMD_ARGS or WEB_CONCURRENCY asks for {asked}."
+        )
+    if wanted > 1:
+        logger.warning("Monica stays at one worker, which owns the GPU and the cache.")
+        server.num_workers = 1
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:

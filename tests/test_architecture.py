@@ -25,7 +25,7 @@ LAYERS = (
     ("monica.store",),
     ("monica.audio", "monica.text"),
     ("monica.engine.chatterbox", "monica.engine.espeak", "monica.engine.selection", "monica.engine.torch"),
-    ("monica.config",),
+    ("monica.address", "monica.config", "monica.environment"),
     ("monica.engine",),  # the protocol and the registry, which the settings take the engines' names from
     ("monica.errors", "monica.metrics", "monica.logs"),
 )
@@ -47,7 +47,7 @@ HOMES = {
     "soundfile": ("monica.audio.wav", "monica.voices.recording"),
     "av": ("monica.audio.formats", "monica.audio.stretch"),
     "espeakng_loader": ("monica.engine.espeak",),
-    "environs": ("monica.config",),
+    "environs": ("monica.config", "monica.environment"),
     "pyloudnorm": ("monica.audio.level",),
     "num2words": ("monica.text.numbers",),
     "cachetools": ("monica.store.cache",),
