@@ -73,6 +73,7 @@ docs: $(UV)
 bench: $(UV)
 	$(UV) run $(DEV) python -m benchmarks.http
 	$(UV) run $(DEV) python -m benchmarks.start
+	$(UV) run $(DEV) python -m benchmarks.finish
 	$(UV) run $(DEV) python -m benchmarks.text
 	$(UV) run $(DEV) python -m benchmarks.loading
 	$(UV) run $(DEV) python -m benchmarks.cache

@@ -8,7 +8,6 @@ import sys
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-import monica.api  # noqa: F401 - imported before the port is open; clients that connect during the start would wait
 from monica import __version__, logs
 from monica.address import bind_address
 from monica.config import Settings
@@ -62,7 +61,9 @@ def nworkers_changed(server: Arbiter, wanted: int, before: int | None) -> None:
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
     """Start the service. The worker answers at once, and reports that it is loading until the model is ready."""
-    # None of this may run in the master: a process that has initialised CUDA cannot be forked.
+    # None of this may run in the master: a process that has initialised CUDA cannot be forked. The application is also
+    # imported only here. Each process counts what it has imported, and the master has no use for Flask and numpy. The
+    # price is that clients who connect in the second before the import has ended wait for it.
     try:
         from wsgi import app
     except ConfigError as error:
