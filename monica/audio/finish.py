@@ -54,6 +54,11 @@ class Finisher:
         """Everything that affects the finished sound, as a part of the cache key."""
         return _version(self)
 
+    def warm_up(self) -> None:
+        """Compute the tables of the embedded voice's rate, so that no take waits for them."""
+        if self.loudness_lufs is not None:
+            integrated_loudness(np.ones(1, np.float32), 22_050)
+
     def finish_take(self, samples: Sound, rate: int) -> Sound:
         """Finish a whole take. samples: (N,) mono in [-1, 1]. Returns (M,), M <= N; the same array if all is off.
 

@@ -178,7 +178,8 @@ def _weighting(rate: int) -> tuple[int, NDArray[np.complex128]]:
     z = np.exp(-2j * np.pi * np.fft.rfftfreq(size))
 
     def poles(k: float, q: float) -> NDArray[np.complex128]:
-        return (1 + k / q + k * k) + 2 * (k * k - 1) * z + (1 - k / q + k * k) * z**2
+        polynomial: NDArray[np.complex128] = (1 + k / q + k * k) + 2 * (k * k - 1) * z + (1 - k / q + k * k) * z**2
+        return polynomial
 
     # The head reflects what is above about 1.5 kHz: a shelf of 4 dB.
     k, q, high = math.tan(math.pi * 1681.9744509555319 / rate), 0.7071752369554193, 10 ** (3.99984385397 / 20)
@@ -187,4 +188,5 @@ def _weighting(rate: int) -> tuple[int, NDArray[np.complex128]]:
     # The ear hears little below 38 Hz. As in the standard, the gain above is not quite one.
     k, q = math.tan(math.pi * 38.13547087613982 / rate), 0.5003270373253953
     high_pass = (1 + k / q + k * k) * (1 - z) ** 2 / poles(k, q)
-    return memory, shelf * high_pass
+    response: NDArray[np.complex128] = shelf * high_pass
+    return memory, response

@@ -113,6 +113,7 @@ class Loader:
     def load_once(self) -> None:
         """Load the engine and its voices, and warm up. Raises ConfigError, or ModelUnavailable."""
         began = time.monotonic()
+        self.finisher.warm_up()  # first: the embedded voice may have to stand in at any time
         # Chosen once: the hardware does not change while the process lives.
         self._engine = self._engine or self._given or choose_engine(self._settings)
         engine = self._engine

@@ -60,11 +60,11 @@ def test_loudness_agrees_with_pyloudnorm(seed: int) -> None:
         samples = np.cumsum(samples) / max(1, np.abs(np.cumsum(samples)).max())
     elif seed % 3 == 2:
         samples = np.resize(speech(TEXTS[seed % len(TEXTS)])[0], length) * envelope
-    samples = (samples * 10 ** random.uniform(-3.5, 0.3)).astype(np.float32)
-    repeated = np.resize(samples, max(length, round(0.4 * rate) + 1))
+    sound: Sound = (samples * 10 ** random.uniform(-3.5, 0.3)).astype(np.float32)
+    repeated = np.resize(sound, max(length, round(0.4 * rate) + 1))
     reference = Meter(rate, "DeMan").integrated_loudness(repeated)
     # 0.1 LU could not be heard. A ten-thousandth keeps a finished take as it was, and so what is kept a hit.
-    assert integrated_loudness(samples, rate) == pytest.approx(reference, abs=1e-4)
+    assert integrated_loudness(sound, rate) == pytest.approx(reference, abs=1e-4)
 
 
 @pytest.mark.parametrize("level", [0.02, 0.3, 1.0, 4.0])
