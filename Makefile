@@ -14,8 +14,11 @@ CHECK = .venv-check
 .PHONY: run install check check-code check-tests test test-engine test-service test-slow lint format docs \
         bench bench-engine bench-load bench-endurance bench-warm bench-stream image-test
 
+# python-dotenv reads .env as Compose does; `include` would keep the quotes, and uv stops at the first value with spaces.
+WITH_DOTENV = $(if $(wildcard .env),python -m dotenv run --no-override)
+
 run: $(UV)
-	$(UV) run --locked $(EXTRAS) gunicorn
+	$(UV) run --locked $(EXTRAS) $(WITH_DOTENV) gunicorn
 
 install: $(UV)
 	$(UV) sync --locked $(EXTRAS)
@@ -70,6 +73,7 @@ docs: $(UV)
 bench: $(UV)
 	$(UV) run $(DEV) python -m benchmarks.http
 	$(UV) run $(DEV) python -m benchmarks.start
+	$(UV) run $(DEV) python -m benchmarks.finish
 	$(UV) run $(DEV) python -m benchmarks.text
 	$(UV) run $(DEV) python -m benchmarks.accents
 	$(UV) run $(DEV) python -m benchmarks.loading

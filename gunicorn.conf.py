@@ -2,13 +2,14 @@
 
 import logging
 import math
+import os
 import sys
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-import monica.api  # noqa: F401 - imported before the port is open; clients that connect during the start would wait
 from monica import __version__, logs
+from monica.address import bind_address
 from monica.config import Settings
 from monica.errors import ConfigError
 from monica.serving import gunicorn_patches
@@ -22,11 +23,11 @@ gunicorn_patches.install()
 
 try:
     settings = Settings.from_env()
+    bind = bind_address(settings.host, settings.port)
 except ConfigError as error:
     sys.exit(f"Monica cannot start: {error}")
 
 wsgi_app = "wsgi:app"
-bind = f"{settings.host}:{settings.port}"
 workers = 1
 worker_class = DrainingWorker
 # queue_size threads may block on synthesis; the rest stay free for cache hits and health checks.
@@ -44,9 +45,25 @@ logger_class = Logger
 logconfig_dict = logs.config(settings.log_level)
 
 
+def nworkers_changed(server: Arbiter, wanted: int, before: int | None) -> None:
+    """Refuse to start with any number of workers but one; while Monica runs, stay at one (SIGTTIN asks for more)."""
+    # gunicorn forgets WEB_CONCURRENCY, its default for `workers`, once this file sets `workers`.
+    asked = os.environ.get("WEB_CONCURRENCY", "1") if wanted == 1 else str(wanted)
+    if before is None and asked.strip() != "1":
+        sys.exit(
+            "Monica cannot start: exactly one worker owns the GPU and the cache, "
+            f"but --workers, GUNICORN_CMD_ARGS or WEB_CONCURRENCY asks for {asked}."
+        )
+    if wanted > 1:
+        logger.warning("Monica stays at one worker, which owns the GPU and the cache.")
+        server.num_workers = 1
+
+
 def post_fork(server: Arbiter, worker: Worker) -> None:
     """Start the service. The worker answers at once, and reports that it is loading until the model is ready."""
-    # None of this may run in the master: a process that has initialised CUDA cannot be forked.
+    # None of this may run in the master: a process that has initialised CUDA cannot be forked. The application is also
+    # imported only here. Each process counts what it has imported, and the master has no use for Flask and numpy. The
+    # price is that clients who connect in the second before the import has ended wait for it.
     try:
         from wsgi import app
     except ConfigError as error:

@@ -177,8 +177,11 @@ class Announcer:
         return stream
 
     def _look_up(self, request: SpeechRequest, recipe: Recipe) -> Announcement | None:
-        wav = None if request.fresh else self._takes.get(recipe.key)
-        return None if wav is None else Announcement(wav, recipe.key, Source.HIT, recipe.engine, wav_duration(wav))
+        if request.fresh:
+            return None
+        key = recipe.key  # a hash each time
+        wav = self._takes.get(key)
+        return None if wav is None else Announcement(wav, key, Source.HIT, recipe.engine, wav_duration(wav))
 
     def _recipe(self, request: SpeechRequest, said: str, text: str = "") -> Recipe:
         """Return how a text is made into sound. text: as it was written, which a look-up does not need."""

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import re
-from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from environs import Env, EnvError, ValidationError, validate
+from environs import EnvError
 from platformdirs import user_cache_path
 
 from monica.engine.registry import EMBEDDED, engine_names
+from monica.environment import (
+    PREFIX,
+    Reader,
+    T,
+    find_links,
+    integer,
+    level,
+    number,
+    one_of,
+    path,
+    switch,
+    text,
+    unquote,
+)
 from monica.errors import ConfigError
 
 DEFAULT_REFERENCE = "26-monica--interview.wav"
@@ -23,14 +37,12 @@ LANGUAGES = (
 )  # fmt: skip
 MAX_TEXT_LENGTH = 500
 """The default of the setting of that name, in characters."""
-PREFIX = "MONICA_"
+
+logger = logging.getLogger(__name__)
 
 _KEY = re.compile(r"[!-~]+")  # characters that fit into a header and are neither folded nor cut there
 
-T = TypeVar("T")
 D = TypeVar("D")  # of a default, apart from T: mypy would take a float's reader for wrong if it may also return None
-Reader = Callable[[str], T]
-"""Reads the environment variable of that name. Raises EnvError if its value is wrong."""
 
 
 def _setting(
@@ -46,57 +58,13 @@ def _setting(
     return field(default=default, metadata=metadata, repr=not secret)
 
 
-def _text(name: str) -> str:
-    return Env().str(name)
-
-
-def _path(name: str) -> Path:
-    return Env().path(name)
-
-
-def _integer(lowest: int, highest: int) -> Reader[int]:
-    return lambda name: Env().int(name, validate=validate.Range(lowest, highest))
-
-
-def _number(lowest: float, highest: float) -> Reader[float]:
-    return lambda name: Env().float(name, validate=validate.Range(lowest, highest))
-
-
-def _one_of(*words: str) -> Reader[str]:
-    return lambda name: Env().str(name, validate=validate.OneOf(words))
-
-
-def _switch(*words: str) -> Reader[bool]:
-    """Make the reader of a switch. words: `on` and `off`, in the order the error message lists them."""
-    read = _one_of(*words)
-    return lambda name: read(name) == "on"
-
-
-def _level(unit: str, lowest: float, highest: float) -> Reader[float | None]:
-    """Make the reader of a level in decibels; `off` is None."""
-
-    def check(value: str) -> None:
-        try:
-            fits = value == "off" or lowest <= float(value) <= highest
-        except ValueError:
-            fits = False
-        if not fits:
-            raise ValidationError(f"Must be {lowest:g} to {highest:g} ({unit}), or off.")
-
-    def read(name: str) -> float | None:
-        value = Env().str(name, validate=check)
-        return None if value == "off" else float(value)
-
-    return read
-
-
 def _engine(name: str) -> str:
     # The names are asked for here and not at import: the registry may have been added to since.
-    return _one_of("auto", *engine_names())(name)
+    return one_of("auto", *engine_names())(name)
 
 
 def _stand_in(name: str) -> str | None:
-    value = _one_of("off", EMBEDDED)(name)
+    value = one_of("off", EMBEDDED)(name)
     return None if value == "off" else value
 
 
@@ -104,23 +72,23 @@ def _stand_in(name: str) -> str | None:
 class Settings:
     """The settings of one process. Durations are in seconds. The `help` of each field says what it is for."""
 
-    port: int = _setting("PORT", 8080, _integer(1, 65535), "The TCP port to listen on.")
-    host: str = _setting("HOST", "0.0.0.0", _text, "The address to listen on; the default is every interface.")
+    port: int = _setting("PORT", 8080, integer(1, 65535), "The TCP port to listen on.")
+    host: str = _setting("HOST", "0.0.0.0", text, "The address to listen on; the default is every interface.")
     log_level: str = _setting(
-        "LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error"), "`debug`, `info`, `warning` or `error`."
+        "LOG_LEVEL", "info", one_of("debug", "info", "warning", "error"), "`debug`, `info`, `warning` or `error`."
     )
     reference_audio: Path | None = _setting(
         "REFERENCE_AUDIO",
         Path(DEFAULT_REFERENCE),
-        _path,
+        path,
         "The recording whose voice is cloned. If empty, the model's built-in voice speaks.",
         may_be_empty=True,
     )
     reference_duration_s: float = _setting(
-        "REFERENCE_DURATION_S", 120.0, _number(1, 3600), "Seconds of a recording that are used, from its start."
+        "REFERENCE_DURATION_S", 120.0, number(1, 3600), "Seconds of a recording that are used, from its start."
     )
     max_text_length: int = _setting(
-        "MAX_TEXT_LENGTH", MAX_TEXT_LENGTH, _integer(1, 5000), "The longest text that is accepted, in characters."
+        "MAX_TEXT_LENGTH", MAX_TEXT_LENGTH, integer(1, 5000), "The longest text that is accepted, in characters."
     )
     engine: str = _setting(
         "MONICA_ENGINE",
@@ -131,66 +99,66 @@ class Settings:
     device: str = _setting(
         "MONICA_DEVICE",
         "auto",
-        _one_of("auto", "cuda", "mps", "cpu"),
+        one_of("auto", "cuda", "mps", "cpu"),
         "`cuda`, `mps` or `cpu`; `auto` tries them in that order. "
         "A GPU whose driver is too old for this PyTorch is an error: the CPU does not take over.",
     )
     precision: str = _setting(
         "MONICA_PRECISION",
         "auto",
-        _one_of("auto", "fp32", "bf16", "int8"),
+        one_of("auto", "fp32", "bf16", "int8"),
         "What T3 computes in: `fp32`, `bf16` or `int8` (CPU only). `auto`: bf16 on CUDA, else fp32.",
     )
     model_dir: Path | None = _setting(
-        "MONICA_MODEL_DIR", None, _path, "A folder that holds the checkpoint. If set, nothing is downloaded."
+        "MONICA_MODEL_DIR", None, path, "A folder that holds the checkpoint. If set, nothing is downloaded."
     )
-    model_revision: str = _setting("MONICA_MODEL_REVISION", "main", _text, "The revision of the checkpoint on the hub.")
-    t3: str = _setting("MONICA_T3", "v3", _one_of("v2", "v3"), "The version of T3: `v2` or `v3`.")
-    language: str = _setting("MONICA_LANGUAGE", "fr", _one_of(*LANGUAGES), "The language spoken: a two-letter code.")
+    model_revision: str = _setting("MONICA_MODEL_REVISION", "main", text, "The revision of the checkpoint on the hub.")
+    t3: str = _setting("MONICA_T3", "v3", one_of("v2", "v3"), "The version of T3: `v2` or `v3`.")
+    language: str = _setting("MONICA_LANGUAGE", "fr", one_of(*LANGUAGES), "The language spoken: a two-letter code.")
     lexicon: Path | None = _setting(
-        "MONICA_LEXICON", None, _path, "A TOML file that says how the venue's names and words are pronounced."
+        "MONICA_LEXICON", None, path, "A TOML file that says how the venue's names and words are pronounced."
     )
     cache_dir: Path = _setting(
-        "MONICA_CACHE_DIR", user_cache_path("monica"), _path, "The folder that takes and voices are kept in."
+        "MONICA_CACHE_DIR", user_cache_path("monica"), path, "The folder that takes and voices are kept in."
     )
     cache_mb: int = _setting(
         "MONICA_CACHE_MB",
         2048,
-        _integer(1, 1_000_000),
+        integer(1, 1_000_000),
         "Megabytes of takes to keep; the least recently used are removed first.",
     )
     voices_dir: Path | None = _setting(
         "MONICA_VOICES_DIR",
         None,
-        _path,
+        path,
         "A folder of recordings. Each is a voice, called by its file's name in lower case.",
     )
     voice_uploads: bool = _setting(
         "MONICA_VOICE_UPLOADS",
         False,
-        _switch("off", "on"),
+        switch("off", "on"),
         "`on`: clients that send MONICA_API_KEY can add and remove voices over HTTP.",
     )
     loudness: float | None = _setting(
         "MONICA_LOUDNESS",
         -16.0,
-        _level("LUFS", -40, -6),
+        level("LUFS", -40, -6),
         "The loudness of every take, in LUFS (ITU-R BS.1770). `off` leaves it as the engine made it.",
     )
     peak: float | None = _setting(
-        "MONICA_PEAK", -1.0, _level("dBTP", -20, 0), "The true peak that no take exceeds, in dBTP, or `off`."
+        "MONICA_PEAK", -1.0, level("dBTP", -20, 0), "The true peak that no take exceeds, in dBTP, or `off`."
     )
     trim: bool = _setting(
-        "MONICA_TRIM", True, _switch("on", "off"), "Whether silence is cut off both ends of a take: `on` or `off`."
+        "MONICA_TRIM", True, switch("on", "off"), "Whether silence is cut off both ends of a take: `on` or `off`."
     )
     queue_size: int = _setting(
         "MONICA_QUEUE_SIZE",
         64,
-        _integer(1, 10_000),
+        integer(1, 10_000),
         "Takes that may wait for the engine. Beyond it, requests get 503 `overloaded`, background ones first.",
     )
     deadline_s: float = _setting(
-        "MONICA_DEADLINE_S", 30.0, _number(0.1, 3600), "Seconds a request may take. Beyond it, the answer is 504."
+        "MONICA_DEADLINE_S", 30.0, number(0.1, 3600), "Seconds a request may take. Beyond it, the answer is 504."
     )
     fallback: str | None = _setting(
         "MONICA_FALLBACK",
@@ -201,28 +169,33 @@ class Settings:
     threads: int = _setting(
         "MONICA_THREADS",
         32,
-        _integer(2, 512),
+        integer(2, 512),
         "HTTP threads, in addition to MONICA_QUEUE_SIZE threads for requests that wait.",
     )
     api_key: str | None = _setting(
-        "MONICA_API_KEY", None, _text, "The key that every `POST`, `PUT` and `DELETE` needs.", secret=True
+        "MONICA_API_KEY", None, text, "The key that every `POST`, `PUT` and `DELETE` needs.", secret=True
     )
-    api_key_file: Path | None = _setting("MONICA_API_KEY_FILE", None, _path, "A file that holds the key instead.")
+    api_key_file: Path | None = _setting("MONICA_API_KEY_FILE", None, path, "A file that holds the key instead.")
     api_key_scope: str = _setting(
         "MONICA_API_KEY_SCOPE",
         "posts",
-        _one_of("posts", "all"),
+        one_of("posts", "all"),
         "`all`: every path needs the key, except `/health/live` and, from this machine, `/health`.",
     )
 
     @classmethod
     def from_env(cls) -> Settings:
         """Read the environment. Raises ConfigError with one line that names the variable and its value."""
-        variables = {f.metadata["name"]: f for f in fields(cls)}
-        for name in os.environ:
-            if name.startswith(PREFIX) and name not in variables:
-                nearest = difflib.get_close_matches(name, variables, n=1, cutoff=0)[0]
+        variables = [f.metadata["name"] for f in fields(cls)]
+        unknown = [name for name in os.environ if name.startswith(PREFIX) and name not in variables]
+        links = find_links(unknown)
+        for name in unknown:
+            if name not in links:
+                bare = name.removeprefix(PREFIX)
+                nearest = bare if bare in variables else difflib.get_close_matches(name, variables, n=1, cutoff=0)[0]
                 raise ConfigError(f"{name} is not a setting of Monica. Did you mean {nearest}?")
+        if links:
+            logger.debug("ignored, because Kubernetes or Docker set them for links: %s", ", ".join(links))
         values = {f.name: _read(f) for f in fields(cls)}
         key = values["api_key"] = _read_key(values["api_key"], values["api_key_file"])
         if key is None and values["api_key_scope"] == "all":
@@ -236,7 +209,7 @@ def _read(setting: Field[Any]) -> Any:
     value = os.environ.get(name)
     if value is None:
         return setting.default
-    if not value.strip():
+    if not unquote(value).strip():
         # A compose file passes on unset variables as empty ones.
         return None if setting.metadata["may_be_empty"] else setting.default
     try:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import logging
 import os
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from monica.address import bind_address
 from monica.audio.finish import Finisher
 from monica.config import Settings
 from monica.errors import ConfigError
@@ -134,12 +138,163 @@ def test_a_wrong_value_is_an_error_of_one_line_that_names_it(
         ("MONICA_DEADLINE", "MONICA_DEADLINE_S"),
         ("MONICA_CACHE", "MONICA_CACHE_MB|MONICA_CACHE_DIR"),
         ("MONICA_ENGIN", "MONICA_ENGINE"),
+        ("MONICA_PORT", "PORT"),
+        ("MONICA_HOST", "HOST"),
+        ("MONICA_CACHE_DIR_NAME", "MONICA_CACHE_DIR"),
+        ("MONICA_PORTS_8080_TCP_ADDR", "MONICA_.*|PORT"),
     ],
 )
 def test_an_unknown_variable_names_the_nearest(monkeypatch: pytest.MonkeyPatch, typo: str, meant: str) -> None:
     monkeypatch.setenv(typo, "1")
     with pytest.raises(ConfigError, match=rf"^{typo} is not a setting of Monica. Did you mean ({meant})\?$"):
         Settings.from_env()
+
+
+LINKS = (
+    "SERVICE_HOST=10.0.0.1",
+    "SERVICE_PORT=8080",
+    "SERVICE_PORT_HTTP=8080",
+    "PORT=tcp://10.0.0.1:8080",
+    "PORT_8080_TCP=tcp://10.0.0.1:8080",
+    "PORT_8080_TCP_PROTO=tcp",
+    "PORT_8080_TCP_PORT=8080",
+    "PORT_8080_TCP_ADDR=10.0.0.1",
+    "PORT_53_UDP=udp://10.0.0.1:53",
+)
+
+
+@pytest.mark.parametrize("service", ["MONICA_", "MONICA_NGINX_", "MONICA_CACHE_", "MONICA_API_KEY_"])
+def test_variables_of_links_are_ignored_and_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, service: str
+) -> None:
+    """Kubernetes sets them in every pod of a namespace that has a service with such a name."""
+    for link in LINKS:
+        name, _, value = link.partition("=")
+        monkeypatch.setenv(service + name, value)
+    caplog.set_level(logging.DEBUG, logger="monica")
+    assert Settings.from_env() == Settings()
+    (record,) = caplog.records
+    assert record.levelno == logging.DEBUG
+    assert all(service + link.partition("=")[0] in record.getMessage() for link in LINKS)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_each_variable_of_a_link_is_ignored_by_itself(monkeypatch: pytest.MonkeyPatch, link: str) -> None:
+    name, _, value = link.partition("=")
+    monkeypatch.setenv(f"MONICA_{name}", value)
+    assert Settings.from_env() == Settings()
+
+
+def test_variables_that_docker_adds_to_a_link_are_ignored_only_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONICA_NAME", "/web/monica")
+    with pytest.raises(ConfigError, match=r"^MONICA_NAME is not a setting"):
+        Settings.from_env()
+    monkeypatch.setenv("MONICA_ENV_MONICA_API_KEY", "secret")
+    monkeypatch.setenv("MONICA_PORT", "tcp://172.17.0.5:8080")
+    assert Settings.from_env() == Settings()
+
+
+def test_link_hides_no_typo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONICA_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("MONICA_DEADLINE", "5")
+    with pytest.raises(ConfigError, match="Did you mean MONICA_DEADLINE_S"):
+        Settings.from_env()
+
+
+@pytest.mark.parametrize(
+    "name", ["REFERENCE_AUDIO", *(f.metadata["name"] for f in fields(Settings) if "Path" in str(f.type))]
+)
+@pytest.mark.parametrize("written", ["~/monica", "$HOME/monica", "${HOME}/monica"])
+def test_every_path_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, written: str) -> None:
+    (tmp_path / "monica").write_text("a-key")  # for MONICA_API_KEY_FILE, which is read at once
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(name, written)
+    (setting,) = (f for f in fields(Settings) if f.metadata["name"] == name)
+    assert getattr(Settings.from_env(), setting.name) == tmp_path / "monica"
+
+
+def test_home_folder_that_is_not_known_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONICA_CACHE_DIR", "~no-such-user/x")
+    with pytest.raises(ConfigError, match=r"^MONICA_CACHE_DIR='~no-such-user/x': .*home folder.*$"):
+        Settings.from_env()
+
+
+@pytest.mark.parametrize("around", ['"{}"', "'{}'", ' "{}"\r', "{}\r", " {} "])
+@pytest.mark.parametrize(
+    ("name", "value", "field", "read"),
+    [
+        ("PORT", "9000", "port", 9000),
+        ("MONICA_DEADLINE_S", "2.5", "deadline_s", 2.5),
+        ("MONICA_ENGINE", "espeak", "engine", "espeak"),
+        ("MONICA_FALLBACK", "espeak", "fallback", "espeak"),
+        ("MONICA_LOUDNESS", "off", "loudness", None),
+        ("MONICA_VOICE_UPLOADS", "on", "voice_uploads", True),
+        ("MONICA_MODEL_DIR", "/my models", "model_dir", Path("/my models")),
+        ("MONICA_API_KEY", "secret", "api_key", "secret"),
+        ("MONICA_LEXICON", "", "lexicon", None),
+        ("REFERENCE_AUDIO", "", "reference_audio", None),
+    ],
+)
+def test_quotes_and_space_from_env_files_are_stripped(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: str, read: object, around: str
+) -> None:
+    monkeypatch.setenv(name, around.format(value))
+    assert getattr(Settings.from_env(), field) == read
+
+
+@pytest.mark.parametrize("value", ["\"espeak'", '"espeak', "'", '""espeak""'])
+def test_quotes_that_are_no_pair_are_part_of_the_value(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("MONICA_ENGINE", value)
+    with pytest.raises(ConfigError, match=r"^MONICA_ENGINE="):
+        Settings.from_env()
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("0.0.0.0", "0.0.0.0:8080"),
+        ("127.0.0.1", "127.0.0.1:8080"),
+        ("localhost", "127.0.0.1:8080"),
+        ("::", "[::]:8080"),
+        ("::1", "[::1]:8080"),
+        ("[::1]", "[::1]:8080"),
+    ],
+)
+def test_address_is_written_as_gunicorn_wants_it(host: str, address: str) -> None:
+    assert bind_address(host, 8080) == address
+
+
+@pytest.mark.parametrize(
+    "host", ["no-such-host.invalid", "a..b", "x" * 64, "0.0.0.0:80", "http://[::1]", "unix:/x", "192.0.2.1"]
+)
+def test_host_that_cannot_be_bound_is_an_error_of_one_line(host: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        bind_address(host, 8080)
+    message = str(caught.value)
+    assert message.startswith(f"HOST={host!r} ")
+    assert "\n" not in message
+
+
+def test_make_run_reads_the_env_file_beside_the_makefile(tmp_path: Path) -> None:
+    """The environment wins, and a value with spaces or quotes hides none after it."""
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    (tmp_path / ".env").write_text("A='x y'\nB=a b c\nMONICA_LANGUAGE=\"de\"\nPORT=1\n")
+    (tmp_path / "uv").write_text('#!/bin/sh\nshift 2\nexec "$@"\n')  # uv run --locked ...
+    (tmp_path / "gunicorn").write_text('#!/bin/sh\necho "$A|$B|$MONICA_LANGUAGE|$PORT"\n')
+    for program in ("uv", "gunicorn"):
+        (tmp_path / program).chmod(0o755)
+    path = f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = ["make", "--silent", "run", f"UV={tmp_path}/uv", "EXTRA="]
+
+    def run() -> str:
+        environment = {"PATH": path, "PORT": "7"}
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    assert run() == "x y|a b c|de|7"
+    (tmp_path / ".env").unlink()
+    assert run() == "|||7"
 
 
 def test_the_page_of_settings_and_the_code_agree() -> None:

@@ -5,6 +5,7 @@ A streamed take is finished chunk by chunk, with a single gain that is measured 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -16,7 +17,6 @@ from monica.audio.level import (
     integrated_loudness,
     limit_peaks,
     limiter_reach,
-    true_peaks,
 )
 from monica.audio.silence import FLOOR_DB, StreamTrimmer, trim_silence, window_powers, window_samples
 from monica.config import Settings
@@ -52,12 +52,12 @@ class Finisher:
     @property
     def version(self) -> str:
         """Everything that affects the finished sound, as a part of the cache key."""
-        return repr((VERSION, *astuple(self)))
+        return _version(self)
 
     def warm_up(self) -> None:
-        """Import the libraries that are slow to import, so that no take waits for them."""
+        """Compute the tables of the embedded voice's rate, so that no take waits for them."""
         if self.loudness_lufs is not None:
-            integrated_loudness(np.ones(1, np.float32), 24_000)
+            integrated_loudness(np.ones(1, np.float32), 22_050)
 
     def finish_take(self, samples: Sound, rate: int) -> Sound:
         """Finish a whole take. samples: (N,) mono in [-1, 1]. Returns (M,), M <= N; the same array if all is off.
@@ -69,10 +69,9 @@ class Finisher:
             return samples
         if self.trim:
             samples = trim_silence(samples, rate)
-        finished, gain, peaks = samples, 0.0, np.empty(0)
+        finished, gain = samples, 0.0
         if self.peak_dbtp is not None:
-            peaks = true_peaks(samples)
-            finished = limit_peaks(samples, rate, self.peak_dbtp, peaks)
+            finished = limit_peaks(samples, rate, self.peak_dbtp)
         if self.loudness_lufs is None:
             return finished
         # The peaks are limited rather than the gain. Speech peaks 15 to 20 dB above its loudness, some sentences more
@@ -85,12 +84,17 @@ class Finisher:
             gain = min(gain + missing, MAX_GAIN_DB)
             finished = samples * np.float32(amplitude_ratio(gain))
             if self.peak_dbtp is not None:
-                finished = limit_peaks(finished, rate, self.peak_dbtp, peaks * amplitude_ratio(gain))
+                finished = limit_peaks(finished, rate, self.peak_dbtp)
         return finished
 
     def start_stream(self, rate: int) -> StreamFinisher:
         """Return the object that finishes one take chunk by chunk. rate: hertz of its samples."""
         return StreamFinisher(self, rate)
+
+
+@functools.cache  # asked for by every request, and a twentieth of what a cached answer costs
+def _version(finisher: Finisher) -> str:
+    return repr((VERSION, *astuple(finisher)))
 
 
 OFF = Finisher()

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from pyloudnorm import Meter
 from scipy.signal import resample
 
 from monica.audio.finish import MAX_GAIN_DB, Finisher
-from monica.audio.level import integrated_loudness, limit_peaks, true_peaks
+from monica.audio.level import _peaks_above, integrated_loudness, limit_peaks, true_peaks
 from monica.audio.silence import AFTER_S, BEFORE_S, trim_silence
 from tests.support.sounds import Sound, noise, silence, sine, speech
 
@@ -45,6 +46,36 @@ def position(part: Sound, whole: Sound) -> int:
 def test_loudness_is_measured_as_bs_1770_defines_it(rate: int) -> None:
     """A full-scale sine of 997 Hz in one channel is -3.01 LKFS by definition."""
     assert integrated_loudness(sine(997, 3, rate, level=1), rate) == pytest.approx(-3.01, abs=0.05)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_loudness_agrees_with_pyloudnorm(seed: int) -> None:
+    """Noise, rumble and speech, with pauses, too loud or hardly heard, at any rate and from 10 ms on."""
+    random = np.random.default_rng(seed)
+    rate = int(random.choice([8000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000]))
+    length = int(random.uniform(0.01, 4) * rate)
+    envelope = np.interp(np.arange(length), np.linspace(0, length, 12), random.uniform(0, 1, 12) ** 3)
+    samples = random.standard_normal(length) * envelope
+    if seed % 3 == 1:
+        samples = np.cumsum(samples) / max(1, np.abs(np.cumsum(samples)).max())
+    elif seed % 3 == 2:
+        samples = np.resize(speech(TEXTS[seed % len(TEXTS)])[0], length) * envelope
+    sound: Sound = (samples * 10 ** random.uniform(-3.5, 0.3)).astype(np.float32)
+    repeated = np.resize(sound, max(length, round(0.4 * rate) + 1))
+    reference = Meter(rate, "DeMan").integrated_loudness(repeated)
+    # 0.1 LU could not be heard. A ten-thousandth keeps a finished take as it was, and so what is kept a hit.
+    assert integrated_loudness(sound, rate) == pytest.approx(reference, abs=1e-4)
+
+
+@pytest.mark.parametrize("level", [0.02, 0.3, 1.0, 4.0])
+def test_limiter_misses_no_peak_though_it_looks_only_near_loud_samples(level: float) -> None:
+    random = np.random.default_rng(round(100 * level))
+    for samples in (noise(0.5, 24_000, level), sine(11_000, 0.5, 24_000, level), speech()[0] * np.float32(level)):
+        for ratio in random.uniform(0.05, 1, 5):
+            expected = true_peaks(samples)
+            found = _peaks_above(samples, ratio)
+            np.testing.assert_allclose(found[expected > ratio], expected[expected > ratio], rtol=1e-12)
+            assert (found[expected <= ratio] <= ratio).all()
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.2, 0.3, 0.4, 0.41, 0.5])

@@ -39,3 +39,8 @@ def test_endurance() -> None:
     out = run("benchmarks.endurance", "--minutes", "0.05", "--visitors", "4")
     assert "| distinct | 200 |" in out
     assert "every visit was answered, and nothing is wrong" in out
+
+
+def test_finish() -> None:
+    out = run("benchmarks.finish")
+    assert re.search(r"^\| all of it \(target: at most 2\.5 ms\) \| \d+\.\d\d \|$", out, re.MULTILINE), out

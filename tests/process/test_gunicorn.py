@@ -13,7 +13,7 @@ import psutil
 import pytest
 import requests
 
-from tests.support.server import Server, free_port, run_to_failure
+from tests.support.server import ROOT, Server, free_port, run_to_failure
 
 FRESH = {"Cache-Control": "no-cache"}
 LONG = "Pablo vient de se faire éliminer par Rusmir à la table numéro quatre. " * 70
@@ -37,6 +37,16 @@ def test_start_up_log_shows_each_stage(tmp_path: Path, espeak: dict[str, str]) -
 def test_process_with_espeak_does_not_load_torch(server: Server) -> None:
     (worker,) = psutil.Process(server.process.pid).children()
     assert not [m.path for m in worker.memory_maps() if "torch" in m.path]
+
+
+def test_master_has_not_imported_what_only_the_worker_needs(server: Server) -> None:
+    """Together they stay near 100 MiB; `python -m benchmarks.start` prints the figure."""
+    master = psutil.Process(server.process.pid)
+    (worker,) = master.children()
+    for process, libraries in ((master, ("numpy", "av", "scipy")), (worker, ("scipy",))):
+        found = [m.path for m in process.memory_maps() for library in libraries if f"/{library}/" in m.path]
+        assert found == []
+    assert sum(process.memory_info().rss for process in (master, worker)) < 130 * 2**20
 
 
 def test_sigterm_lets_running_takes_finish_and_refuses_new_ones(tmp_path: Path, espeak: dict[str, str]) -> None:
@@ -122,6 +132,80 @@ def test_wrong_setting_stops_the_start_with_one_line(
     tmp_path: Path, espeak: dict[str, str], settings: dict[str, str], line: str
 ) -> None:
     assert run_to_failure(tmp_path, espeak | settings) == f"Monica cannot start: {line}\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked"),
+    [
+        ({"WEB_CONCURRENCY": "4"}, "4"),
+        ({"GUNICORN_CMD_ARGS": "--workers=3"}, "3"),
+        ({"GUNICORN_CMD_ARGS": "-w 0"}, "0"),
+    ],
+)
+def test_any_number_of_workers_but_one_stops_the_start(
+    tmp_path: Path, espeak: dict[str, str], settings: dict[str, str], asked: str
+) -> None:
+    """Two owners of one GPU and one queue would each think that they are alone."""
+    line = (
+        "Monica cannot start: exactly one worker owns the GPU and the cache, "
+        f"but --workers, GUNICORN_CMD_ARGS or WEB_CONCURRENCY asks for {asked}.\n"
+    )
+    assert run_to_failure(tmp_path, espeak | settings) == line
+
+
+def test_signal_starts_no_second_worker(tmp_path: Path, espeak: dict[str, str]) -> None:
+    with Server(tmp_path, espeak) as server:
+        server.wait_ready()
+        workers = psutil.Process(server.process.pid).children()
+        server.process.send_signal(signal.SIGTTIN)
+        until = time.monotonic() + 10
+        while "stays at one worker" not in server.log() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert psutil.Process(server.process.pid).children() == workers
+        assert server.say("Bonjour.").status_code == 200
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize(("host", "clients"), [("::1", ("[::1]",)), ("::", ("[::1]", "127.0.0.1"))])
+def test_ipv6_addresses_are_served(tmp_path: Path, espeak: dict[str, str], host: str, clients: tuple[str, ...]) -> None:
+    """Whoever asks over either is this machine, and may change what is kept."""
+    with Server(tmp_path, espeak | {"HOST": host}) as server:
+        for client in clients:
+            server.url = f"http://{client}:{server.port}"
+            server.wait_ready()
+            assert requests.get(f"{server.url}/v1/phrases", timeout=5).status_code == 200
+
+
+def test_host_that_does_not_resolve_stops_the_start_with_one_line(tmp_path: Path, espeak: dict[str, str]) -> None:
+    log = run_to_failure(tmp_path, espeak | {"HOST": "no-such-host.invalid"})
+    assert log.startswith("Monica cannot start: HOST='no-such-host.invalid' does not resolve to an address: ")
+    assert log.count("\n") == 1
+
+
+def test_home_folder_in_the_cache_path_is_the_same_for_everything(tmp_path: Path, espeak: dict[str, str]) -> None:
+    """Takes, the identity beside them and the metrics of the disk are all in the expanded folder."""
+    settings = espeak | {"MONICA_CACHE_DIR": "~/kept", "HOME": str(tmp_path)}
+    with Server(tmp_path, settings) as server:
+        server.wait_ready().say("Bonjour.")
+    kept = {path.name for path in (tmp_path / "kept").iterdir()}
+    assert {"takes", "conditionals"} < kept
+    assert not (ROOT / "~").exists()
+
+
+def test_links_of_kubernetes_do_not_stop_the_start(tmp_path: Path, espeak: dict[str, str]) -> None:
+    links = {"MONICA_PORT": "tcp://10.0.0.1:8080", "MONICA_SERVICE_HOST": "10.0.0.1", "LOG_LEVEL": "debug"}
+    with Server(tmp_path, espeak | links) as server:
+        server.wait_ready()
+        assert server.log().count("MONICA_PORT, MONICA_SERVICE_HOST") == 1
 
 
 def test_unusable_cache_folder_stops_the_start(tmp_path: Path, espeak: dict[str, str]) -> None:

@@ -40,7 +40,7 @@ class Server:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn"],
                 cwd=ROOT,
-                env=clean_environment(PORT=str(self.port), HOST="127.0.0.1", **settings),
+                env=clean_environment(**{"PORT": str(self.port), "HOST": "127.0.0.1", **settings}),
                 stdout=log,
                 stderr=log,
             )

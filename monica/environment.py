@@ -1,0 +1,112 @@
+"""Readers of environment variables: each turns the text of one into a value."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from environs import Env, EnvError, ValidationError, validate
+
+PREFIX = "MONICA_"
+"""What the names of most settings begin with."""
+
+# What Kubernetes sets in every pod for a service, and Docker in a container for a link: NAME=value.
+# Sources: kubernetes.io/docs/concepts/services-networking/service/#environment-variables,
+# docs.docker.com/engine/network/links/#environment-variables.
+_LINK = re.compile(
+    rf"({PREFIX}(?:.+?_)?)"
+    r"(?:SERVICE_HOST=.*|SERVICE_PORT(?:_.+?)?=.*|PORT=(?:tcp|udp|sctp)://.*|PORT_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z_]+)?=.*)"
+)
+
+T = TypeVar("T")
+Reader = Callable[[str], T]
+"""Reads the environment variable of that name. Raises EnvError if its value is wrong."""
+
+
+class _Environment(Env):
+    """The environment, without what some readers of env files leave around a value."""
+
+    def _get_value(self, env_key: str, default: Any) -> Any:
+        value = super()._get_value(env_key, default)
+        return unquote(value) if isinstance(value, str) else value
+
+
+def unquote(value: str) -> str:
+    """Strip the space around a value, and one pair of quotes.
+
+    A shell, Compose and systemd remove quotes. `docker run --env-file` and Kubernetes' config maps pass them on, and
+    the carriage return of a file written on Windows too.
+    """
+    value = value.strip()
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if quoted else value
+
+
+def text(name: str) -> str:
+    return _Environment().str(name)
+
+
+def path(name: str) -> Path:
+    """Read a path. This is the only place where `~` and `$NAME` are expanded.
+
+    Some libraries expand paths by themselves (diskcache does) and some do not. If it were left to them, one setting
+    would name two folders.
+    """
+    path = os.path.expandvars(_Environment().str(name))
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise EnvError("The home folder that `~` stands for is not known.") from error
+
+
+def integer(lowest: int, highest: int) -> Reader[int]:
+    return lambda name: _Environment().int(name, validate=validate.Range(lowest, highest))
+
+
+def number(lowest: float, highest: float) -> Reader[float]:
+    return lambda name: _Environment().float(name, validate=validate.Range(lowest, highest))
+
+
+def one_of(*words: str) -> Reader[str]:
+    return lambda name: _Environment().str(name, validate=validate.OneOf(words))
+
+
+def switch(*words: str) -> Reader[bool]:
+    """Make the reader of a switch. words: `on` and `off`, in the order the error message lists them."""
+    read = one_of(*words)
+    return lambda name: read(name) == "on"
+
+
+def level(unit: str, lowest: float, highest: float) -> Reader[float | None]:
+    """Make the reader of a level in decibels; `off` is None."""
+
+    def check(value: str) -> None:
+        try:
+            fits = value == "off" or lowest <= float(value) <= highest
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValidationError(f"Must be {lowest:g} to {highest:g} ({unit}), or off.")
+
+    def read(name: str) -> float | None:
+        value = _Environment().str(name, validate=check)
+        return None if value == "off" else float(value)
+
+    return read
+
+
+def find_links(unknown: list[str]) -> list[str]:
+    """Return which of these variables Kubernetes or Docker set for a service or link whose name begins with Monica's.
+
+    For a service called `monica` they are MONICA_SERVICE_HOST, MONICA_PORT=tcp://10.0.0.1:8080 and so on; for one
+    called `monica-db` they begin with MONICA_DB_. MONICA_PORT=8080 is not one of them: it was meant to be PORT.
+    """
+    found = {name: match for name in unknown if (match := _LINK.fullmatch(f"{name}={os.environ[name]}"))}
+    prefixes = {match[1] for match in found.values()}
+    # Docker also passes on the name and the environment of the container that a link leads to.
+    of_containers = tuple(prefix + "ENV_" for prefix in prefixes)
+    names = {prefix + "NAME" for prefix in prefixes}
+    return [name for name in unknown if name in found or name in names or name.startswith(of_containers)]
