@@ -21,6 +21,7 @@ from monica.synthesis.loader import Loader
 from monica.synthesis.renderer import Renderer
 from monica.synthesis.watchdog import Watchdog
 from monica.text.frontend import TextFrontend
+from monica.this_machine import TOKEN_NAME, ensure_token
 from monica.voices.registry import VoiceRegistry
 from monica.voices.uploads import Uploads
 from monica.warming.warmer import Warmer
@@ -61,6 +62,8 @@ class Service:
 
         on_lost: called with the reason if the engine is lost; it ends the process.
         """
+        if self.settings.api_key is None and ensure_token(self.settings.cache_dir) is not None:
+            logger.info("no API key: changes need the token in %s", self.settings.cache_dir / TOKEN_NAME)
         self._scheduler.start()
         self._loader.start(on_config_error)
         Watchdog(self.health, self._scheduler, on_lost).start()

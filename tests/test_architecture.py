@@ -27,7 +27,7 @@ LAYERS = (
     ("monica.engine.chatterbox", "monica.engine.espeak", "monica.engine.selection", "monica.engine.torch"),
     ("monica.config",),
     ("monica.engine",),  # the protocol and the registry, which the settings take the engines' names from
-    ("monica.errors", "monica.metrics", "monica.logs"),
+    ("monica.errors", "monica.metrics", "monica.logs", "monica.this_machine"),
 )
 HOMES = {
     "flask": ("monica.api",),
