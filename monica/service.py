@@ -53,9 +53,11 @@ class Service:
             settings, registry, self._loader.ready_engine, self._call_in_engine, self._write_identity
         )
         fallback = Fallback(settings, finisher) if settings.fallback else None
-        self.health = Health(settings, self._loader, self._scheduler, fallback.name if fallback else None)
+        self.health = Health(settings, self._loader, self._scheduler, fallback.name if fallback else None, self._outage)
         self.announcer = Announcer(settings, self.frontend, self._loader, renderer, self._takes, fallback)
         self.warmer = Warmer(settings, self.announcer, self.frontend, self.catalogue, self.health)
+
+        self._takes.outage.on_end = self._catch_up
 
     def start(self, on_config_error: Callable[[ConfigError], None], on_lost: Callable[[str], None]) -> None:
         """Start the engine thread and the warmer, and load the model in the background.
@@ -87,6 +89,19 @@ class Service:
         self._takes.close()
         self._conditionals.close()
         self.encodings.close()
+
+    def _outage(self) -> str | None:
+        """Return why a cache cannot be written; None if all can."""
+        outages = (self._takes.outage, self.encodings.outage, self._conditionals.outage)
+        return next((outage.reason for outage in outages if outage.reason is not None), None)
+
+    def _catch_up(self) -> None:
+        """Do what a full disk prevented at the start."""
+        rename_old_keys(self._takes)
+        if self.settings.api_key is None:
+            ensure_token(self.settings.cache_dir)
+        if self._loader.loaded:
+            self._write_identity()
 
     def _write_identity(self) -> None:
         """Record which engine and voices this machine serves, for bundle imports."""

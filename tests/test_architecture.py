@@ -38,7 +38,7 @@ HOMES = {
         "monica.api.schemas_openai",
         "monica.api.schemas_phrases",
     ),
-    "diskcache": ("monica.store.cache", "monica.store.disk"),
+    "diskcache": ("monica.store.cache", "monica.store.disk", "monica.store.outage"),
     "prometheus_client": ("monica.metrics", "monica.api.metrics"),
     "gunicorn": ("monica.serving", "monica.api.schemas"),
     "torch": ("monica.engine.torch", "monica.engine.chatterbox"),

@@ -244,7 +244,11 @@ def test_on_a_terminal_there_is_a_bar(book: Path, tmp_path: Path, espeak: dict[s
         master, terminal = pty.openpty()
         command = [sys.executable, "-c", "from monica.cli import main; main()", "warm", str(book), "--url", server.url]
         with subprocess.Popen(
-            command, cwd=ROOT, env=clean_environment(COLUMNS="100", **server.cache_setting), stdout=subprocess.PIPE, stderr=terminal
+            command,
+            cwd=ROOT,
+            env=clean_environment(COLUMNS="100", **server.cache_setting),
+            stdout=subprocess.PIPE,
+            stderr=terminal,
         ) as process:
             os.close(terminal)
             seen = b""
