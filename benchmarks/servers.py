@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from monica.this_machine import read_token
+
 ROOT = Path(__file__).parent.parent
 PLAIN = ("-k", "gthread", "--threads", "32", "--keep-alive", "75", "--timeout", "120", "--log-level", "warning")
 """Arguments that give another application Monica's gunicorn settings."""
@@ -25,16 +27,21 @@ ESPEAK = {"MONICA_ENGINE": "espeak"}
 
 @dataclass(frozen=True)
 class Server:
-    """A server that is ready. log: the file it writes to."""
+    """A server that is ready. log: the file it writes to. cache: the folder of its cache."""
 
     port: int
     pid: int
     log: Path
+    cache: Path
 
     def worker(self) -> psutil.Process:
         """Return the worker process."""
         (worker,) = psutil.Process(self.pid).children()
         return worker
+
+    def token(self) -> dict[str, str]:
+        """Return the header that proves to a Monica without an API key that a request is from this machine."""
+        return {"Authorization": f"Bearer {read_token(self.cache)}"}
 
     def get(self, path: str) -> tuple[int, str]:
         """Send a GET request. Returns the status and the body."""
@@ -73,7 +80,7 @@ def serve(
     command = [sys.executable, "-m", "gunicorn", *arguments, "-b", f"127.0.0.1:{port}"]
     with log.open("wb") as file:
         process = subprocess.Popen(command, cwd=cwd, env=environ, stdout=file, stderr=file)
-    server = Server(port, process.pid, log)
+    server = Server(port, process.pid, log, Path(environ["MONICA_CACHE_DIR"]))
     try:
         until = time.monotonic() + patience_s
         while not _ready(server):

@@ -49,7 +49,7 @@ ENDLESS = 20_000
 
 def ask(server: Server, method: str, path: str, body: object = None) -> dict[str, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+    connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"} | server.token())
     response = connection.getresponse()
     answer = json.loads(response.read())
     connection.close()

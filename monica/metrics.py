@@ -48,6 +48,9 @@ cache_lookups = Counter(
     ["cache", "result"],
 )
 cache_write_failures = Counter("monica_cache_write_failures_total", "Entries that a cache could not write.", ["cache"])
+cache_unwritable = Gauge(
+    "monica_cache_unwritable", "1 while a cache cannot be written (a full disk), else 0.", ["cache"]
+)
 cache_evictions = Counter("monica_cache_evictions_total", "Entries evicted from a cache to make room.", ["cache"])
 cache_bytes = Gauge("monica_cache_bytes", "Bytes on disk used by the cache of takes.")
 takes = Counter(

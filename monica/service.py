@@ -21,6 +21,7 @@ from monica.synthesis.loader import Loader
 from monica.synthesis.renderer import Renderer
 from monica.synthesis.watchdog import Watchdog
 from monica.text.frontend import TextFrontend
+from monica.this_machine import TOKEN_NAME, ensure_token
 from monica.voices.registry import VoiceRegistry
 from monica.voices.uploads import Uploads
 from monica.warming.warmer import Warmer
@@ -52,15 +53,19 @@ class Service:
             settings, registry, self._loader.ready_engine, self._call_in_engine, self._write_identity
         )
         fallback = Fallback(settings, finisher) if settings.fallback else None
-        self.health = Health(settings, self._loader, self._scheduler, fallback.name if fallback else None)
+        self.health = Health(settings, self._loader, self._scheduler, fallback.name if fallback else None, self._outage)
         self.announcer = Announcer(settings, self.frontend, self._loader, renderer, self._takes, fallback)
         self.warmer = Warmer(settings, self.announcer, self.frontend, self.catalogue, self.health)
+
+        self._takes.outage.on_end = self._catch_up
 
     def start(self, on_config_error: Callable[[ConfigError], None], on_lost: Callable[[str], None]) -> None:
         """Start the engine thread and the warmer, and load the model in the background.
 
         on_lost: called with the reason if the engine is lost; it ends the process.
         """
+        if self.settings.api_key is None and ensure_token(self.settings.cache_dir) is not None:
+            logger.info("no API key: changes need the token in %s", self.settings.cache_dir / TOKEN_NAME)
         self._scheduler.start()
         self._loader.start(on_config_error)
         Watchdog(self.health, self._scheduler, on_lost).start()
@@ -84,6 +89,19 @@ class Service:
         self._takes.close()
         self._conditionals.close()
         self.encodings.close()
+
+    def _outage(self) -> str | None:
+        """Return why a cache cannot be written; None if all can."""
+        outages = (self._takes.outage, self.encodings.outage, self._conditionals.outage)
+        return next((outage.reason for outage in outages if outage.reason is not None), None)
+
+    def _catch_up(self) -> None:
+        """Do what a full disk prevented at the start."""
+        rename_old_keys(self._takes)
+        if self.settings.api_key is None:
+            ensure_token(self.settings.cache_dir)
+        if self._loader.loaded:
+            self._write_identity()
 
     def _write_identity(self) -> None:
         """Record which engine and voices this machine serves, for bundle imports."""

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from monica import create_app
 from monica.config import Settings
 from monica.service import Service
+from monica.this_machine import ensure_token
 from tests.support import system  # reads its own variable before they are all removed
 from tests.support.engines import ToyEngine
 from tests.support.server import Server
@@ -115,7 +116,15 @@ def app(settings: Settings) -> Iterator[Flask]:
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    return app.test_client()
+    return local_client(app)
+
+
+def local_client(app: Flask) -> FlaskClient:
+    """Return a client that sends the token of this machine, if no API key is set."""
+    client, settings = app.test_client(), app.extensions["monica"].settings
+    if settings.api_key is None:
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {ensure_token(settings.cache_dir)}"
+    return client
 
 
 @pytest.fixture(scope="session")
@@ -154,6 +163,7 @@ def call(request: pytest.FixtureRequest) -> Call:
         server: Server = request.getfixturevalue("server")
 
         def ask(method: str, path: str, **kwargs: Any) -> Answer:
+            kwargs["headers"] = server.token() | dict(kwargs.get("headers", {}))
             response = requests.request(method, server.url + path, timeout=60, **kwargs)
             is_json = response.headers.get("Content-Type") == "application/json"
             return Answer(

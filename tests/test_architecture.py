@@ -27,7 +27,7 @@ LAYERS = (
     ("monica.engine.chatterbox", "monica.engine.espeak", "monica.engine.selection", "monica.engine.torch"),
     ("monica.address", "monica.config", "monica.environment"),
     ("monica.engine",),  # the protocol and the registry, which the settings take the engines' names from
-    ("monica.errors", "monica.metrics", "monica.logs"),
+    ("monica.errors", "monica.metrics", "monica.logs", "monica.this_machine"),
 )
 HOMES = {
     "flask": ("monica.api",),
@@ -38,7 +38,7 @@ HOMES = {
         "monica.api.schemas_openai",
         "monica.api.schemas_phrases",
     ),
-    "diskcache": ("monica.store.cache", "monica.store.disk"),
+    "diskcache": ("monica.store.cache", "monica.store.disk", "monica.store.outage"),
     "prometheus_client": ("monica.metrics", "monica.api.metrics"),
     "gunicorn": ("monica.serving", "monica.api.body"),
     "torch": ("monica.engine.torch", "monica.engine.chatterbox"),

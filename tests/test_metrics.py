@@ -19,6 +19,7 @@ ARCHITECTURE = {
     "monica_real_time_factor",
     "monica_cache_lookups",
     "monica_cache_write_failures",
+    "monica_cache_unwritable",
     "monica_cache_bytes",
     "monica_cache_evictions",
     "monica_takes",

@@ -1,9 +1,12 @@
-"""Authentication. With an API key set, changes need the key. Without one, only this machine may change anything."""
+"""Authentication. With an API key set, changes need the key. Without one, only this machine may change anything.
+
+The proof of being this machine is the token in the cache folder (`monica.this_machine`). The address is checked too, so
+that a token that has been copied, with a backup for instance, opens nothing from elsewhere.
+"""
 
 from __future__ import annotations
 
 import hmac
-from ipaddress import ip_address
 from typing import Any
 
 from apispec import BasePlugin
@@ -12,6 +15,7 @@ from flask import Flask, request
 from monica.api.current import service
 from monica.api.errors import describe_codes, describe_response
 from monica.errors import Forbidden, MonicaError, Unauthorized
+from monica.this_machine import ensure_token, is_loopback
 
 READING = ("get", "head")
 SPEAKING = ("tts", "openai", "text")
@@ -22,7 +26,11 @@ HEALTH, LIVE = "/health", "/health/live"
 
 SCHEME = "apiKey"
 SECURITY_SCHEMES = {
-    SCHEME: {"type": "http", "scheme": "bearer", "description": "MONICA_API_KEY, if it is set."},
+    SCHEME: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "MONICA_API_KEY if it is set, else the token of this machine.",
+    },
 }
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 """Headers that reveal a proxy. Every client of a proxy on this machine would otherwise look like this machine."""
@@ -60,8 +68,8 @@ def _check_access() -> None:
     if settings.api_key is not None:
         if guarded or (settings.api_key_scope == "all" and not _is_health_check()):
             _check_key(settings.api_key)
-    elif guarded and request.blueprint not in SPEAKING and not _is_local():
-        raise Forbidden("Without MONICA_API_KEY only the machine itself may do this.")
+    elif guarded and request.blueprint not in SPEAKING:
+        _check_this_machine()
 
 
 def _is_guarded(blueprint: str | None, method: str) -> bool:
@@ -76,6 +84,19 @@ def _is_health_check() -> bool:
 def _check_key(key: str) -> None:
     if not carries_key(request.headers.get("Authorization", ""), key):
         raise Unauthorized("This needs the API key: Authorization: Bearer MONICA_API_KEY.")
+
+
+def _check_this_machine() -> None:
+    if not _is_local():
+        raise Forbidden("Without MONICA_API_KEY only the machine itself may do this.")
+    token = ensure_token(service().settings.cache_dir)
+    if token is None:
+        raise Forbidden("Without MONICA_API_KEY this needs the token of this machine, which cannot be written.")
+    if not carries_key(request.headers.get("Authorization", ""), token):
+        raise Forbidden(
+            "Without MONICA_API_KEY this needs the token of this machine: "
+            'Authorization: Bearer $(cat "$MONICA_CACHE_DIR/token"). Her log names the folder.'
+        )
 
 
 def carries_key(authorization: str, key: str) -> bool:
@@ -94,22 +115,11 @@ def _is_local() -> bool:
         return False
     # Any web page that is open in a browser on this machine may post here, but the browser names the page's origin.
     origin = request.headers.get("Origin")
-    if origin is not None and not _is_loopback(_host_name(origin.rpartition("/")[2])):
+    if origin is not None and not is_loopback(_host_name(origin.rpartition("/")[2])):
         return False
-    return _is_loopback(request.remote_addr or "") and _is_loopback(_host_name(request.host))
+    return is_loopback(request.remote_addr or "") and is_loopback(_host_name(request.host))
 
 
 def _host_name(host: str) -> str:
     """Return the host in a Host header, without the port."""
     return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-
-
-def _is_loopback(name: str) -> bool:
-    if name.lower() == "localhost":
-        return True
-    try:
-        address = ip_address(name)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback

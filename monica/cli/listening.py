@@ -61,7 +61,7 @@ def remake(key: str, url: str | None) -> None:
     """Have a running server make a phrase again and replace the kept take. Live requests go first."""
     settings = Settings.from_env()
     with exit_on_error():
-        remote = Remote(url or f"http://127.0.0.1:{settings.port}", settings.api_key)
+        remote = Remote(url or f"http://127.0.0.1:{settings.port}", settings)
         path = f"/v1/phrases/{quote(key, safe='')}/remake"
         made = remote.ask("POST", path, timeout=max(TIMEOUT_S, settings.deadline_s + 5))
     click.echo(f"{made['key']:.12} was made again. Hear it: monica cache play {made['key']:.12}")

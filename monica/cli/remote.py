@@ -10,8 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from monica.cli.group import fail
+from monica.config import Settings
 from monica.errors import MonicaError
 from monica.store.phrase import shown
+from monica.this_machine import is_loopback, read_token
 
 TIMEOUT_S = 60.0
 UNAVAILABLE = (502, 503, 504)
@@ -38,9 +40,13 @@ def exit_on_error() -> Iterator[None]:
 
 
 class Remote:
-    """A running server. key: the API key to send, if any."""
+    """A running server.
 
-    def __init__(self, url: str, key: str | None) -> None:
+    It is sent the API key of the settings. If there is none, a server on this machine is sent the token in the cache
+    folder; no other server ever is.
+    """
+
+    def __init__(self, url: str, settings: Settings) -> None:
         """url: http://host:port. Raises ValueError if it is not a server's address."""
         where = urlsplit(url)
         if where.scheme not in ("http", "https") or where.hostname is None:
@@ -48,6 +54,9 @@ class Remote:
         self.url = url
         self._kind = HTTPSConnection if where.scheme == "https" else HTTPConnection
         self._host, self._port, self._path = where.hostname, where.port, where.path.rstrip("/")
+        key = settings.api_key
+        if key is None and is_loopback(self._host):
+            key = read_token(settings.cache_dir)
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def ask(self, method: str, path: str, body: object = None, timeout: float = TIMEOUT_S) -> Any:

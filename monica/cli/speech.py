@@ -26,7 +26,7 @@ def say(text: str, output: str, seed: int | None, url: str | None) -> None:
     if url is not None:
         body = {"text": text} if seed is None else {"text": text, "seed": seed}
         with exit_on_error():
-            wav = Remote(url, settings.api_key).fetch("POST", "/blabla", body, max(TIMEOUT_S, settings.deadline_s + 5))
+            wav = Remote(url, settings).fetch("POST", "/blabla", body, max(TIMEOUT_S, settings.deadline_s + 5))
         write_sound(wav, output)
         return
     logs.set_up(settings.log_level)

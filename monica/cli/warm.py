@@ -41,7 +41,7 @@ def warm(book: Path, url: str | None, dry_run: bool) -> None:
     try:
         PhraseBook.read_file(book, settings.max_text_length)
         source = book.read_text(encoding="utf-8-sig")
-        remote = Remote(url or f"http://127.0.0.1:{settings.port}", settings.api_key)
+        remote = Remote(url or f"http://127.0.0.1:{settings.port}", settings)
     except (BookError, OSError, ValueError) as error:
         _fail_usage(str(error))
     progress = Progress()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
-import sqlite3
+import os
 import threading
 import time
 from collections import Counter
@@ -14,30 +15,25 @@ from pathlib import Path
 from typing import Any
 
 from cachetools import TTLCache
-from diskcache import Timeout
 
 from monica import metrics
 from monica.errors import ConfigError, MonicaError
-from monica.store.disk import POLICY, BytesDisk, PinningCache
-from monica.store.phrase import DIGEST_CHARACTERS, KeptPhrase
+from monica.store.disk import PinningCache, open_cache
+from monica.store.outage import DISK_ERRORS, Outage, describe, is_full
+from monica.store.phrase import DIGEST_CHARACTERS, IS_PHRASE, SELECT_PHRASES, KeptPhrase
 
 logger = logging.getLogger(__name__)
 
-# What reading or writing can raise: a database that is locked, corrupt or read-only, a file that is gone, a full disk,
-# a row that is not ours (TypeError, ValueError).
-_DISK_ERRORS = (sqlite3.Error, OSError, Timeout, TypeError, ValueError)
+# What reading or writing can raise: what the disk can, and a row that is not ours (TypeError, ValueError).
+_DISK_ERRORS = (*DISK_ERRORS, TypeError, ValueError)
+
+_PROBE = "probe"
+"""The key of what is written to see whether it can be."""
 
 # A phrase that is asked for over and over is answered from memory for a few seconds at a time. Then the disk is asked
 # again, so that it knows which phrases are in use, and so that a removal by another process is soon seen here.
 RECENT_BYTES = 64 * 2**20
 RECENT_SECONDS = 10
-
-_OURS = "raw = 1 AND typeof(key) = 'text' AND typeof(tag) = 'text'"
-_PHRASES = f"""
-    SELECT key, tag, CASE WHEN filename IS NULL THEN length(value) ELSE size END, store_time, access_time, access_count,
-           key IN (SELECT key FROM Pin)
-    FROM Cache WHERE {_OURS}
-"""  # noqa: S608
 
 
 class CacheError(MonicaError):
@@ -58,7 +54,8 @@ class Store:
 
         megabytes: the limit beyond which the least recently used go; None for no limit. visiting: another process may
         own the folder. Nothing is set aside then, and nothing is evicted except to make room for a put.
-        Raises ConfigError if the folder cannot be written or holds something else.
+        Raises ConfigError if the folder cannot be written or holds something else. A full disk is no such error unless
+        `visiting`: nothing is kept then, `outage` says so, and the store is opened once there is room.
         """
         self._name = name
         self.limit = megabytes * 2**20 if megabytes else None
@@ -70,42 +67,43 @@ class Store:
         self._lock = threading.Lock()
         self._uncounted: Counter[str] = Counter()
         """Hits answered from memory that are not on disk yet."""
+        self._directory, self._visiting = directory, visiting
+        self._opened: PinningCache | None = None
+        self.outage = Outage(name, self._probe)
         try:
-            self._cache = self._open(directory, visiting)
-            self._cache.on_eviction = self._evictions.inc
-            if not visiting:
-                self._evictions.inc(self._cache.cull())  # the limit may have been lowered
-        except (sqlite3.Error, OSError, Timeout) as error:
+            self._open()
+        except DISK_ERRORS as error:
+            full = is_full(error, directory)
+            if full and not visiting:
+                logger.error("cache of %s: it cannot be opened, so nothing is kept (%s)", name, describe(error))
+                self.outage.begin(error)
+                return
+            advice = "The disk is full: make room." if full else "Choose a folder that can be written."
             raise ConfigError(
-                f"MONICA_CACHE_DIR={str(directory.parent)!r} cannot be used ({error}). "
-                "Choose a folder that can be written."
+                f"MONICA_CACHE_DIR={str(directory.parent)!r} cannot be used ({error}). {advice}"
             ) from error
 
-    def _open(self, directory: Path, visiting: bool) -> PinningCache:
-        def connect() -> PinningCache:
-            return PinningCache(
-                directory,
-                disk=BytesDisk,
-                timeout=5,
-                eviction_policy=POLICY if self.limit else "none",
-                size_limit=self.limit or 0,
-                sqlite_mmap_size=0,  # every thread has a connection, and each would map the whole database
-                cull_limit=2,  # how many may go for one that comes: more than one, or a full store stays over its limit
-            )
+    def _open(self) -> PinningCache:
+        if self._opened is None:
+            cache = open_cache(self._name, self._directory, self.limit, self._visiting)
+            cache.on_eviction = self._evictions.inc
+            if not self._visiting:
+                self._evictions.inc(cache.cull())  # the limit may have been lowered
+            self._opened = cache
+        return self._opened
 
-        try:
-            return connect()
-        except (sqlite3.OperationalError, OSError, Timeout):
-            raise  # read-only, no room, no permission: nothing that starting afresh would mend
-        except (sqlite3.DatabaseError, TypeError) as error:
-            if visiting:
-                raise ConfigError(
-                    f"The cache is corrupt ({error}); the server sets it aside when it starts."
-                ) from error
-            aside = directory.with_name(f"{directory.name}.corrupt-{time.time():.0f}")
-            directory.rename(aside)
-            logger.error("cache of %s: corrupt (%s); set aside as %s, starting afresh", self._name, error, aside.name)
-            return connect()
+    @property
+    def _cache(self) -> PinningCache:
+        """The open cache. Raises OSError as long as the disk is too full to open it."""
+        if self._opened is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self._opened
+
+    def _probe(self, size: int) -> None:
+        """Write that many bytes and remove them again. Raises what a disk can raise."""
+        cache = self._open()
+        cache.set(_PROBE, bytes(size))  # without a tag, which every phrase has: it is never listed
+        cache.delete(_PROBE)
 
     def get(self, key: str, *, in_metrics: bool = True) -> bytes | None:
         """Return the bytes kept under `key`, and count a hit; None if there are none. Corrupt bytes are removed.
@@ -124,8 +122,7 @@ class Store:
                 else:
                     self._uncounted[key] += 1
         except _DISK_ERRORS as error:
-            self._drop(key, error)
-            return None
+            value = self._read_anyway(key, error)
         if in_metrics:
             metrics.cache_lookups.labels(self._name, "miss" if value is None else "hit").inc()
         return value
@@ -138,8 +135,7 @@ class Store:
                 used = "UPDATE Cache SET access_time = ? WHERE key = ? AND raw = 1"
                 self._cache.execute(used, (time.time(), key))
         except (CacheError, *_DISK_ERRORS) as error:
-            self._drop(key, error)
-            return None
+            return self._read_anyway(key, error)
         return value
 
     def peek(self, key: str) -> bytes | None:
@@ -151,6 +147,16 @@ class Store:
                 _check(value, tag)
                 return value
         return None
+
+    def _read_anyway(self, key: str, error: Exception) -> bytes | None:
+        """Return the bytes although their use cannot be noted, as on a full disk. Corrupt bytes are removed."""
+        if self._opened is None:
+            return None
+        try:
+            return self.peek(key)
+        except CacheError:
+            self._drop(key, error)
+            return None
 
     def _drop(self, key: str, error: Exception) -> None:
         logger.warning("cache of %s: %.12s cannot be used (%s); it is made again", self._name, key, error)
@@ -183,6 +189,8 @@ class Store:
         except _DISK_ERRORS as error:
             logger.error("cache of %s: %.12s cannot be kept (%s)", self._name, key, error)
             metrics.cache_write_failures.labels(self._name).inc()
+            if isinstance(error, DISK_ERRORS):
+                self.outage.begin(error, len(value))
             return False
         with self._lock:
             self._remember(key, value)
@@ -206,16 +214,16 @@ class Store:
         """
         with self._raising():
             if keys is None:
-                rows = self._cache.execute(_PHRASES).fetchall()
+                rows = self._cache.execute(SELECT_PHRASES).fetchall()
             else:
-                one = f"{_PHRASES} AND key = ?"
+                one = f"{SELECT_PHRASES} AND key = ?"
                 rows = [row for key in keys for row in self._cache.execute(one, (key,)).fetchall()]
         return [KeptPhrase.from_row(*row) for row in rows]
 
     def keys(self) -> list[str]:
         """List the keys of `phrases`, in no order. Raises CacheError."""
         with self._raising():
-            return [key for (key,) in self._cache.execute(f"SELECT key FROM Cache WHERE {_OURS}")]  # noqa: S608
+            return [key for (key,) in self._cache.execute(f"SELECT key FROM Cache WHERE {IS_PHRASE}")]  # noqa: S608
 
     def metadata_of(self, key: str) -> str:
         """Return the metadata of what is kept under `key`, whatever it is; empty if there is none to be read."""
@@ -265,8 +273,7 @@ class Store:
         try:
             yield
         except _DISK_ERRORS as error:
-            reason = (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
-            raise CacheError(f"cache of {self._name}: {what} cannot be used ({reason})") from error
+            raise CacheError(f"cache of {self._name}: {what} cannot be used ({describe(error)})") from error
 
     def volume(self) -> int:
         """Return the bytes on disk; 0 if they cannot be counted."""
@@ -281,8 +288,10 @@ class Store:
             self._write_hits()
 
     def close(self) -> None:
-        self.flush()
-        self._cache.close()
+        self.outage.close()
+        if self._opened is not None:
+            self.flush()
+            self._opened.close()
 
 
 def _check(value: Any, tag: Any) -> None:

@@ -5,12 +5,19 @@ Everything that reaches into diskcache's private parts is in this file.
 
 from __future__ import annotations
 
+import logging
+import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from diskcache import EVICTION_POLICY, Cache, Disk
+from diskcache import EVICTION_POLICY, Cache, Disk, Timeout
 from diskcache.core import MODE_BINARY, MODE_RAW
+
+from monica.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 # Pins have a table of their own: a pin outlives the take it was made for, so that a phrase that is made again is still
 # pinned.
@@ -77,3 +84,33 @@ class PinningCache(Cache):  # type: ignore[misc]
             cleanup(filename)
 
         super()._cull(now, sql, evict, limit)
+
+
+def open_cache(name: str, directory: Path, limit: int | None, visiting: bool) -> PinningCache:
+    """Open or create the cache in a folder. A corrupt one is set aside, unless `visiting`.
+
+    Raises what a disk can raise, or ConfigError if it is corrupt and stays.
+    """
+
+    def connect() -> PinningCache:
+        return PinningCache(
+            directory,
+            disk=BytesDisk,
+            timeout=5,
+            eviction_policy=POLICY if limit else "none",
+            size_limit=limit or 0,
+            sqlite_mmap_size=0,  # every thread has a connection, and each would map the whole database
+            cull_limit=2,  # how many may go for one that comes: more than one, or a full store stays over its limit
+        )
+
+    try:
+        return connect()
+    except (sqlite3.OperationalError, OSError, Timeout):
+        raise  # read-only, no room, no permission: nothing that starting afresh would mend
+    except (sqlite3.DatabaseError, TypeError) as error:
+        if visiting:
+            raise ConfigError(f"The cache is corrupt ({error}); the server sets it aside when it starts.") from error
+        aside = directory.with_name(f"{directory.name}.corrupt-{time.time():.0f}")
+        directory.rename(aside)
+        logger.error("cache of %s: corrupt (%s); set aside as %s, starting afresh", name, error, aside.name)
+        return connect()

@@ -11,6 +11,7 @@ from monica.audio.stretch import stretch
 from monica.audio.wav import HEADER_BYTES, wav_rate
 from monica.config import Settings
 from monica.store.cache import Store
+from monica.store.outage import Outage
 
 SHARE = 4
 """Encodings may take a quarter of what takes may: they can be made again from those."""
@@ -45,6 +46,11 @@ class Encodings:
         if keep:
             self._store.put(name, encoded)
         return encoded
+
+    @property
+    def outage(self) -> Outage:
+        """The state of their store."""
+        return self._store.outage
 
     def close(self) -> None:
         self._store.close()

@@ -19,6 +19,15 @@ DIGEST_CHARACTERS = 64
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "’": "'"})
 _SHOWN = ("key", "text", "said", "engine", "voice", "seconds", "size", "made", "hits", "pinned")
 
+IS_PHRASE = "raw = 1 AND typeof(key) = 'text' AND typeof(tag) = 'text'"
+"""The condition, in SQL, that a row of the cache is one that Monica wrote for a phrase."""
+SELECT_PHRASES = f"""
+    SELECT key, tag, CASE WHEN filename IS NULL THEN length(value) ELSE size END, store_time, access_time, access_count,
+           key IN (SELECT key FROM Pin)
+    FROM Cache WHERE {IS_PHRASE}
+"""  # noqa: S608
+"""Selects what `KeptPhrase.from_row` takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeptPhrase:

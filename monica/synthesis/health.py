@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from monica.config import Settings
@@ -21,14 +22,22 @@ STUCK_S = {"cuda": 60.0, "mps": 60.0, "cpu": 300.0}
 class Health:
     """Reports the state of the service, and never waits for the engine.
 
-    fallback: name of the engine that may stand in. clock: monotonic seconds, the scheduler's.
+    fallback: name of the engine that may stand in. cache_outage: returns why a cache cannot be written, or None.
     """
 
-    def __init__(self, settings: Settings, loader: Loader, scheduler: Scheduler, fallback: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        loader: Loader,
+        scheduler: Scheduler,
+        fallback: str | None = None,
+        cache_outage: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._settings = settings
         self._loader = loader
         self._scheduler = scheduler
         self._fallback = fallback
+        self._cache_outage = cache_outage
         self._overdue_s = 2 * settings.deadline_s
         self._began = time.monotonic()
 
@@ -81,4 +90,7 @@ class Health:
             return Status.DEGRADED, f"The last {scheduler.failures_in_a_row} takes failed."
         if wanted is not None and now - wanted > self._overdue_s:
             return Status.DEGRADED, f"Takes are waited for, and none has ended well for {now - wanted:.0f} s."
+        outage = self._cache_outage()
+        if outage is not None:
+            return Status.DEGRADED, f"Sounds are made but not kept: the cache cannot be written ({outage})."
         return Status.OK, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -11,9 +12,11 @@ import requests
 from flask.testing import FlaskClient
 
 from monica import create_app
+from monica.cli.remote import Remote
 from monica.config import Settings
 from monica.errors import ConfigError
-from tests.conftest import started
+from monica.this_machine import ensure_token, read_token
+from tests.conftest import local_client, started
 from tests.support.engines import ToyEngine
 from tests.support.server import Server, run_to_failure
 
@@ -23,7 +26,7 @@ BODY = {"phrases": ["Tapis !"]}
 
 def client_of(settings: Settings) -> Iterator[FlaskClient]:
     service = started(settings, ToyEngine())
-    yield create_app(service=service).test_client()
+    yield local_client(create_app(service=service))
     service.close()
 
 
@@ -232,3 +235,80 @@ def test_key_appears_in_no_answer_log_or_file(tmp_path: Path) -> None:
     kept = [path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert kept
     assert not any(KEY.encode() in content for content in kept)
+
+
+def refusal(client: FlaskClient, **headers: str) -> str | None:
+    """Submit a job from this machine. Returns the message of the refusal, or None."""
+    answer = client.post("/v1/phrases/warm", json=BODY, headers=headers)
+    return None if answer.status_code == 202 else str(answer.get_json()["error"]["message"])
+
+
+@pytest.mark.parametrize("sent", [None, "", "Bearer", "Bearer x", f"Basic {KEY}", f"Bearer {KEY}", "Bearer None"])
+def test_address_alone_does_not_prove_this_machine(open_client: FlaskClient, sent: str | None) -> None:
+    """A bare proxy_pass sends the requests of everyone from this address, to this name."""
+    del open_client.environ_base["HTTP_AUTHORIZATION"]
+    message = refusal(open_client, **({} if sent is None else {"Authorization": sent}))
+    assert message is not None
+    assert 'Authorization: Bearer $(cat "$MONICA_CACHE_DIR/token")' in message
+
+
+def test_token_is_for_the_eyes_of_this_user_alone(open_client: FlaskClient, tmp_path: Path) -> None:
+    assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
+    assert refusal(open_client) is None
+    assert [path.name for path in tmp_path.glob("token*")] == ["token"]
+
+
+@pytest.mark.parametrize("damage", ["readable", "empty", "short", "gone", "link", "folder"])
+def test_token_that_cannot_be_trusted_is_replaced(open_client: FlaskClient, tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "token"
+    old = file.read_text()
+    if damage == "readable":
+        file.chmod(0o644)
+    elif damage in ("empty", "short"):
+        file.write_text("" if damage == "empty" else "x")
+    else:
+        file.rename(tmp_path / "elsewhere")
+        if damage == "link":
+            file.symlink_to(tmp_path / "elsewhere")
+        elif damage == "folder":
+            file.mkdir()
+    assert refusal(open_client) is not None
+    if damage == "folder":  # cannot be replaced: everything stays refused, and nothing fails
+        assert read_token(tmp_path) is None
+        return
+    new = file.read_text()
+    assert new != old
+    assert refusal(open_client, Authorization=f"Bearer {new}") is None
+
+
+def test_token_is_read_from_the_file_each_time(open_client: FlaskClient, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("y" * 43)
+    assert refusal(open_client) is not None
+    assert refusal(open_client, Authorization=f"Bearer {'y' * 43}") is None
+
+
+def test_with_a_key_the_token_opens_nothing(locked_client: FlaskClient, tmp_path: Path) -> None:
+    token = ensure_token(tmp_path)
+    assert post(locked_client, Authorization=f"Bearer {token}") == 401
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "sent"),
+    [
+        ("http://127.0.0.1:8080", None, "token"),
+        ("http://localhost:8080", None, "token"),
+        ("http://[::1]:8080", None, "token"),
+        ("http://monica:8080", None, None),
+        ("http://192.168.1.20:8080", None, None),
+        ("http://127.0.0.1.evil.example", None, None),
+        ("http://127.0.0.1:8080", KEY, KEY),
+        ("http://monica:8080", KEY, KEY),
+    ],
+)
+def test_commands_send_the_token_to_this_machine_only(
+    tmp_path: Path, url: str, key: str | None, sent: str | None
+) -> None:
+    token = ensure_token(tmp_path)
+    remote = Remote(url, Settings(cache_dir=tmp_path, api_key=key))
+    expected = {"token": f"Bearer {token}", None: None}.get(sent, f"Bearer {sent}")
+    assert remote._headers.get("Authorization") == expected

@@ -21,7 +21,7 @@ from monica import create_app
 from monica.config import Settings
 from monica.service import Service
 from tests.api.test_phrases import assert_error
-from tests.conftest import started
+from tests.conftest import local_client, started
 from tests.store.test_bundle import kept, packed, unpacked
 from tests.support.engines import ToyEngine
 from tests.support.kept import keep, server_store
@@ -40,7 +40,7 @@ DISK_FULL = Path("/dev/full")
 
 @pytest.fixture
 def client(service: Service) -> FlaskClient:
-    client = create_app(service=service).test_client()
+    client = local_client(create_app(service=service))
     for text in TEXTS:
         assert client.post("/blabla", json={"text": text}).status_code == 200
     return client
@@ -60,7 +60,7 @@ def elsewhere(settings: Settings, tmp_path: Path) -> Settings:
 def other(elsewhere: Settings) -> Iterator[FlaskClient]:
     """A Monica with the same voice on another machine."""
     service = started(elsewhere, ToyEngine())
-    yield create_app(service=service).test_client()
+    yield local_client(create_app(service=service))
     service.close()
 
 
@@ -166,7 +166,7 @@ def test_bundle_without_room_is_refused(bundle: bytes, elsewhere: Settings) -> N
     store = server_store(small)
     mine = [keep(store, f"Phrase {number}", 12.0) for number in range(5)]  # 192 kB each
     service = started(small, ToyEngine())
-    client = create_app(service=service).test_client()
+    client = local_client(create_app(service=service))
     assert_error(import_to(client, bundle), 507, "no_room", "of MONICA_CACHE_MB=1 are free")
     service.close()
     assert set(kept(small)) == set(mine)
@@ -208,7 +208,7 @@ def test_disk_full_before_is_reported(
 
 
 def test_origin_is_not_checked_before_the_engine_is_ready(bundle: bytes, elsewhere: Settings) -> None:
-    client = create_app(service=Service(elsewhere, ToyEngine())).test_client()
+    client = local_client(create_app(service=Service(elsewhere, ToyEngine())))
     answer = import_to(client, bundle)
     assert_error(answer, 503, "model_loading")
     assert answer.headers["Retry-After"]
@@ -219,22 +219,25 @@ def test_through_a_real_server(tmp_path: Path) -> None:
     settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "cache")}
     with Server(tmp_path, settings) as server:
         server.wait_ready()
-        url = server.url + PATH
+        url, zipped = server.url + PATH, server.token() | ZIP
         keys = [server.say(text).headers["ETag"].strip('"') for text in TEXTS]
-        given = requests.get(url, timeout=60)
+        given = requests.get(url, headers=server.token(), timeout=60)
         assert int(given.headers["Content-Length"]) == len(given.content) > 2**16
         for key in keys:
-            assert requests.delete(f"{server.url}/v1/phrases/{key}", timeout=60).status_code == 200
+            assert (
+                requests.delete(f"{server.url}/v1/phrases/{key}", headers=server.token(), timeout=60).status_code == 200
+            )
         half = given.content[: len(given.content) // 2]
         with connect(server) as connection:  # breaks off in the middle
-            head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/zip\r\nContent-Length: "
+            head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/zip\r\n"
+            head += f"Authorization: {server.token()['Authorization']}\r\nContent-Length: "
             connection.sendall(f"{head}{len(given.content)}\r\n\r\n".encode() + half)
             connection.shutdown(socket.SHUT_WR)
             heard = connection.recv(65536)
             assert heard == b"" or heard.startswith(b"HTTP/1.1 422")
-        chunked = requests.post(url, data=iter([half, given.content[len(half) :]]), headers=ZIP, timeout=60)
+        chunked = requests.post(url, data=iter([half, given.content[len(half) :]]), headers=zipped, timeout=60)
         assert chunked.json() == {"new": 3, "replaced": 0, "known": 0}
-        assert requests.post(url, data=iter([half]), headers=ZIP, timeout=60).status_code == 422
-        assert requests.get(url, timeout=60).content == given.content
+        assert requests.post(url, data=iter([half]), headers=zipped, timeout=60).status_code == 422
+        assert requests.get(url, headers=server.token(), timeout=60).content == given.content
         assert server.say(TEXTS[0]).headers["X-Monica-Cache"] == "hit"
         assert "Traceback" not in server.log()

@@ -14,7 +14,7 @@ from flask import Flask
 from monica import create_app
 from monica.config import Settings
 from tests.api.test_auth import KEY
-from tests.conftest import started
+from tests.conftest import local_client, started
 from tests.support.engines import ToyEngine
 
 OUTSIDE = {"REMOTE_ADDR": "192.168.1.20"}
@@ -55,7 +55,7 @@ def routes(app: Flask) -> set[Route]:
 
 def refused(app: Flask, asked: set[Route], **more: Any) -> set[Route]:
     """Request each route and return those that the access check refuses. No other outcome may be an internal error."""
-    client, found = app.test_client(), set()
+    client, found = local_client(app), set()
     for method, path in asked:
         answer = client.open(path, method=method, **more)
         assert answer.status_code != 500, (method, path)
@@ -98,7 +98,7 @@ def test_scope_all_closes_every_route(closed_app: Flask) -> None:
 
 def test_this_machine_may_check_health_without_the_key(closed_app: Flask) -> None:
     """A container's health check has no key."""
-    client = closed_app.test_client()
+    client = local_client(closed_app)
     assert client.get("/health").status_code == 200
     assert client.get("/health", headers={"X-Forwarded-For": "8.8.8.8"}).status_code == 401
     assert client.get("/metrics").status_code == 401
@@ -122,12 +122,12 @@ def test_without_a_key_other_machines_may_only_speak(open_app: Flask) -> None:
     ],
 )
 def test_foreign_web_page_in_a_local_browser_is_refused(open_app: Flask, origin: str, status: int) -> None:
-    answer = open_app.test_client().post("/v1/phrases/0/remake", headers={"Origin": origin})
+    answer = local_client(open_app).post("/v1/phrases/0/remake", headers={"Origin": origin})
     assert answer.status_code == status
 
 
 def test_refusal_comes_before_anything_is_parsed(locked_app: Flask) -> None:
-    refused = locked_app.test_client().post(
+    refused = local_client(locked_app).post(
         "/v1/phrases/bundle?nonsense", data=bytes(2**17), headers={"Content-Type": "text/plain"}
     )
     assert (refused.status_code, refused.get_json()["error"]["code"]) == (401, "unauthorized")
@@ -136,7 +136,7 @@ def test_refusal_comes_before_anything_is_parsed(locked_app: Flask) -> None:
 
 
 def test_openapi_document_has_the_access_rules(open_app: Flask) -> None:
-    document = open_app.test_client().get("/openapi.json").get_json()
+    document = local_client(open_app).get("/openapi.json").get_json()
     described = {
         (method.upper(), path): operation
         for path, operations in document["paths"].items()
@@ -155,4 +155,4 @@ def test_openapi_document_has_the_access_rules(open_app: Flask) -> None:
 def test_scope_has_no_effect_without_a_key(tmp_path: Path) -> None:
     settings = replace(Settings(engine="espeak", cache_dir=tmp_path), api_key_scope="all")
     for app in app_of(settings):
-        assert app.test_client().get("/metrics", environ_base=OUTSIDE).status_code == 200
+        assert local_client(app).get("/metrics", environ_base=OUTSIDE).status_code == 200

@@ -16,7 +16,7 @@ from monica.service import Service
 from monica.store.cache import Store
 from monica.store.catalogue import Catalogue
 from monica.warming.job import JobSource, State
-from tests.conftest import started
+from tests.conftest import local_client, started
 from tests.support.engines import ToyEngine
 from tests.support.kept import keep, metadata, server_store
 from tests.support.wire import until
@@ -27,7 +27,7 @@ SHOWN = {"key", "text", "said", "engine", "voice", "seconds", "size", "made", "h
 
 @pytest.fixture
 def client(service: Service) -> FlaskClient:
-    return create_app(service=service).test_client()
+    return local_client(create_app(service=service))
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_pins_leave_room_for_new_phrases(settings: Settings, toy: ToyEngine) -> 
     store = server_store(small)
     keys = [keep(store, f"Phrase {number}", 20.0) for number in range(2)]  # 320 kB each
     service = started(small, toy)
-    client = create_app(service=service).test_client()
+    client = local_client(create_app(service=service))
     assert client.put(f"/v1/phrases/{keys[0]}/pin").status_code == 200
     assert_error(client.put(f"/v1/phrases/{keys[1]}/pin"), 409, "pins_full", "more than half of MONICA_CACHE_MB=1")
     service.close()
@@ -258,7 +258,7 @@ def test_bad_remake_leaves_the_old_take(
 
 def test_kept_phrases_are_shown_before_the_engine_is_ready(settings: Settings, toy: ToyEngine) -> None:
     key = keep(server_store(settings), TEXTS[0])
-    client = create_app(service=Service(settings, toy)).test_client()
+    client = local_client(create_app(service=Service(settings, toy)))
     assert listed(client) == [TEXTS[0]]
     assert_error(client.post(f"/v1/phrases/{key}/remake"), 503, "model_loading")
 

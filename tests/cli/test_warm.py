@@ -41,7 +41,7 @@ def espeak(tmp_path: Path) -> dict[str, str]:
 
 
 def run(book: Path, server: Server, *options: str, **settings: str) -> tuple[int, str, str]:
-    done = monica("warm", str(book), "--url", server.url, *options, **settings)
+    done = monica("warm", str(book), "--url", server.url, *options, **(server.cache_setting | settings))
     assert b"Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
@@ -50,7 +50,7 @@ def start(book: Path, server: Server) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", "from monica.cli import main; main()", "warm", str(book), "--url", server.url],
         cwd=ROOT,
-        env=clean_environment(),
+        env=clean_environment(**server.cache_setting),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -58,7 +58,7 @@ def start(book: Path, server: Server) -> subprocess.Popen[str]:
 
 
 def jobs(server: Server) -> list[dict[str, Any]]:
-    found = requests.get(f"{server.url}/v1/jobs", timeout=60).json()["jobs"]
+    found = requests.get(f"{server.url}/v1/jobs", headers=server.token(), timeout=60).json()["jobs"]
     assert isinstance(found, list)
     return found
 
@@ -205,7 +205,7 @@ def test_a_job_that_another_client_stops(book: Path, tmp_path: Path, espeak: dic
         faults.switch("held", on=True)
         with start(book, server) as process:
             until(lambda: [job["state"] for job in jobs(server)] == ["running"], 60)
-            requests.delete(f"{server.url}/v1/jobs/{jobs(server)[0]['id']}", timeout=60)
+            requests.delete(f"{server.url}/v1/jobs/{jobs(server)[0]['id']}", headers=server.token(), timeout=60)
             out, _ = process.communicate(timeout=60)
         assert (process.returncode, "stopped after" in out) == (1, True)
 
@@ -244,7 +244,11 @@ def test_on_a_terminal_there_is_a_bar(book: Path, tmp_path: Path, espeak: dict[s
         master, terminal = pty.openpty()
         command = [sys.executable, "-c", "from monica.cli import main; main()", "warm", str(book), "--url", server.url]
         with subprocess.Popen(
-            command, cwd=ROOT, env=clean_environment(COLUMNS="100"), stdout=subprocess.PIPE, stderr=terminal
+            command,
+            cwd=ROOT,
+            env=clean_environment(COLUMNS="100", **server.cache_setting),
+            stdout=subprocess.PIPE,
+            stderr=terminal,
         ) as process:
             os.close(terminal)
             seen = b""

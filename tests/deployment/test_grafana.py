@@ -105,7 +105,12 @@ def test_prometheus_answers_every_query_of_the_dashboard(tmp_path: Path) -> None
         with Prometheus(tmp_path / "prometheus", f"127.0.0.1:{server.port}") as prometheus:
             prometheus.wait_ready()
             until(lambda: bool(prometheus.values("monica_ready")))
-            warm = requests.post(f"{server.url}/v1/phrases/warm", json={"phrases": ["Une répétition."]}, timeout=10)
+            warm = requests.post(
+                f"{server.url}/v1/phrases/warm",
+                json={"phrases": ["Une répétition."]},
+                headers=server.token(),
+                timeout=10,
+            )
             assert warm.status_code == 202
             statuses = [server.say(text).status_code for text in ("Une phrase.", "Une phrase.", "...", "Une autre.")]
             assert statuses == [200, 200, 400, 200]

@@ -41,13 +41,13 @@ def espeak(tmp_path: Path) -> dict[str, str]:
 
 def submit(server: Server, **body: object) -> str:
     """Submit a job. Returns its id."""
-    answer = requests.post(f"{server.url}/v1/phrases/warm", json=body, timeout=60)
+    answer = requests.post(f"{server.url}/v1/phrases/warm", json=body, headers=server.token(), timeout=60)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
 
 
 def get_job(server: Server, job_id: str) -> dict[str, Any]:
-    answer = requests.get(f"{server.url}/v1/jobs/{job_id}", timeout=60)
+    answer = requests.get(f"{server.url}/v1/jobs/{job_id}", headers=server.token(), timeout=60)
     assert answer.status_code == 200, answer.text
     found = answer.json()
     assert isinstance(found, dict)
@@ -152,7 +152,7 @@ def test_control_c_does_not_count_as_a_crash(tmp_path: Path, espeak: dict[str, s
 
 def test_job_stops_within_one_phrase(tmp_path: Path, espeak: dict[str, str]) -> None:
     with busy(tmp_path, espeak, "held") as (server, faults, job_id):
-        stopped = requests.delete(f"{server.url}/v1/jobs/{job_id}", timeout=60).json()
+        stopped = requests.delete(f"{server.url}/v1/jobs/{job_id}", headers=server.token(), timeout=60).json()
         assert (stopped["state"], stopped["made"], stopped["left"]) == ("stopped", 0, len(TEXTS))
         until(lambda: metric(server, "monica_takes_under_way") == 0)
         faults.switch("held", on=False)
@@ -168,7 +168,7 @@ def test_live_announcement_does_not_wait_for_the_job(tmp_path: Path, espeak: dic
         # Three takes of the job were waiting or running. Only one that was about to end may come first.
         assert get_job(server, job_id)["made"] - before <= 1
         assert metric(server, "monica_queue_wait_seconds_count", lane="live") == 1
-        requests.delete(f"{server.url}/v1/jobs/{job_id}", timeout=60)
+        requests.delete(f"{server.url}/v1/jobs/{job_id}", headers=server.token(), timeout=60)
 
 
 def test_failed_phrases_are_reported(tmp_path: Path, espeak: dict[str, str]) -> None:

@@ -6,6 +6,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -421,3 +423,55 @@ def test_disk_errors_are_raised_to_the_catalogue(tmp_path: Path, store: Store) -
         store.pin([KEY])
     assert store.get(KEY) is None
     assert not store.remove(KEY)
+
+
+@pytest.fixture
+def _failing_disk(monkeypatch: pytest.MonkeyPatch, store: Store) -> Iterator[None]:
+    """Refuse every write to the database, as a full disk does."""
+    monkeypatch.setattr("monica.store.outage.RETRY_S", 0.05)
+    db = sqlite3.connect(store._directory / "cache.db", isolation_level=None)
+    for change in ("INSERT", "UPDATE", "DELETE"):
+        db.execute(f"CREATE TRIGGER no_{change} BEFORE {change} ON Cache BEGIN SELECT RAISE(FAIL, 'full'); END")
+    yield
+    for change in ("INSERT", "UPDATE", "DELETE"):
+        db.execute(f"DROP TRIGGER IF EXISTS no_{change}")
+    db.close()
+    store.close()
+
+
+def test_good_sound_is_answered_although_its_use_cannot_be_noted(
+    store: Store, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full disk must not cost what is kept already."""
+    store.put(KEY, LARGE)
+    request.getfixturevalue("_failing_disk")
+    assert store.get(KEY) == LARGE
+    assert store.get_without_hit(KEY) == LARGE
+    assert store.peek(KEY) == LARGE
+    assert "it is made again" not in caplog.text
+
+
+def test_outage_lasts_until_what_failed_can_be_written(
+    store: Store, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.outage.reason is None
+    assert _metric("monica_cache_unwritable", cache="takes") == 0
+    ended = threading.Event()
+    store.outage.on_end = ended.set
+    request.getfixturevalue("_failing_disk")
+    assert not store.put(KEY, LARGE)
+    assert store.outage.reason == "full"
+    assert _metric("monica_cache_unwritable", cache="takes") == 1
+    assert not ended.wait(0.3)
+    with sqlite3.connect(store._directory / "cache.db") as db:
+        for change in ("INSERT", "UPDATE", "DELETE"):
+            db.execute(f"DROP TRIGGER no_{change}")
+    assert ended.wait(10)
+    assert store.outage.reason is None
+    assert _metric("monica_cache_unwritable", cache="takes") == 0
+    assert store.phrases() == []  # what the attempts wrote is gone
+
+
+def test_value_of_the_wrong_type_is_no_outage(store: Store) -> None:
+    assert not store.put(KEY, "text")  # type: ignore[arg-type]
+    assert store.outage.reason is None

@@ -211,7 +211,7 @@ def test_real_server_answers_from_what_an_old_one_kept(tmp_path: Path, imported:
             answer = requests.post(
                 f"{server.url}/v1/phrases/bundle",
                 data=(FIXTURE / "phrases.monica").read_bytes(),
-                headers={"Content-Type": "application/zip"},
+                headers=server.token() | {"Content-Type": "application/zip"},
                 timeout=60,
             )
             assert answer.json() == {"new": 2, "replaced": 0, "known": 0}
@@ -224,7 +224,7 @@ def test_real_server_answers_from_what_an_old_one_kept(tmp_path: Path, imported:
         assert seeded.content == old_sounds()["Non."]
         key = said.headers["ETag"].strip('"')
         assert key not in OLD_KEYS.values()
-        phrase = requests.get(f"{server.url}/v1/phrases/{key}", timeout=60).json()
+        phrase = requests.get(f"{server.url}/v1/phrases/{key}", headers=server.token(), timeout=60).json()
         assert phrase["pinned"] is not imported
         assert ("2 phrases of an older Monica renamed" in server.log()) is not imported
         assert "Traceback" not in server.log()

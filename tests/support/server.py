@@ -13,6 +13,8 @@ from pathlib import Path
 
 import requests
 
+from monica.this_machine import read_token
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -35,6 +37,10 @@ class Server:
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.cache_setting = (
+            {"MONICA_CACHE_DIR": settings["MONICA_CACHE_DIR"]} if "MONICA_CACHE_DIR" in settings else {}
+        )
+        """What a command on the same machine needs to find this server's cache folder."""
         self._log = folder / f"log-{self.port}.txt"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -60,6 +66,10 @@ class Server:
                 pass
             time.sleep(0.02)
         raise AssertionError(f"not ready within {timeout} s:\n{self.log()}")
+
+    def token(self) -> dict[str, str]:
+        """Return the header that proves to this server, if it has no API key, that a request is from this machine."""
+        return {"Authorization": f"Bearer {read_token(Path(self.cache_setting['MONICA_CACHE_DIR']))}"}
 
     def wait_exit(self, timeout: float = 60.0) -> int:
         return self.process.wait(timeout)

@@ -19,7 +19,7 @@ from monica.warming.book import MAX_PHRASES
 from monica.warming.book.source import MAX_SIZE
 from monica.warming.job import Failure, Job, JobSource, State
 from monica.warming.jobs import MAX_ENDED, MAX_WAITING, Jobs
-from tests.conftest import Answer, Call, started
+from tests.conftest import Answer, Call, local_client, started
 from tests.support.engines import ToyEngine
 from tests.support.wire import until
 
@@ -159,7 +159,7 @@ def warm_app(settings: Settings, toy: ToyEngine) -> Iterator[Flask]:
 
 @pytest.fixture
 def client(warm_app: Flask) -> FlaskClient:
-    return warm_app.test_client()
+    return local_client(warm_app)
 
 
 def test_a_job_over_http(client: FlaskClient, toy: ToyEngine) -> None:

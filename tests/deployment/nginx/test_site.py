@@ -121,8 +121,10 @@ def test_outsiders_may_speak(site: Site) -> None:
     ],
 )
 def test_requests_through_nginx_do_not_count_as_local(site: Site, server: Server, headers: dict[str, str]) -> None:
-    assert requests.post(f"{server.url}/v1/phrases/warm", json=WARM, timeout=20).status_code == 200
-    answer = site.ask("POST", "/v1/phrases/warm", json=WARM, headers=headers)
+    assert (
+        requests.post(f"{server.url}/v1/phrases/warm", json=WARM, headers=server.token(), timeout=20).status_code == 200
+    )
+    answer = site.ask("POST", "/v1/phrases/warm", json=WARM, headers=server.token() | headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
 
 
