@@ -55,6 +55,8 @@ MAX_CLAUSE = 30
 def is_finite(words: Sequence[Word], i: int) -> bool:
     """Return whether a word is as good as surely the verb of its clause."""
     word, before = words[i], at(words, i - 1)
+    if word.is_name:
+        return False  # "Luis" has the letters of a verb
     if word.key in BE or word.key in HAVE:
         return True
     if word.key in BE_ANY or word.key in HAVE_ANY:

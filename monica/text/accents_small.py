@@ -14,6 +14,8 @@ AFTER_TO = frozenset({
     "moi", "toi", "nous", "vous", "eux", "lequel", "laquelle", "quoi",
 })  # fmt: skip
 """Words before which "a" can only be the preposition."""
+LEADS_TO = frozenset({"jusqu", "grace", "face", "quant", "suite"})
+"""Words that take "à" after them."""
 NOT_AFTER_TO = frozenset({"le", "les", "du", "des", "eu", "ete", "fait"})
 """Words before which "a" can only be the verb: the preposition becomes au or aux before an article."""
 LETTER_NAMES = frozenset({"esse", "enne", "effe", "erre", "ixe", "ka", "ku"})
@@ -86,7 +88,8 @@ def _a_by_clause(words: Sequence[Word], i: int) -> str | None:
     clause = clause_before(words, i)
     if not clause:
         return "à" if word.begins else None
-    if before.is_only("V", "I", "S", "X") or before.key in BE_ANY | {"jusqu", "grace", "face", "quant", "suite"}:
+    leads = before.key in BE_ANY | LEADS_TO or (before.is_only("V", "I", "S", "X") and not before.is_name)
+    if leads:
         return "à"
     if before.is_only("Pf", "Af", "Pmp", "Amp", "Aep"):
         return "à"  # "annoncee a voix haute"

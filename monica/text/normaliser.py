@@ -15,9 +15,8 @@ from monica.text.markup import drop_markup
 from monica.text.names import find_names
 from monica.text.rules import (
     ACCENTS_RULE,
-    AS_WRITTEN,
-    CHARACTERS,
     FRENCH_AFTER_LEXICON,
+    FRENCH_BEFORE_ACCENTS,
     FRENCH_BEFORE_LEXICON,
     LEXICON_RULE,
     OTHER_LANGUAGES,
@@ -74,8 +73,8 @@ class Normaliser:
             return OTHER_LANGUAGES
         lexicon = self._lexicon.current()
         accents = Rule(ACCENTS_RULE, partial(restore_accents, keep=lexicon.words))
-        respelling = Rule(LEXICON_RULE, partial(_respell, lexicon=lexicon))
-        return (*AS_WRITTEN, *CHARACTERS, accents, *FRENCH_BEFORE_LEXICON, respelling, *FRENCH_AFTER_LEXICON)
+        step = Rule(LEXICON_RULE, lambda text: _respell(text, lexicon))
+        return (*FRENCH_BEFORE_ACCENTS, accents, *FRENCH_BEFORE_LEXICON, step, *FRENCH_AFTER_LEXICON)
 
 
 def _respell(text: str, lexicon: Lexicon) -> str:

@@ -79,6 +79,7 @@ LEFT_ALONE = [
     "Paul a AK, Luc a QQ",
     "A5s contre KQo",
     "Table 5 a 9 joueurs",
+    "Marco a 20 bb, Luis a 35 bb",
     # names: capitals that no beginning of a sentence explains, and the word before one
     "Bravo Rene, bravo Helene",
     "Rene Dupont gagne",

@@ -8,20 +8,18 @@ from hypothesis import strategies as st
 from monica.text.accents import restore_accents
 from monica.text.rules import (
     ACCENTS_RULE,
-    AS_WRITTEN,
-    CHARACTERS,
     FRENCH_AFTER_LEXICON,
+    FRENCH_BEFORE_ACCENTS,
     FRENCH_BEFORE_LEXICON,
     OTHER_LANGUAGES,
     Rule,
 )
 from tests.text.test_pairs import PAIRS
 
-FRENCH = (*AS_WRITTEN, *CHARACTERS, *FRENCH_BEFORE_LEXICON, *FRENCH_AFTER_LEXICON)
+FRENCH = (*FRENCH_BEFORE_ACCENTS, *FRENCH_BEFORE_LEXICON, *FRENCH_AFTER_LEXICON)
 CONTRACT = (
     "inclusive", "seconds", "less", "lines", "markup", "unicode", "emoji", "accents", "web", "quotes", "dashes",
-    "marks",
-    "names", "boards", "items", "lists", "grouping", "millions", "per", "stakes", "labels", "stacks", "blinds",
+    "marks", "names", "boards", "items", "lists", "grouping", "millions", "per", "stakes", "labels", "stacks", "blinds",
     "gender", "hands", "cards", "comparisons", "number_sign", "titles", "abbreviations", "phones", "days", "dates",
     "ranges", "odds", "clock", "durations", "signs", "money", "units", "chips", "times", "percent", "roman", "ratios",
     "ordinals", "powers", "symbols", "currencies", "numbers", "digits", "acronyms", "capitals", "slashes", "brackets",
@@ -35,7 +33,7 @@ WITHOUT_DIGITS = st.lists(
 
 def test_rule_names_are_those_of_the_contract_in_their_order() -> None:
     accents = Rule(ACCENTS_RULE, restore_accents)
-    french = (*AS_WRITTEN, *CHARACTERS, accents, *FRENCH_BEFORE_LEXICON, *FRENCH_AFTER_LEXICON)
+    french = (*FRENCH_BEFORE_ACCENTS, accents, *FRENCH_BEFORE_LEXICON, *FRENCH_AFTER_LEXICON)
     assert tuple(rule.name for rule in french) == CONTRACT
     assert set(OTHER_LANGUAGES) < set(FRENCH)
 
