@@ -9,6 +9,7 @@ from typing import Any
 
 from apispec import BasePlugin
 from flask import Flask, request
+from werkzeug.datastructures import Headers
 
 from monica.api.current import service
 from monica.api.errors import describe_codes, describe_response
@@ -79,7 +80,7 @@ def _check_key(key: str) -> None:
         raise Unauthorized("This needs the API key: Authorization: Bearer MONICA_API_KEY.")
 
 
-def carries_key(headers: Mapping[str, str], key: str) -> bool:
+def carries_key(headers: Mapping[str, str] | Headers, key: str) -> bool:
     """Whether a request carries the API key. headers: by names in any case, or in lower case; decoded as Latin-1."""
     scheme, _, given = headers.get("authorization", "").partition(" ")
     # WSGI decodes header bytes as Latin-1. Encoded again, any bytes can be compared in constant time.

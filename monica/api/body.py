@@ -20,7 +20,7 @@ class Request(flask.Request):
     """A request whose body never seems to end before its end."""
 
     @cached_property
-    def stream(self) -> IO[bytes]:  # type: ignore[override]
+    def stream(self) -> IO[bytes]:
         """The body. Raises RequestEntityTooLarge at once if its declared length is over `max_content_length`.
 
         Werkzeug's own stream ends silently at the limit if the body has no declared length. A large chunked body would

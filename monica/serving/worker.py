@@ -41,6 +41,7 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     takes are running, this worker goes on accepting connections, so that new requests are answered `shutting_down`.
     """
 
+    wsgi: Any
     receiver: Receiver
     service: Any = None
     """monica.service.Service. None during the start."""
