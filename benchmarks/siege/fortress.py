@@ -164,7 +164,8 @@ class Fortress:
                     self._process.wait(60)
                 except subprocess.TimeoutExpired:
                     self._tally.fault("the server does not end after SIGTERM")
-                    for process in (*psutil.Process(self._process.pid).children(), self._process):
+                    master = psutil.Process(self._process.pid)
+                    for process in (*master.children(), master):
                         process.kill()
             self.verify()
             log = self._log.read_text(errors="replace")

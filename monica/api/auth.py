@@ -11,6 +11,7 @@ from typing import Any
 
 from apispec import BasePlugin
 from flask import Flask, request
+from werkzeug.datastructures import Headers
 
 from monica.api.current import service
 from monica.api.errors import describe_codes, describe_response
@@ -82,7 +83,7 @@ def _is_health_check() -> bool:
 
 
 def _check_key(key: str) -> None:
-    if not carries_key(request.headers.get("Authorization", ""), key):
+    if not carries_key(request.headers, key):
         raise Unauthorized("This needs the API key: Authorization: Bearer MONICA_API_KEY.")
 
 
@@ -92,16 +93,16 @@ def _check_this_machine() -> None:
     token = ensure_token(service().settings.cache_dir)
     if token is None:
         raise Forbidden("Without MONICA_API_KEY this needs the token of this machine, which cannot be written.")
-    if not carries_key(request.headers.get("Authorization", ""), token):
+    if not carries_key(request.headers, token):
         raise Forbidden(
             "Without MONICA_API_KEY this needs the token of this machine: "
             'Authorization: Bearer $(cat "$MONICA_CACHE_DIR/token"). Her log names the folder.'
         )
 
 
-def carries_key(authorization: str, key: str) -> bool:
-    """Whether an Authorization header, decoded as Latin-1, carries the API key."""
-    scheme, _, given = authorization.partition(" ")
+def carries_key(headers: Mapping[str, str] | Headers, key: str) -> bool:
+    """Whether a request carries the API key. headers: by names in any case, or in lower case; decoded as Latin-1."""
+    scheme, _, given = headers.get("authorization", "").partition(" ")
     # WSGI decodes header bytes as Latin-1. Encoded again, any bytes can be compared in constant time.
     return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), key.encode())
 

@@ -177,12 +177,12 @@ class Receiver:
         if connection.sock.fileno() < 0:  # closed after the poller had seen it, for the sake of another connection
             return None
         try:
-            received: bytes = connection.sock.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
+            data: bytes = connection.sock.recv(RECEIVE_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return None
         except OSError:
             return b""
-        return received
+        return data
 
     def _close(self, connection: Connection) -> None:
         self._forget(connection)

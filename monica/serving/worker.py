@@ -41,6 +41,7 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     takes are running, this worker goes on accepting connections, so that new requests are answered `shutting_down`.
     """
 
+    wsgi: Any
     receiver: Receiver
     wsgi: Any
     service: Any = None
@@ -126,7 +127,7 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _is_welcome(self, headers: Headers) -> bool:
         """Whether a request's body is worth waiting for. Without the API key, if there is one, it is not read."""
         key = self.service.settings.api_key
-        return key is None or carries_key(headers.get("authorization", ""), key)
+        return key is None or carries_key(headers, key)
 
 
 def _announcing_close(application: WSGI) -> WSGI:

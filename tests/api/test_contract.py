@@ -187,6 +187,20 @@ def test_body_that_is_not_a_json_object(call: Call, body: bytes) -> None:
     assert_error(answer, 422, "json_invalid")
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ('{"text": "Éliminé"}'.encode("cp1252"), "The body is not UTF-8: byte 0xC9 at offset 10."),
+        (b'{"text": "a",\n "seed" 1}', "The body is not JSON: line 2, column 9: Expecting ':' delimiter."),
+        (b'{"text": "a", "seed": NaN}', "The body is not JSON: NaN is not a number there."),
+    ],
+)
+def test_invalid_json_says_what_is_wrong_and_where(call: Call, body: bytes, says: str) -> None:
+    answer = call("POST", "/blabla", data=body, headers={"Content-Type": "application/json"})
+    assert_error(answer, 422, "json_invalid")
+    assert answer.json["error"]["message"].startswith(says)
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
 def test_wrong_content_type(call: Call, content_type: str) -> None:
     answer = call("POST", "/blabla", data=b'{"text": "Bonjour."}', headers={"Content-Type": content_type})
