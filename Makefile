@@ -12,7 +12,7 @@ DEV = --locked --extra chatterbox --group dev
 CHECK = .venv-check
 
 .PHONY: run install check check-code check-tests test test-engine test-service test-slow lint format docs \
-        bench bench-engine bench-load bench-endurance bench-warm bench-stream image-test
+        siege bench bench-engine bench-load bench-endurance bench-warm bench-stream image-test
 
 # python-dotenv reads .env as Compose does; `include` would keep the quotes, and uv stops at the first value with spaces.
 WITH_DOTENV = $(if $(wildcard .env),python -m dotenv run --no-override)
@@ -69,6 +69,10 @@ format: $(UV)
 # docs/cli.md, from what each command says for --help.
 docs: $(UV)
 	$(UV) run $(DEV) python -m tests.docs.cli_page
+
+# An hour at most; the next one goes on from siege.json until a million requests and a thousand kills are reached.
+siege: $(UV)
+	$(UV) run $(DEV) python -m benchmarks.siege
 
 bench: $(UV)
 	$(UV) run $(DEV) python -m benchmarks.http

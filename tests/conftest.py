@@ -39,6 +39,8 @@ MARKERS = {
     "deployment/test_systemd.py": "system",
     "text/test_phonemes.py": "system",
     "audio/test_formats.py::test_ffprobe_recognises_every_format": "system",
+    "process/test_siege.py": "system",
+    "process/test_full_disk.py": "system",
     "process/": "slow",
     "api/test_auth.py::test_key_appears_in_no_answer_log_or_file": "slow",
     "api/test_bundles.py::test_through_a_real_server": "slow",

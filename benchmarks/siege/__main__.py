@@ -31,6 +31,7 @@ CALM_S, CYCLE_S = 45, 150
 """In every cycle no one is killed for so long, so that a worker gets old enough to show a leak."""
 FULL_S, FULL_EVERY_S = 6, 25
 CLOCK_EVERY_S = 15
+SAVE_EVERY_S = 10
 HOUR = 3600
 CLOCKS = (0, 2 * HOUR, -2 * HOUR, 72 * HOUR, -9000 * HOUR, 80_000 * HOUR)
 MASTERS = 0.15
@@ -56,13 +57,19 @@ class Life:
             tally.longest, tally.growth = age, memory - self.young
 
 
-def besiege(fortress: Fortress, tally: Tally, until: float, requests: int, kills: int, chance: Random) -> None:
-    """Kill, fill and move the clock until the time or both numbers are reached."""
-    began = time.monotonic()
+def besiege(
+    fortress: Fortress, tally: Tally, until: float, requests: int, kills: int, state: Path, chance: Random
+) -> None:
+    """Kill, fill and move the clock until the time or both numbers are reached. The tally is saved as it grows."""
+    before, began = tally.seconds, time.monotonic()
+    next_save = began
     next_kill, next_fill, next_clock = began + KILL_EVERY_S, began + FULL_EVERY_S / 2, began + CLOCK_EVERY_S
     free_at = float("inf")
     life: Life | None = None
     while (now := time.monotonic()) < until and (tally.requests < requests or tally.kills.total() < kills):
+        if now >= next_save:
+            tally.seconds, next_save = before + now - began, now + SAVE_EVERY_S
+            tally.save(state)
         if now >= free_at:
             fortress.free()
             free_at = float("inf")
@@ -86,6 +93,7 @@ def besiege(fortress: Fortress, tally: Tally, until: float, requests: int, kills
             except psutil.Error:
                 life = None
         time.sleep(0.5)
+    tally.seconds = before + time.monotonic() - began
     fortress.free()
     fortress.move_clock(0)
 
@@ -106,17 +114,11 @@ def main() -> None:
             fortress.start()
             cases = make_cases(fortress.get("/openapi.json")[1], options.cases, tally.pieces)
             token = read_token(fortress.disk / "cache") or ""
-            before, began = tally.seconds, time.monotonic()
             attackers = Attackers(fortress, tally, cases, token, tally.pieces)
-            until = began + 60 * options.minutes
+            until = time.monotonic() + 60 * options.minutes
             try:
-                while time.monotonic() < until and (
-                    tally.requests < options.requests or tally.kills.total() < options.kills
-                ):
-                    piece = min(until, time.monotonic() + 60)
-                    besiege(fortress, tally, piece, options.requests, options.kills, Random(tally.requests))
-                    tally.seconds = before + time.monotonic() - began
-                    tally.save(options.state)
+                chance = Random(tally.pieces)
+                besiege(fortress, tally, until, options.requests, options.kills, options.state, chance)
             finally:
                 attackers.end()
                 fortress.close()

@@ -30,9 +30,8 @@ class Attackers:
         self._fortress, self._tally, self._cases = fortress, tally, cases
         self._token = f"Authorization: Bearer {token}\r\n".encode()
         self._over = threading.Event()
-        kinds: list[Callable[[Random], None]] = [
-            *[self._send_cases] * 8, *[self._visit] * 4, *[self._write_slowly] * 4, self._flood, *[self._tear] * 2,
-        ]  # fmt: skip
+        numbers = {self._send_cases: 8, self._visit: 4, self._write_slowly: 4, self._tear: 2, self._flood: 1}
+        kinds = [kind for kind, number in numbers.items() for _ in range(number)]
         self._threads = [
             threading.Thread(target=self._come_again, args=(kind, Random(f"{seeded} {number}")), daemon=True)
             for number, kind in enumerate(kinds)

@@ -164,8 +164,7 @@ class Fortress:
                     self._process.wait(60)
                 except subprocess.TimeoutExpired:
                     self._tally.fault("the server does not end after SIGTERM")
-                    master = psutil.Process(self._process.pid)
-                    for process in (*master.children(), master):
+                    for process in (*psutil.Process(self._process.pid).children(), psutil.Process(self._process.pid)):
                         process.kill()
             self.verify()
             log = self._log.read_text(errors="replace")

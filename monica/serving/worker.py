@@ -43,7 +43,6 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
 
     wsgi: Any
     receiver: Receiver
-    wsgi: Any
     service: Any = None
     """monica.service.Service. None during the start."""
 
