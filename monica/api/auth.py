@@ -7,6 +7,7 @@ that a token that has been copied, with a backup for instance, opens nothing fro
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from typing import Any
 
 from apispec import BasePlugin
