@@ -109,7 +109,7 @@ def test_a_dry_run_warns_of_a_cache_that_is_too_small(book: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ('[[phrases]]\ntext = "{a} !"\na = "who"\n', "tournoi.toml, line 3, phrases[1].a: there is no roster 'who'"),
+        ('[[phrases]]\ntext = "{a} !"\na = "who"\n', "tournoi.toml, line 3, phrases[0].a: there is no roster 'who'"),
         ("[[phrases]\n", "tournoi.toml, line 1"),
         (None, "tournoi.toml: No such file or directory"),
         (b"\xff\xfe", "tournoi.toml, line 1: not UTF-8 text"),
