@@ -49,7 +49,7 @@ FROM base AS runtime
 LABEL org.opencontainers.image.title="Monica" \
     org.opencontainers.image.description="Text-to-speech server for live announcements" \
     org.opencontainers.image.version="0.1.0" \
-    org.opencontainers.image.licenses="MIT"
+    org.opencontainers.image.licenses="MIT AND CC-BY-SA-4.0"
 RUN useradd --uid 1000 --home-dir /tmp --no-create-home monica \
     && install --directory --owner monica --group monica /data/hub /data/cache
 WORKDIR /app

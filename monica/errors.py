@@ -22,6 +22,8 @@ MonicaError                 500 internal
 ├── NotFound                404 not_found                       monica.api.errors
 ├── MethodNotAllowed        405 method_not_allowed              monica.api.errors
 ├── BodyTooLarge            413 body_too_large                  monica.api.errors
+├── RangeUnsatisfiable      416 range_unsatisfiable             monica.api.errors
+├── UnknownModel            404 model_unknown                   monica.api.openai
 ├── BookError               422 book_invalid                    monica.warming.book.errors
 ├── UnknownJob              404 job_unknown                     monica.warming.jobs
 ├── TooManyJobs             429 jobs_full                       monica.warming.jobs

@@ -50,6 +50,7 @@ def build(service: Service, version: str) -> Flask:
         OPENAPI_SWAGGER_UI_CONFIG={"deepLinking": True, "tryItOutEnabled": True},
         API_SPEC_OPTIONS={"components": {"securitySchemes": auth.SECURITY_SCHEMES}},
     )
+    app.url_map.strict_slashes = False  # a slash at the end changes nothing
     app.extensions["monica"] = service
     access.register(app)
     auth.register(app)

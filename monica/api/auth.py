@@ -7,12 +7,10 @@ that a token that has been copied, with a backup for instance, opens nothing fro
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
 from typing import Any
 
 from apispec import BasePlugin
 from flask import Flask, request
-from werkzeug.datastructures import Headers
 
 from monica.api.current import service
 from monica.api.errors import describe_codes, describe_response
@@ -26,13 +24,14 @@ PRIVATE = ("phrases", "bundles")
 """Blueprints that need the same permission for reading as for changes: the kept phrases are not public."""
 HEALTH, LIVE = "/health", "/health/live"
 
-SCHEME = "apiKey"
+KEY_HEADER = "X-API-Key"
 SECURITY_SCHEMES = {
-    SCHEME: {
+    "apiKey": {
         "type": "http",
         "scheme": "bearer",
         "description": "MONICA_API_KEY if it is set, else the token of this machine.",
     },
+    "apiKeyHeader": {"type": "apiKey", "in": "header", "name": KEY_HEADER, "description": "The same."},
 }
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 """Headers that reveal a proxy. Every client of a proxy on this machine would otherwise look like this machine."""
@@ -51,7 +50,7 @@ class Guards(BasePlugin):
         if path == LIVE:
             return
         for method, operation in (operations or {}).items():
-            operation["security"] = [{SCHEME: []}, {}]
+            operation["security"] = [*({scheme: []} for scheme in SECURITY_SCHEMES), {}]
             responses = operation["responses"]
             responses["401"] = _describe(Unauthorized)
             if _is_guarded(operation["tags"][0], method) and operation["tags"][0] not in SPEAKING:
@@ -84,8 +83,8 @@ def _is_health_check() -> bool:
 
 
 def _check_key(key: str) -> None:
-    if not carries_key(request.headers, key):
-        raise Unauthorized("This needs the API key: Authorization: Bearer MONICA_API_KEY.")
+    if not _carries(key):
+        raise Unauthorized(f"This needs the API key: Authorization: Bearer MONICA_API_KEY, or {KEY_HEADER}.")
 
 
 def _check_this_machine() -> None:
@@ -94,18 +93,28 @@ def _check_this_machine() -> None:
     token = ensure_token(service().settings.cache_dir)
     if token is None:
         raise Forbidden("Without MONICA_API_KEY this needs the token of this machine, which cannot be written.")
-    if not carries_key(request.headers, token):
+    if not _carries(token):
         raise Forbidden(
             "Without MONICA_API_KEY this needs the token of this machine: "
             'Authorization: Bearer $(cat "$MONICA_CACHE_DIR/token"). Her log names the folder.'
         )
 
 
-def carries_key(headers: Mapping[str, str] | Headers, key: str) -> bool:
-    """Whether a request carries the API key. headers: by names in any case, or in lower case; decoded as Latin-1."""
-    scheme, _, given = headers.get("authorization", "").partition(" ")
+def _carries(key: str) -> bool:
+    return carries_key(request.headers.get("Authorization", ""), request.headers.get(KEY_HEADER), key)
+
+
+def carries_key(authorization: str, key_header: str | None, key: str) -> bool:
+    """Whether a request carries the API key. Both headers are decoded as Latin-1.
+
+    Either will do: a proxy with a password of its own occupies Authorization.
+    """
+    scheme, _, given = authorization.partition(" ")
+    sent = [given] if scheme.lower() == "bearer" else []
+    if key_header is not None:
+        sent.append(key_header)
     # WSGI decodes header bytes as Latin-1. Encoded again, any bytes can be compared in constant time.
-    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("latin-1"), key.encode())
+    return any(hmac.compare_digest(each.strip().encode("latin-1"), key.encode()) for each in sent)
 
 
 def _is_local() -> bool:

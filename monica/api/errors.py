@@ -38,7 +38,15 @@ class BodyTooLarge(MonicaError):
     status, code = 413, "body_too_large"
 
 
-_FRAMEWORK = {error.status: error for error in (MalformedRequest, NotFound, MethodNotAllowed, BodyTooLarge)}
+class RangeUnsatisfiable(MonicaError):
+    """The sound is shorter than the beginning of the Range; `Content-Range` gives its length."""
+
+    status, code = 416, "range_unsatisfiable"
+
+
+_FRAMEWORK = {
+    error.status: error for error in (MalformedRequest, NotFound, MethodNotAllowed, BodyTooLarge, RangeUnsatisfiable)
+}
 """What Flask and Werkzeug raise themselves, by status. A status that is not listed here is answered as `http_error`."""
 
 
@@ -88,7 +96,7 @@ def register(app: Flask) -> None:
             message = f"The body is larger than {(request.max_content_length or 0) // 1024} KiB."
         response = error_response(status, code, message)
         for name, value in error.get_headers():
-            if name == "Allow":
+            if name in ("Allow", "Content-Range"):
                 response.headers[name] = value
         return response
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Response
+from flask import Response, request
 from werkzeug.datastructures import MIMEAccept
+from werkzeug.exceptions import PreconditionFailed
 
 from monica.api.current import service
 from monica.audio.formats import MEDIA_TYPES, Format
@@ -36,6 +37,23 @@ def sound_response(
     response = Response(sound, content_type=format.content_type(rate or wav_rate(announcement.wav)))
     response.headers["X-Audio-Duration"] = f"{announcement.duration_s / speed:.2f}s"
     set_sound_headers(response, announcement, format)
+    return response
+
+
+def make_resumable(response: Response, size: int) -> Response:
+    """Answer If-None-Match, and Range and If-Range, for a response that has an ETag of its bytes.
+
+    size: bytes of the whole. Raises RequestedRangeNotSatisfiable, or PreconditionFailed for If-Match.
+    """
+    # Werkzeug answers 416 to several ranges, to other units and to what is no range. RFC 9110, section 14.2, has a
+    # server ignore those, and a range of anything but GET.
+    asked = request.range
+    usable = request.method == "GET" and asked is not None and asked.units == "bytes" and len(asked.ranges) == 1
+    if usable and asked is not None and asked.ranges[0][1] is None and -asked.ranges[0][0] > size:
+        usable = False  # more of the end than there is: that is all of it
+    response.make_conditional(request, accept_ranges=True, complete_length=size if usable else None)
+    if response.status_code == 412:
+        raise PreconditionFailed
     return response
 
 

@@ -18,6 +18,7 @@ from monica.api.current import service
 from monica.api.errors import error_responses
 from monica.api.media import sound_response
 from monica.api.schemas_openai import (
+    ModelSchema,
     ModelsSchema,
     OpenAIRequest,
     OpenAISpeechSchema,
@@ -28,11 +29,19 @@ from monica.api.schemas_openai import (
 from monica.api.streaming import EVENTS, can_stream, stream_response
 from monica.api.tts import SPEECH_ERRORS
 from monica.audio.formats import Format
-from monica.errors import InvalidText
+from monica.errors import InvalidRequest, InvalidText, MonicaError
+
+
+class UnknownModel(MonicaError):
+    """No model has this name."""
+
+    status, code = 404, "model_unknown"
+
 
 openai = flask_smorest.Blueprint("openai", __name__, description="OpenAI's speech API")
 
 MODEL = "monica"
+_MODEL = {"id": MODEL, "object": "model", "created": 0, "owned_by": "monica"}
 PCM_RATE = 24_000
 """Hertz. OpenAI defines `pcm` at this rate, and its clients assume it."""
 _BODY = {"required": True, "content": {"application/json": {"schema": OpenAISpeechSchema}}}
@@ -54,12 +63,20 @@ _RESPONSES["200"] = {
 def speech() -> Response:
     """Speak a text, as OpenAI's API does."""
     wanted = parse_openai(read_body(request))
+    _check_language(wanted.language)
     try:
         response = _speak(wanted)
     except InvalidText as error:
         raise InvalidText(error.message, code=error.code, param="input") from error
     metrics.time_to_first_audio.observe(time.perf_counter() - g.began)
     return response
+
+
+def _check_language(asked: str | None) -> None:
+    """Raise InvalidRequest if a client expects another language than the one spoken here. fr-FR counts as fr."""
+    spoken = service().settings.language
+    if asked is not None and asked.partition("-")[0].lower() != spoken:
+        raise InvalidRequest(f"language: Monica speaks {spoken} here, and no other language.", param="language")
 
 
 def _speak(wanted: OpenAIRequest) -> Response:
@@ -79,7 +96,17 @@ def _speak(wanted: OpenAIRequest) -> Response:
 @openai.response(200, ModelsSchema)
 def models() -> dict[str, Any]:
     """List the one model."""
-    return {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 0, "owned_by": "monica"}]}
+    return {"object": "list", "data": [_MODEL]}
+
+
+@openai.route("/v1/models/<string:model_id>", methods=["GET"])
+@openai.response(200, ModelSchema)
+@openai.doc(responses=error_responses(UnknownModel))
+def model(model_id: str) -> dict[str, Any]:
+    """Show the one model."""
+    if model_id != MODEL:
+        raise UnknownModel(f"There is no such model. Known: {MODEL}.", param="model")
+    return _MODEL
 
 
 @openai.route("/v1/audio/voices", methods=["GET"])

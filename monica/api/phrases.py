@@ -10,7 +10,8 @@ from werkzeug.routing import BaseConverter
 
 from monica.api.client import Client
 from monica.api.current import service
-from monica.api.errors import error_responses
+from monica.api.errors import RangeUnsatisfiable, error_responses
+from monica.api.media import make_resumable
 from monica.api.schemas_phrases import ListSchema, PhraseSchema, PhrasesSchema, StatsSchema, parse_query
 from monica.errors import (
     DeadlineExceeded,
@@ -28,6 +29,9 @@ from monica.warming import remake as remaking
 phrases = flask_smorest.Blueprint("phrases", __name__, description="The kept phrases")
 
 _LIST = ListSchema()
+_AUDIO_RESPONSES = error_responses(UnknownPhrase, CacheError, RangeUnsatisfiable)
+_AUDIO_RESPONSES["206"] = {"description": "The part of it that Range asks for."}
+_AUDIO_RESPONSES["304"] = {"description": "The sound that If-None-Match names is still current."}
 
 
 class Key(BaseConverter):
@@ -93,14 +97,18 @@ def remove(key: str) -> dict[str, Any]:
     {"type": "string", "contentMediaType": "audio/wav"},
     content_type="audio/wav",
     description="The WAV as it is kept.",
+    headers={"ETag": {"schema": {"type": "string"}}, "Accept-Ranges": {"schema": {"type": "string"}}},
 )
-@phrases.doc(responses=error_responses(UnknownPhrase, CacheError))
+@phrases.doc(responses=_AUDIO_RESPONSES)
 def audio(key: str) -> Response:
     """Return the sound of a phrase. It does not count as a hit."""
-    response = Response(service().catalogue.read_sound(_find(key)), content_type="audio/wav")
+    sound = service().catalogue.read_sound(_find(key))
+    response = Response(sound, content_type="audio/wav")
     response.headers["Content-Disposition"] = 'inline; filename="monica.wav"'
-    response.headers["Cache-Control"] = "no-store"  # another take may replace it a moment later
-    return response
+    # Another take may replace it a moment later, so it is asked for every time, and the ETag is that of the bytes.
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.add_etag()
+    return make_resumable(response, len(sound))
 
 
 @phrases.route("/v1/phrases/<key:key>/pin", methods=["PUT"])

@@ -40,27 +40,30 @@ class Truth(ma.fields.Boolean):
         return value
 
 
-class SpeechSchema(ma.Schema):
-    """The body of POST /blabla. An unknown field is an error, so that a typo is never silent."""
+class BodySchema(ma.Schema):
+    """A request body, in which null for an optional field is the field's default.
 
-    class Meta:
-        unknown = ma.RAISE
+    Many clients serialize every field they know, and write null for those that are not set.
+    """
 
-    text = ma.fields.String(
-        required=True,
-        metadata={
-            "description": "The sentence to speak, in any Unicode. At most MAX_TEXT_LENGTH characters (500), counted "
-            "after control characters are removed and white space is collapsed.",
-            "example": "Pablo vient de se faire éliminer par Rusmir !",
-        },
-    )
-    voice = ma.fields.String(
-        load_default=DEFAULT_VOICE, metadata={"description": "Name of the voice.", "example": DEFAULT_VOICE}
-    )
+    def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
+        if not field_obj.required:
+            field_obj.allow_none = True  # what the OpenAPI document says of it
+
+    @ma.pre_load
+    def _drop_nulls(self, data: Any, **_: Any) -> Any:
+        def is_unset(name: str, value: object) -> bool:
+            return value is None and name in self.fields and not self.fields[name].required
+
+        return {name: value for name, value in data.items() if not is_unset(name, value)}
+
+
+class TakeSchema(BodySchema):
+    """The fields that say how a take is made."""
+
     seed = ma.fields.Integer(
         strict=True,
         load_default=None,
-        allow_none=False,
         validate=ma.validate.Range(0, MAX_SEED),
         metadata={"description": "The same seed gives the same take. Without it, any kept take is accepted."},
     )
@@ -79,6 +82,32 @@ class SpeechSchema(ma.Schema):
         validate=ma.validate.Range(0.05, 5),
         metadata={"description": "How freely speech tokens are sampled."},
     )
+
+
+def params_of(data: dict[str, Any]) -> SynthesisParams:
+    """Return the parameters among the loaded fields of a TakeSchema."""
+    return SynthesisParams(
+        exaggeration=data["exaggeration"], cfg_weight=data["cfg_weight"], temperature=data["temperature"]
+    )
+
+
+class SpeechSchema(TakeSchema):
+    """The body of POST /blabla. An unknown field is an error, so that a typo is never silent."""
+
+    class Meta:
+        unknown = ma.RAISE
+
+    text = ma.fields.String(
+        required=True,
+        metadata={
+            "description": "The sentence to speak, in any Unicode. At most MAX_TEXT_LENGTH characters (500), counted "
+            "after control characters are removed and white space is collapsed.",
+            "example": "Pablo vient de se faire éliminer par Rusmir !",
+        },
+    )
+    voice = ma.fields.String(
+        load_default=DEFAULT_VOICE, metadata={"description": "Name of the voice.", "example": DEFAULT_VOICE}
+    )
     priority = ma.fields.Enum(
         Lane,
         by_value=True,
@@ -95,16 +124,11 @@ class SpeechSchema(ma.Schema):
 
     @ma.post_load
     def _make(self, data: dict[str, Any], **_: Any) -> SpeechRequest:
-        params = SynthesisParams(
-            exaggeration=data["exaggeration"],
-            cfg_weight=data["cfg_weight"],
-            temperature=data["temperature"],
-        )
         return SpeechRequest(
             text=data["text"],
             voice=data["voice"],
             seed=data["seed"],
-            params=params,
+            params=params_of(data),
             lane=data["priority"],
             fallback=data["fallback"],
         )

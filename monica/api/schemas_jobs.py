@@ -7,14 +7,14 @@ from typing import Any
 import marshmallow as ma
 
 from monica.api.body import decode
-from monica.api.schemas import Truth, validate
+from monica.api.schemas import BodySchema, Truth, validate
 from monica.warming.book import MAX_PHRASES
 from monica.warming.job import JobSource, State
 
 PHRASES, BOOK = "phrases", "book"
 
 
-class _WarmSchema(ma.Schema):
+class _WarmSchema(BodySchema):
     class Meta:
         unknown = ma.RAISE
 

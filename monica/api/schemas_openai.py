@@ -10,7 +10,7 @@ from typing import Any
 import marshmallow as ma
 
 from monica.api.body import decode
-from monica.api.schemas import Number, validate
+from monica.api.schemas import Number, TakeSchema, params_of, validate
 from monica.audio.formats import Format
 from monica.audio.stretch import FASTEST, SLOWEST
 from monica.speech import SpeechRequest
@@ -32,9 +32,11 @@ class OpenAIRequest:
     """How much faster than the take; the pitch stays the same."""
     stream_format: StreamFormat | None
     """None if the sound is not streamed."""
+    language: str | None
+    """The language that the client expects, as it wrote it. None if it did not say."""
 
 
-class OpenAISpeechSchema(ma.Schema):
+class OpenAISpeechSchema(TakeSchema):
     """The body of POST /v1/audio/speech. Unknown fields, which OpenAI may add, are ignored."""
 
     class Meta:
@@ -73,6 +75,11 @@ class OpenAISpeechSchema(ma.Schema):
         },
     )
 
+    language = ma.fields.String(
+        load_default=None,
+        metadata={"description": "The language of the text. Only MONICA_LANGUAGE is accepted.", "example": "fr"},
+    )
+
     @ma.validates("voice")
     def _check_voice(self, voice: Any, data_key: str) -> None:
         if not isinstance(_voice_name(voice), str):
@@ -80,8 +87,10 @@ class OpenAISpeechSchema(ma.Schema):
 
     @ma.post_load
     def _make(self, data: dict[str, Any], **_: Any) -> OpenAIRequest:
-        speech = SpeechRequest(text=data["input"], voice=_voice_name(data["voice"]))
-        return OpenAIRequest(speech, data["response_format"], data["speed"], data["stream_format"])
+        speech = SpeechRequest(
+            text=data["input"], voice=_voice_name(data["voice"]), seed=data["seed"], params=params_of(data)
+        )
+        return OpenAIRequest(speech, data["response_format"], data["speed"], data["stream_format"], data["language"])
 
 
 class ModelSchema(ma.Schema):

@@ -14,7 +14,7 @@ from typing import Any
 from gunicorn.http.message import Request
 from gunicorn.workers import base, gthread
 
-from monica.api.auth import carries_key
+from monica.api.auth import KEY_HEADER, carries_key
 from monica.serving.body_reader import BodyReader
 from monica.serving.gunicorn_patches import response_of, take_expectation
 from monica.serving.incoming import Headers
@@ -126,7 +126,7 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _is_welcome(self, headers: Headers) -> bool:
         """Whether a request's body is worth waiting for. Without the API key, if there is one, it is not read."""
         key = self.service.settings.api_key
-        return key is None or carries_key(headers, key)
+        return key is None or carries_key(headers.get("authorization", ""), headers.get(KEY_HEADER.lower()), key)
 
 
 def _announcing_close(application: WSGI) -> WSGI:

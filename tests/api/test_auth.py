@@ -104,6 +104,24 @@ def test_key_allows_any_client(locked_client: FlaskClient, authorization: str, a
 
 
 @pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"X_API_Key": KEY}, 202),
+        ({"X_API_Key": f" {KEY} "}, 202),
+        ({"X_API_Key": KEY, "Authorization": "Basic cHJveHk6c2VjcmV0"}, 202),
+        ({"X_API_Key": KEY, "Authorization": "Bearer other"}, 202),
+        ({"X_API_Key": "other", "Authorization": f"Bearer {KEY}"}, 202),
+        ({"X_API_Key": ""}, 401),
+        ({"X_API_Key": f"Bearer {KEY}"}, 401),
+        ({"X_API_Key": KEY[:-1]}, 401),
+        ({"X_API_Key": "\xe9\xe8", "Authorization": f"Basic {KEY}"}, 401),
+    ],
+)
+def test_key_may_come_in_a_header_of_its_own(locked_client: FlaskClient, headers: dict[str, str], status: int) -> None:
+    assert post(locked_client, "monica.bourlypokertour.fr", "8.8.8.8", **headers) == status
+
+
+@pytest.mark.parametrize(
     "authorization",
     [
         None,

@@ -142,7 +142,14 @@ def test_unknown_voice(call: Call, voice: str) -> None:
 
 def test_unknown_path(call: Call) -> None:
     assert_error(call("GET", "/nope"), 404, "not_found")
-    assert_error(call("POST", "/blabla/"), 404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["/health", "/v1/models", "/v1/models/monica", "/v1/audio/voices", "/openapi.json"])
+def test_slash_at_the_end_changes_nothing(call: Call, path: str) -> None:
+    plain, slashed = call("GET", path), call("GET", f"{path}/")
+    assert (plain.status, slashed.status) == (200, 200)
+    assert set(plain.json) == set(slashed.json)
+    assert call("POST", "/blabla/", json={"text": PABLO}).status == 200
 
 
 @pytest.mark.parametrize(
@@ -215,13 +222,11 @@ def test_wrong_content_type(call: Call, content_type: str) -> None:
         ("text", ["a"]),
         ("text", {"a": "b"}),
         ("voice", 1),
-        ("voice", None),
         ("seed", -1),
         ("seed", 2**32),
         ("seed", 1.5),
         ("seed", "1"),
         ("seed", True),
-        ("seed", None),
         ("exaggeration", -0.1),
         ("exaggeration", 2.1),
         ("exaggeration", "0.5"),
@@ -236,7 +241,6 @@ def test_wrong_content_type(call: Call, content_type: str) -> None:
         ("fallback", "false"),
         ("fallback", 0),
         ("fallback", 1),
-        ("fallback", None),
         ("txt", "typo"),
         ("Text", "typo"),
     ],
@@ -245,6 +249,17 @@ def test_invalid_field(call: Call, field: str, value: Any) -> None:
     body = json.dumps({"text": PABLO} | {field: value}).replace("Infinity", "1e999")
     answer = call("POST", "/blabla", data=body, headers={"Content-Type": "application/json"})
     assert_error(answer, 422, "request_invalid", field)
+
+
+@pytest.mark.parametrize(
+    "field", ["voice", "seed", "exaggeration", "cfg_weight", "temperature", "priority", "fallback"]
+)
+def test_null_for_an_optional_field_is_its_default(call: Call, field: str) -> None:
+    assert say(call, **{field: None}).headers["ETag"] == say(call).headers["ETag"]
+
+
+def test_null_does_not_hide_an_unknown_field(call: Call) -> None:
+    assert_error(say(call, txt=None), 422, "request_invalid", "txt")
 
 
 def test_text_is_required(call: Call) -> None:

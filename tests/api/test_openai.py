@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from typing import Any
+from uuid import uuid4
 
 import av
 import numpy as np
@@ -94,11 +95,34 @@ def test_voices_and_models_are_listed(call: Call) -> None:
     assert call("GET", "/v1/audio/voices").json == {"voices": [{"id": "monica", "name": "monica"}]}
     (model,) = call("GET", "/v1/models").json["data"]
     assert (model["id"], model["object"]) == ("monica", "model")
+    assert call("GET", "/v1/models/monica").json == model
+    unknown = call("GET", "/v1/models/tts-1")
+    assert (unknown.status, unknown.json["error"]["code"]) == (404, "model_unknown")
 
 
 def test_unknown_fields_are_ignored(call: Call) -> None:
     body = BODY | {"instructions": "Speak like a pirate.", "voice": {"id": "monica"}, "novelty": [1], "speed": 1}
     assert call("POST", "/v1/audio/speech", json=body).status == 200
+
+
+@pytest.mark.parametrize("field", ["response_format", "speed", "instructions", "stream_format", "seed", "language"])
+def test_null_for_an_optional_field_is_its_default(call: Call, field: str) -> None:
+    answer = call("POST", "/v1/audio/speech", json=BODY | {field: None})
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "audio/mpeg")
+
+
+@pytest.mark.parametrize("field", ["seed", "temperature", "exaggeration", "cfg_weight"])
+def test_fields_of_a_take_are_those_of_blabla(call: Call, field: str) -> None:
+    text = f"Une phrase pour {field}, {uuid4().hex[:8]}."
+    call("POST", "/blabla", json={"text": text})
+    made = call("POST", "/v1/audio/speech", json=BODY | {"input": text, field: 1})
+    assert made.headers["X-Monica-Cache"] == "miss"
+    assert call("POST", "/blabla", json={"text": text, field: 1}).headers["X-Monica-Cache"] == "hit"
+
+
+@pytest.mark.parametrize("language", ["fr", "FR", "fr-FR"])
+def test_the_language_spoken_here_is_accepted(call: Call, language: str) -> None:
+    assert call("POST", "/v1/audio/speech", json=BODY | {"language": language}).status == 200
 
 
 @pytest.mark.parametrize(
@@ -117,6 +141,10 @@ def test_unknown_fields_are_ignored(call: Call) -> None:
         ({"input": "x" * 501}, 400, "text_too_long", "input"),
         ({"input": 7}, 422, "request_invalid", "input"),
         ({"model": None}, 422, "request_invalid", "model"),
+        ({"seed": -1}, 422, "request_invalid", "seed"),
+        ({"temperature": "hot"}, 422, "request_invalid", "temperature"),
+        ({"language": "en"}, 422, "request_invalid", "language"),
+        ({"language": ""}, 422, "request_invalid", "language"),
     ],
 )
 def test_errors_name_the_field_of_openais_api(

@@ -143,9 +143,39 @@ def test_unknown_or_ambiguous_key_is_404(
 def test_hearing_a_phrase_is_not_a_hit(client: FlaskClient, keys: list[str], service: Service) -> None:
     heard = client.get(f"/v1/phrases/{keys[0]}/audio")
     assert (heard.status_code, heard.headers["Content-Type"]) == (200, "audio/wav")
-    assert heard.headers["Cache-Control"] == "no-store"
+    assert heard.headers["Cache-Control"] == "private, no-cache"
     assert service.catalogue.stats().hits == 0
     assert client.post("/blabla", json={"text": TEXTS[0]}).data == heard.data
+
+
+def test_a_sound_that_is_known_is_not_sent_again(client: FlaskClient, keys: list[str]) -> None:
+    path = f"/v1/phrases/{keys[0]}/audio"
+    etag = client.get(path).headers["ETag"]
+    assert client.get(path, headers={"If-None-Match": etag}).status_code == 304
+    assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+    assert_error(client.get(path, headers={"If-Match": '"other"'}), 412, "http_error")
+    head = client.head(path)
+    assert (head.status_code, head.data, head.headers["ETag"]) == (200, b"", etag)
+    assert int(head.headers["Content-Length"]) == len(client.get(path).data)
+
+
+def test_part_of_a_sound_is_sent(client: FlaskClient, keys: list[str]) -> None:
+    path = f"/v1/phrases/{keys[0]}/audio"
+    whole = client.get(path)
+    size = len(whole.data)
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    for asked, first, end in (("0-1", 0, 2), ("44-", 44, size), ("-10", size - 10, size), (f"7-{size + 9}", 7, size)):
+        part = client.get(path, headers={"Range": f"bytes={asked}"})
+        assert (part.status_code, part.data) == (206, whole.data[first:end])
+        assert part.headers["Content-Range"] == f"bytes {first}-{end - 1}/{size}"
+        assert part.headers["Content-Length"] == str(end - first)
+    for ignored in ("bytes=0-1,4-5", "items=0-1", "bytes=x", "", f"bytes=-{size + 1}"):
+        assert client.get(path, headers={"Range": ignored}).data == whole.data
+    beyond = client.get(path, headers={"Range": f"bytes={size}-"})
+    assert_error(beyond, 416, "range_unsatisfiable")
+    assert beyond.headers["Content-Range"] == f"bytes */{size}"
+    for etag, status in ((whole.headers["ETag"], 206), ('"other"', 200)):
+        assert client.get(path, headers={"Range": "bytes=0-1", "If-Range": etag}).status_code == status
 
 
 def test_warming_is_not_a_hit(client: FlaskClient, service: Service) -> None:

@@ -17,16 +17,14 @@ def test_seed_is_a_whole_number(value: str, seed: int) -> None:
     assert type(parsed) is int
 
 
-@pytest.mark.parametrize(
-    "value", ["7.0", "7.5", '"7"', "true", "false", "null", "1e999", "-1", "4294967296", "[7]", "{}"]
-)
+@pytest.mark.parametrize("value", ["7.0", "7.5", '"7"', "true", "false", "1e999", "-1", "4294967296", "[7]", "{}"])
 def test_anything_else_is_no_seed(value: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_speech(f'{{"text": "Bonjour.", "seed": {value}}}'.encode())
     assert caught.value.param == "seed"
 
 
-@pytest.mark.parametrize("value", ["0.5", True, None, [0.5]])
+@pytest.mark.parametrize("value", ["0.5", True, [0.5]])
 def test_number_accepts_neither_text_nor_boolean(value: object) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_speech(json.dumps({"text": "Bonjour.", "temperature": value}).encode())

@@ -247,11 +247,11 @@ def test_a_wrong_body_is_refused(call: Call, body: dict[str, Any], param: str, m
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({"phrases": ["Tapis !", "..."]}, "phrases[2]: there is nothing to say"),
-        ({"phrases": ["a" * 501]}, "phrases[1]: a phrase may come to 501 characters, at most 500"),
+        ({"phrases": ["Tapis !", "..."]}, "phrases[1]: there is nothing to say"),
+        ({"phrases": ["a" * 501]}, "phrases[0]: a phrase may come to 501 characters, at most 500"),
         (
             {"book": '[[phrases]]\ntext = "{a} !"\na = "who"', "name": "b.toml"},
-            "b.toml, line 3, phrases[1].a: there is no roster 'who'; known: none",
+            "b.toml, line 3, phrases[0].a: there is no roster 'who'; known: none",
         ),
         ({"book": "[", "name": "b.toml"}, "b.toml, line 1"),
         (

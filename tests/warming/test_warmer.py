@@ -154,7 +154,7 @@ def test_a_job_that_a_changed_setting_forbids_fails_with_the_reason(settings: Se
     warmer.start()
     (job,) = warmer.jobs.all()
     assert ended(job).state is State.FAILED
-    assert job.reason == "phrases[1]: a phrase may come to 35 characters, at most 20"
+    assert job.reason == "phrases[0]: a phrase may come to 35 characters, at most 20"
     warmer.close()
     service.close()
 

@@ -39,7 +39,7 @@ class Block:
             raise BookFault("must be a text, in quotes, or a list of texts", TEXT)
         placeholders = _placeholders(table, rosters)
         variants = []
-        for position, text in enumerate([texts] if isinstance(texts, str) else texts, 1):
+        for position, text in enumerate([texts] if isinstance(texts, str) else texts):
             with within(TEXT, *([position] if isinstance(texts, list) else [])):
                 if not isinstance(text, str):
                     raise BookFault("must be a text, in quotes")
@@ -55,7 +55,7 @@ class Block:
     def from_texts(cls, texts: Sequence[str], max_text_length: int) -> Block:
         """Make a block of texts taken as they are, braces included. Raises BookFault."""
         variants = tuple(Template.literal(text) for text in texts)
-        for position, variant in enumerate(variants, 1):
+        for position, variant in enumerate(variants):
             with within(position):
                 _check_variant(variant, {}, max_text_length)
         return cls(variants, {}, Phrase(""))

@@ -110,7 +110,7 @@ def _blocks(table: Mapping[str, Any], rosters: Mapping[str, Roster], max_text_le
             raise BookFault("each block begins with [[phrases]], in double brackets")
         if not tables:
             raise BookFault("there are none; a block begins with [[phrases]]")
-        for position, block in enumerate(tables, 1):
+        for position, block in enumerate(tables):
             with within(position):
                 if not isinstance(block, dict):
                     raise BookFault("each block begins with [[phrases]]")
@@ -119,5 +119,5 @@ def _blocks(table: Mapping[str, Any], rosters: Mapping[str, Roster], max_text_le
         if sum(counts) > MAX_PHRASES:
             most = max(counts)
             message = f"the book makes {sum(counts)} phrases, {most} of them here; at most {MAX_PHRASES}"
-            raise BookFault(message, counts.index(most) + 1)
+            raise BookFault(message, counts.index(most))
     return blocks

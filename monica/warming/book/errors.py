@@ -10,7 +10,10 @@ from monica.errors import MonicaError
 from monica.warming.book.names import is_book_name
 
 KeyPath = tuple[str | int, ...]
-"""The path to a key: ("phrases", 2, "killer") is the key `killer` of the second phrase. Positions count from 1."""
+"""The path to a key: ("phrases", 1, "killer") is the key `killer` of the second phrase.
+
+Positions count from 0, as they do where the API names an element of a JSON list.
+"""
 
 
 class BookError(MonicaError):
@@ -41,7 +44,7 @@ def within(*path: str | int) -> Iterator[None]:
 
 
 def format_path(path: KeyPath) -> str:
-    """Write a path the way people do: phrases[2].killer."""
+    """Write a path the way people do: phrases[1].killer."""
     # A quoted key may hold anything, including line feeds and a megabyte of text; a message is one line.
     steps = (
         f"[{step}]" if isinstance(step, int) else f".{step if is_book_name(step) else reprlib.repr(step)}"

@@ -64,7 +64,7 @@ class _Walk:
             repeated[path] += is_array and depth == len(parts)
             self._note_line(path, line)
             if repeated[path]:
-                path += (repeated[path],)
+                path += (repeated[path] - 1,)
                 self._note_line(path, line)
         return path
 
@@ -86,7 +86,7 @@ class _Walk:
     def _walk_value(self, path: KeyPath) -> None:
         opening = self._lexeme
         self._advance()
-        position = 1
+        position = 0
         if opening == "[":
             while self._lexeme not in {"]", ""}:
                 if self._lexeme in {",", "\n"}:

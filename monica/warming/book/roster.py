@@ -36,7 +36,7 @@ class Roster:
             raise BookFault("a roster is a list with at least one value")
         values: dict[frozenset[tuple[str, str]], RosterValue] = {}
         fields: set[str] = set()
-        for position, item in enumerate(items, 1):
+        for position, item in enumerate(items):
             with within(position):
                 value = _value_from_toml(item)
                 fields = fields or set(value)

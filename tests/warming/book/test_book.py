@@ -163,7 +163,7 @@ def test_the_ranges_are_those_of_the_api(key: str, value: object) -> None:
     try:
         expected = api()
     except InvalidRequest:
-        with pytest.raises(BookError, match=rf"^tournoi.toml, line 8, phrases\[1\].{key}: must be a "):
+        with pytest.raises(BookError, match=rf"^tournoi.toml, line 8, phrases\[0\].{key}: must be a "):
             toml()
     else:
         assert toml() == expected
@@ -185,14 +185,14 @@ def squares(side: int, placeholders: int) -> str:
 
 def test_too_many_combinations_are_counted_but_never_made() -> None:
     began = time.thread_time()
-    with pytest.raises(BookError, match=r"line 5, phrases\[1\]: .* 1000000000 phrases.* at most 200000"):
+    with pytest.raises(BookError, match=r"line 5, phrases\[0\]: .* 1000000000 phrases.* at most 200000"):
         PhraseBook.parse(squares(1000, 3), "tournoi.toml")
     assert time.thread_time() - began < 2
 
 
 def test_the_block_with_the_most_phrases_is_named() -> None:
     small, large = '[[phrases]]\ntext = "{a}"\na = "n"\n', '[[phrases]]\ntext = "{a} {b}"\na = "n"\nb = "n"\n'
-    with pytest.raises(BookError, match=r"line 6, phrases\[2\]: the book makes 251000 phrases, 249500 of them here"):
+    with pytest.raises(BookError, match=r"line 6, phrases\[1\]: the book makes 251000 phrases, 249500 of them here"):
         book(small + large + small + small, f"[rosters]\nn = {list(range(500))}\n")
 
 
@@ -232,8 +232,8 @@ def test_a_plain_list_is_taken_literally() -> None:
 @pytest.mark.parametrize(
     ("listed", "message"),
     [
-        (["Pause", "!"], "texts[2]: there is nothing to say"),
-        (["x" * 501], "texts[1]: a phrase may come to 501 characters, at most 500"),
+        (["Pause", "!"], "texts[1]: there is nothing to say"),
+        (["x" * 501], "texts[0]: a phrase may come to 501 characters, at most 500"),
     ],
 )
 def test_a_wrong_list_is_refused(listed: list[str], message: str) -> None:

@@ -47,32 +47,32 @@ n = ["""a"""", # ", "x"
     [
         (("rosters",), 2),
         (("rosters", "a"), 2),
-        (("rosters", "a", 2), 2),
+        (("rosters", "a", 1), 2),
         (("rosters", "b"), 3),
         (("rosters", "b", "c"), 4),
-        (("rosters", "b", "c", 1), 5),
+        (("rosters", "b", "c", 0), 5),
+        (("rosters", "b", "c", 1), 6),
         (("rosters", "b", "c", 2), 6),
-        (("rosters", "b", "c", 3), 6),
-        (("rosters", "b", "c", 4), 9),
-        (("rosters", "b", "c", 5), 10),
-        (("rosters", "b", "c", 5, "f"), 10),
-        (("rosters", "b", "c", 5, "f", 2), 11),
+        (("rosters", "b", "c", 3), 9),
+        (("rosters", "b", "c", 4), 10),
+        (("rosters", "b", "c", 4, "f"), 10),
+        (("rosters", "b", "c", 4, "f", 1), 11),
         (("phrases",), 13),
-        (("phrases", 1), 13),
-        (("phrases", 1, "text"), 14),
-        (("phrases", 1, "g"), 15),
-        (("phrases", 1, "g", "h"), 16),
-        (("phrases", 2), 17),
-        (("phrases", 2, "text"), 18),
-        (("phrases", 2, "j"), 21),
-        (("phrases", 2, "k", 1), 22),
-        (("phrases", 2, "k", 2), 23),
-        (("phrases", 2, "k", 2, "l"), 24),
-        (("phrases", 2, "k", 2, "m"), 25),
-        (("phrases", 2, "k", 2, "n", 1), 26),
-        (("phrases", 2, "k", 2, "n", 2), 27),
-        (("phrases", 2, "nowhere"), 17),
-        (("phrases", 3), 13),
+        (("phrases", 0), 13),
+        (("phrases", 0, "text"), 14),
+        (("phrases", 0, "g"), 15),
+        (("phrases", 0, "g", "h"), 16),
+        (("phrases", 1), 17),
+        (("phrases", 1, "text"), 18),
+        (("phrases", 1, "j"), 21),
+        (("phrases", 1, "k", 0), 22),
+        (("phrases", 1, "k", 1), 23),
+        (("phrases", 1, "k", 1, "l"), 24),
+        (("phrases", 1, "k", 1, "m"), 25),
+        (("phrases", 1, "k", 1, "n", 0), 26),
+        (("phrases", 1, "k", 1, "n", 1), 27),
+        (("phrases", 1, "nowhere"), 17),
+        (("phrases", 2), 13),
         (("nowhere",), 1),
     ],
 )
@@ -97,7 +97,7 @@ def test_the_line_of_a_wrong_key_is_found_among_any_blocks(before: list[str], bl
     line = head.count("\n") + 2
     with pytest.raises(BookError) as error:
         PhraseBook.parse(source, "tournoi.toml")
-    assert str(error.value).startswith(f"tournoi.toml, line {line}, phrases[{len(before) + 1}].wrong: ")
+    assert str(error.value).startswith(f"tournoi.toml, line {line}, phrases[{len(before)}].wrong: ")
     PhraseBook.parse("\n".join(['[rosters]\nr = ["x"]', *before, block, *after]), "tournoi.toml")
 
 
