@@ -20,7 +20,7 @@ UNCLOSED_TAG = re.compile(
     rf"{ATTRIBUTES}\s{{0,3}}/?(?![\w>=-])",
     re.IGNORECASE,
 )
-DECLARATION = re.compile(r"<!--(?:[^-]|-(?!->)){0,2000}-->|<[!?][a-z\[][^<>]{0,300}>", re.IGNORECASE)
+DECLARATION = re.compile(r"<[!?][a-z\[][^<>]{0,300}>", re.IGNORECASE)
 ENTITY = re.compile(r"&(?:#\d{1,6}|#x[0-9a-fA-F]{1,5}|[a-zA-Z]{2,8}\d{0,2});")
 THOUGHT = re.compile(r"<(/?)think(?:ing)?(?:\s[^<>]{0,200})?>", re.IGNORECASE)
 
@@ -39,9 +39,19 @@ def drop_markup(text: str) -> str:
     if "[" in text:
         text = PAUSE.sub(" ", text)
     if "<" in text:
-        text = DECLARATION.sub(" ", drop_thoughts(text))
+        text = DECLARATION.sub(" ", _drop_comments(drop_thoughts(text)))
         text = UNCLOSED_TAG.sub(" ", TAG.sub(" ", text))
     return text
+
+
+def _drop_comments(text: str) -> str:
+    """Drop <!-- ... -->. By hand, since an expression tries each start of a comment that never ends to its end."""
+    pieces: list[str] = []
+    end = 0
+    while (start := text.find("<!--", end)) >= 0 and (stop := text.find("-->", start)) >= 0:
+        pieces.append(text[end:start])
+        end = stop + 3
+    return " ".join([*pieces, text[end:]]) if end else text
 
 
 def _decode(text: str) -> str:
