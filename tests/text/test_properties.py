@@ -63,7 +63,8 @@ def test_pauses_cut_a_text_without_losing_or_adding_words(text: str) -> None:
     assert all(0 < pause <= 10 for _, pause in parts[:-1])
     assert parts[-1][1] == 0
     assert sum(pause for _, pause in parts) <= 60
-    assert drop_markup(" ".join(part for part, _ in parts)).split() == drop_markup(text).split()
+    joined = " ".join(drop_markup(part) for part, _ in parts)
+    assert re.findall(r"\w+", joined) == re.findall(r"\w+", drop_markup(text))
 
 
 @given(TEXTS, st.integers(min_value=1, max_value=300))
