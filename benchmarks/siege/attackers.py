@@ -21,6 +21,7 @@ DAMAGED = 0.05
 SLOW_S = 12
 """How long a slow writer takes for its request."""
 FLOOD = 60
+ERROR_FIELDS = {"code", "message", "param"}
 
 
 class Attackers:
@@ -117,7 +118,9 @@ class Attackers:
     @staticmethod
     def _is_error(content: bytes) -> bool:
         try:
-            return set(json.loads(content)["error"]) == {"code", "message", "param"}
+            found = json.loads(content)
+            # /health answers 503 with its own shape while the model is loading.
+            return {"status", "reason", "model_loaded"} <= set(found) or set(found["error"]) == ERROR_FIELDS
         except (ValueError, TypeError, KeyError):
             return False
 

@@ -46,8 +46,10 @@ class Tally:
     """MiB from ten seconds after the start of the worker that lived longest until its end."""
     longest: float = 0
     """Seconds that worker lived."""
+    faulty: int = 0
+    """How often something happened that must not."""
     faults: list[str] = field(default_factory=list)
-    """What must not happen."""
+    """The first of those."""
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -63,6 +65,7 @@ class Tally:
 
     def fault(self, what: str) -> None:
         with self._lock:
+            self.faulty += 1
             if len(self.faults) < MOST_FAULTS:
                 self.faults.append(what)
 
@@ -101,6 +104,6 @@ class Tally:
             "slowest recovery from a kill": f"{self.recovery:.1f} s",
             "most threads, handles, memory": f"{self.threads}, {self.handles}, {self.memory:.0f} MiB",
             "memory over the longest life": f"{self.growth:+.1f} MiB from its 10th second to its {self.longest:.0f}th",
-            "faults": len(self.faults),
+            "faults": self.faulty,
         }
         return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows.items())])

@@ -40,6 +40,7 @@ def test_siege_goes_on_from_its_tally(tmp_path: Path) -> None:
     again = Tally.load(tmp_path / "siege.json")
     again.note("200")
     assert (again.requests, again.unexplained, again.slowest, again.faults) == (4, 1, 1.5, ["500 to GET /"])
+    assert again.faulty == 1
     assert (again.statuses["200"], again.kills.total()) == (2, 1)
     assert "| 5xx that are not 503, 504 or 507 | 1 |" in again.table()
 
