@@ -25,7 +25,7 @@ LAYERS = (
     ("monica.store",),
     ("monica.audio", "monica.text"),
     ("monica.engine.chatterbox", "monica.engine.espeak", "monica.engine.selection", "monica.engine.torch"),
-    ("monica.address", "monica.config", "monica.environment"),
+    ("monica.address", "monica.admission", "monica.config", "monica.environment"),
     ("monica.engine",),  # the protocol and the registry, which the settings take the engines' names from
     ("monica.errors", "monica.metrics", "monica.logs", "monica.this_machine"),
 )

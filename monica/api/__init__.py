@@ -9,6 +9,7 @@ import flask_smorest
 import flask_swagger_ui
 from flask import Blueprint, Flask
 
+from monica.admission import MAX_BODY_BYTES
 from monica.api import access, auth, errors
 from monica.api.body import Request
 from monica.api.bundles import bundles
@@ -22,8 +23,6 @@ from monica.api.text import text
 from monica.api.tts import tts
 from monica.api.voices import voices
 from monica.service import Service
-
-MAX_BODY_BYTES = 64 * 1024
 
 
 class Api(flask_smorest.Api):

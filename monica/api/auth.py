@@ -6,12 +6,12 @@ that a token that has been copied, with a backup for instance, opens nothing fro
 
 from __future__ import annotations
 
-import hmac
 from typing import Any
 
 from apispec import BasePlugin
 from flask import Flask, request
 
+from monica.admission import KEY_HEADER, carries_key
 from monica.api.current import service
 from monica.api.errors import describe_codes, describe_response
 from monica.errors import Forbidden, MonicaError, Unauthorized
@@ -24,7 +24,6 @@ PRIVATE = ("phrases", "bundles")
 """Blueprints that need the same permission for reading as for changes: the kept phrases are not public."""
 HEALTH, LIVE = "/health", "/health/live"
 
-KEY_HEADER = "X-API-Key"
 SECURITY_SCHEMES = {
     "apiKey": {
         "type": "http",
@@ -102,19 +101,6 @@ def _check_this_machine() -> None:
 
 def _carries(key: str) -> bool:
     return carries_key(request.headers.get("Authorization", ""), request.headers.get(KEY_HEADER), key)
-
-
-def carries_key(authorization: str, key_header: str | None, key: str) -> bool:
-    """Whether a request carries the API key. Both headers are decoded as Latin-1.
-
-    Either will do: a proxy with a password of its own occupies Authorization.
-    """
-    scheme, _, given = authorization.partition(" ")
-    sent = [given] if scheme.lower() == "bearer" else []
-    if key_header is not None:
-        sent.append(key_header)
-    # WSGI decodes header bytes as Latin-1. Encoded again, any bytes can be compared in constant time.
-    return any(hmac.compare_digest(each.strip().encode("latin-1"), key.encode()) for each in sent)
 
 
 def _is_local() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from monica.api import MAX_BODY_BYTES
+from monica.admission import MAX_BODY_BYTES
 
 MAX_HEAD_BYTES = 2**16
 """Upper bound on a request's head. gunicorn has stricter bounds on its lines and on their number."""

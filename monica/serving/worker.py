@@ -14,7 +14,7 @@ from typing import Any
 from gunicorn.http.message import Request
 from gunicorn.workers import base, gthread
 
-from monica.api.auth import KEY_HEADER, carries_key
+from monica.admission import KEY_HEADER, carries_key
 from monica.serving.body_reader import BodyReader
 from monica.serving.gunicorn_patches import response_of, take_expectation
 from monica.serving.incoming import Headers

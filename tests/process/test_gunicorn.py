@@ -182,7 +182,8 @@ def test_ipv6_addresses_are_served(tmp_path: Path, espeak: dict[str, str], host:
         for client in clients:
             server.url = f"http://{client}:{server.port}"
             server.wait_ready()
-            assert requests.get(f"{server.url}/v1/phrases", timeout=5).status_code == 200
+            token = {"Authorization": f"Bearer {(tmp_path / 'cache' / 'token').read_text().strip()}"}
+            assert requests.get(f"{server.url}/v1/phrases", headers=token, timeout=5).status_code == 200
 
 
 def test_host_that_does_not_resolve_stops_the_start_with_one_line(tmp_path: Path, espeak: dict[str, str]) -> None:

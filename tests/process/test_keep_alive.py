@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import requests
 
-from monica.api import MAX_BODY_BYTES
+from monica.admission import MAX_BODY_BYTES
 from tests.support.server import Server
 from tests.support.system import program
 from tests.support.wire import connect, listen, request_for

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 import requests
 
-from monica.api import MAX_BODY_BYTES
+from monica.admission import MAX_BODY_BYTES
 from monica.serving import incoming
 from monica.serving.incoming import IncomingRequest
 from tests.support.server import Server

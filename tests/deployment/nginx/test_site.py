@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from monica.api import MAX_BODY_BYTES
+from monica.admission import MAX_BODY_BYTES
 from monica.api.jobs import MAX_BODY_BYTES as MAX_BOOK_BYTES
 from tests.deployment.nginx.site import NAME, OUTSIDE, Site
 from tests.support.server import Server
