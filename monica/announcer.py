@@ -94,6 +94,10 @@ class Announcer:
         """Return the key that the sound of a request is, or would be, kept under. Raises as `announce` does."""
         return self._recipe(request, self._frontend.prepare(request.text).said).key
 
+    def said(self, text: str) -> str:
+        """Return a text as the engine says it, with the pauses it asks for. Raises InvalidText."""
+        return self._frontend.prepare(text).said
+
     def kept(self, key: str) -> bytes | None:
         """Return the sound kept under a key. It counts as used, but not as a hit."""
         return self._takes.get_without_hit(key)

@@ -22,6 +22,10 @@ MonicaError                 500 internal
 ├── NotFound                404 not_found                       monica.api.errors
 ├── MethodNotAllowed        405 method_not_allowed              monica.api.errors
 ├── BodyTooLarge            413 body_too_large                  monica.api.errors
+├── NoLexicon               409 lexicon_missing                 monica.api.lexicon
+├── LexiconRefused          422 lexicon_invalid                 monica.text.lexicon_file
+├── LexiconChanged          412 lexicon_changed                 monica.text.lexicon_file
+├── LexiconUnusable         503 lexicon_unusable                monica.text.lexicon_file
 ├── BookError               422 book_invalid                    monica.warming.book.errors
 ├── UnknownJob              404 job_unknown                     monica.warming.jobs
 ├── TooManyJobs             429 jobs_full                       monica.warming.jobs

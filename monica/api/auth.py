@@ -17,8 +17,8 @@ from monica.errors import Forbidden, MonicaError, Unauthorized
 READING = ("get", "head")
 SPEAKING = ("tts", "openai", "text")
 """Blueprints whose POSTs only speak. Without a key, anyone may use them."""
-PRIVATE = ("phrases", "bundles")
-"""Blueprints that need the same permission for reading as for changes: the kept phrases are not public."""
+PRIVATE = ("phrases", "bundles", "lexicon")
+"""Blueprints that need the same permission for reading as for changes: the kept phrases and the lexicon are not public."""
 HEALTH, LIVE = "/health", "/health/live"
 
 SCHEME = "apiKey"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # not at run time: the settings import this package, and some
 
 MAX_SEED = 2**32 - 1
 """The largest seed a take may be sampled with."""
-PHONEMES = re.compile("⟦([^⟦⟧]+)⟧")
+PHONEMES = re.compile("⟦([^⟦⟧]{1,64})⟧")
 """A word in IPA inside a prepared text: ⟦blajnd⟧. Only an engine whose spec has `check_ipa` is given any. The brackets
 are a pair that no one types, so that a text in plain brackets is never taken for phonemes."""
 MAX_LOADED_VOICES = 16

@@ -35,6 +35,7 @@ _VOICES = {"no": "nb", "zh": "cmn"}  # language codes that are not the names of 
 # "l'⟦ɔlin⟧": before phonemes the library spells the elided word as a letter, so its consonant becomes a phoneme too.
 _ELIDED = re.compile(r"(?<![\w'])(qu|[cdjlmnst])['’]⟦", re.IGNORECASE)
 _ELIDED_IPA = {"c": "s", "j": "ʒ", "qu": "k"}
+_DOUBLE_BRACKET = re.compile(r"\[(?=\[)")
 _BEFORE_WORD = re.compile(r"⟧(?=\w)")
 # Vietnamese letters, for the most part. The library spells them out: "e accent circonflexe tilde".
 _MARKED_LETTER = re.compile("[\u1e00-\u1eff]")
@@ -169,13 +170,14 @@ class EspeakEngine:
 
 def write_for_espeak(text: str) -> str:
     """Write a prepared text as the library reads it: phonemes as mnemonics, and letters it knows in place of others."""
-    text = unicodedata.normalize("NFC", text.replace("[[", "[ ["))
+    text = _DOUBLE_BRACKET.sub("[ ", text)
+    if "⟦" in text:
+        text = _ELIDED.sub(lambda m: "⟦" + _ELIDED_IPA.get(m[1].lower(), m[1].lower()), text)
+        text = PHONEMES.sub(_write_phonemes, _BEFORE_WORD.sub("⟧ ", text))
+    # After the phonemes, whose nasal vowels are letters with a loose mark.
+    text = unicodedata.normalize("NFC", text)
     text = _MARKED_LETTER.sub(lambda m: unicodedata.normalize("NFD", m[0])[0], text)
-    text = _LOOSE_MARK.sub("", text)
-    if "⟦" not in text:
-        return text
-    text = _ELIDED.sub(lambda m: "⟦" + _ELIDED_IPA.get(m[1].lower(), m[1].lower()), text)
-    return PHONEMES.sub(_write_phonemes, _BEFORE_WORD.sub("⟧ ", text))
+    return _LOOSE_MARK.sub("", text)
 
 
 def _write_phonemes(match: re.Match[str]) -> str:

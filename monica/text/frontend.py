@@ -68,12 +68,17 @@ class TextFrontend:
         # The same phrases come again and again, and half a millisecond is most of what a cached answer may take.
         self._prepare_cached = lru_cache(maxsize=1024)(self._prepare)
 
+    @property
+    def engine(self) -> str:
+        """The name of the engine whose readings `prepare` gives."""
+        return self._speaker() or self._named
+
     def prepare(self, text: str, engine: str | None = None) -> PreparedText:
         """Return a text as it is said. Raises InvalidText if it is too long or says nothing.
 
         engine: the name of the engine that will say it; None for the one that speaks here.
         """
-        return self._prepare_cached(text, engine or self._speaker() or self._named, self._lexicon.current())
+        return self._prepare_cached(text, engine or self.engine, self._lexicon.current())
 
     def _prepare(self, text: str, engine: str, _lexicon: Lexicon) -> PreparedText:
         """Prepare a text. The lexicon is an argument only to be part of the key in `_prepare_cached`."""

@@ -27,19 +27,19 @@ Sections = Mapping[str, Mapping[str, Any]]
 
 
 class LexiconRefused(MonicaError):
-    """A lexicon that cannot be used. The message names the entry, the parameter its written form."""
+    """An entry of the lexicon cannot be used. `param` is its written form."""
 
     status, code = 422, "lexicon_invalid"
 
 
 class LexiconChanged(MonicaError):
-    """The file is not what the editor last saw."""
+    """The file has changed since it was read."""
 
     status, code = 412, "lexicon_changed"
 
 
-class LexiconUnwritable(MonicaError):
-    """The file cannot be read or written."""
+class LexiconUnusable(MonicaError):
+    """The file cannot be read or written, or was broken by hand."""
 
     status, code = 503, "lexicon_unusable"
 
@@ -76,7 +76,7 @@ class LexiconFile:
     def read_sections(self) -> tuple[dict[str, dict[str, Any]], str]:
         """Return what the file says, without the poker lexicon, and its version.
 
-        Raises LexiconUnwritable if it cannot be read, or was broken by hand.
+        Raises LexiconUnusable if it cannot be read, or was broken by hand.
         """
         content = self._read()
         return self._parse(content), _version(content)
@@ -86,7 +86,7 @@ class LexiconFile:
 
         version: what `read_sections` gave; None to overwrite whatever is there.
         Returns the entries that are new, changed or gone, to look texts up in.
-        Raises LexiconRefused, LexiconChanged or LexiconUnwritable; then the file is as it was.
+        Raises LexiconRefused, LexiconChanged or LexiconUnusable; then the file is as it was.
         """
         try:
             wanted = parse_sections(sections)
@@ -98,7 +98,7 @@ class LexiconFile:
             content = self._read()
             if version is not None and version != _version(content):
                 raise LexiconChanged("The lexicon has been changed since it was read: read it again.")
-            before = parse_toml(content, str(self._path)) if self._parse(content) else {}
+            before = parse_sections(self._parse(content))
             rewritten = _rewrite(content, sections)
             self._write(rewritten)
             self._stamp, self._lexicon = self._read_stamp(), lexicon
@@ -115,13 +115,13 @@ class LexiconFile:
         try:
             return self._path.read_bytes()
         except OSError as error:
-            raise LexiconUnwritable(f"The lexicon {self._path} cannot be read: {error.strerror}.") from error
+            raise LexiconUnusable(f"The lexicon {self._path.name} cannot be read: {error.strerror}.") from error
 
     def _parse(self, content: bytes) -> dict[str, dict[str, Any]]:
         try:
-            parse_toml(content, str(self._path))
+            parse_toml(content, self._path.name)
         except LexiconError as error:
-            raise LexiconUnwritable(f"The file has to be put right by hand first: {error}.") from None
+            raise LexiconUnusable(f"The file has to be put right by hand first: {error}.") from None
         return tomllib.loads(content.decode("utf-8-sig"))
 
     def _write(self, content: bytes) -> None:
@@ -139,7 +139,7 @@ class LexiconFile:
             if temporary is not None:
                 with suppress(OSError):
                     temporary.unlink()
-            raise LexiconUnwritable(f"The lexicon {self._path} cannot be written: {error.strerror}.") from error
+            raise LexiconUnusable(f"The lexicon {self._path.name} cannot be written: {error.strerror}.") from error
 
     def _read_stamp(self) -> tuple[int, int, int] | None:
         try:
@@ -173,11 +173,12 @@ def _rewrite(content: bytes, sections: Sections) -> bytes:
                     table[written] = _item(value)
         rewritten = tomlkit.dumps(document)
         said = tomllib.loads(rewritten)
+        encoded = rewritten.encode()
     except (TOMLKitError, tomllib.TOMLDecodeError, ValueError) as error:
         raise LexiconRefused(f"The lexicon cannot be written as TOML: {error}.") from error
     if {name: pairs for name, pairs in said.items() if pairs} != {name: dict(p) for name, p in sections.items() if p}:
         raise LexiconRefused("The lexicon cannot be written as TOML.")
-    return rewritten.encode()
+    return encoded
 
 
 def _item(value: Any) -> Any:
