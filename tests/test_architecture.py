@@ -35,6 +35,7 @@ HOMES = {
     "marshmallow": (
         "monica.api.schemas",
         "monica.api.schemas_jobs",
+        "monica.api.schemas_lexicon",
         "monica.api.schemas_openai",
         "monica.api.schemas_phrases",
     ),
@@ -50,6 +51,7 @@ HOMES = {
     "environs": ("monica.config",),
     "pyloudnorm": ("monica.audio.level",),
     "num2words": ("monica.text.numbers",),
+    "tomlkit": ("monica.text.lexicon_file",),
     "cachetools": ("monica.store.cache",),
 }
 MODULES = {

@@ -97,7 +97,7 @@ def edit() -> Response:
     request.max_content_length = MAX_BODY_BYTES
     sections = parse_lexicon(read_body(request))
     match = request.headers.get("If-Match", "*").strip()
-    changed = file.replace_sections(sections, None if match == "*" else match.strip('"'))
+    changed = file.replace_sections(sections, None if match == "*" else match.removeprefix("W/").strip('"'))
     affected = _listed(affected_phrases(service().frontend, service().catalogue, changed))
     sections, version = file.read_sections()
     return _answer({name: sections.get(name, {}) for name in SECTIONS} | {"affected": affected}, version)

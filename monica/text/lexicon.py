@@ -118,7 +118,7 @@ class Lexicon:
         shipped = {
             key: venue._respell_entry(entry) for key, entry in _poker_entries().items() if entry_key(key) not in written
         }
-        return cls(shipped | own)
+        return cls({**shipped, **own})
 
     @cached_property
     def words(self) -> frozenset[str]:

@@ -278,7 +278,8 @@ WORDS = [
     "call", "Call !", "le call de Rusmir", "Call de Rusmir", "La River", "Le Turn", "River Dame de pique", "RIVER",
     "Turn : As", "Un Call, Pablo", "ALL-IN Rusmir !", "BB Rusmir", "SB Pablo, BB Rusmir", "HU entre deux", "le HU",
     "Seat open", "Seat Open table 7", "Main Event", "Bourly Main Event", "Deepstack Bounty", "Dealer Rusmir",
-    "Il me call", "TABLE FINALE, BOARD", "Nouveau Call", "Grosse Raise de Pablo", "Le flop. Turn, river", "Monsieur, call ?",
+    "Il me call", "TABLE FINALE, BOARD", "Nouveau Call", "Grosse Raise de Pablo", "Le flop. Turn, river",
+    "Monsieur, call ?",
 ]  # fmt: skip
 
 
