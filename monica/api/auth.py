@@ -18,7 +18,7 @@ READING = ("get", "head")
 SPEAKING = ("tts", "openai", "text")
 """Blueprints whose POSTs only speak. Without a key, anyone may use them."""
 PRIVATE = ("phrases", "bundles", "lexicon")
-"""Blueprints that need the same permission for reading as for changes: the kept phrases and the lexicon are not public."""
+"""Blueprints that need the same permission for reading as for changes: neither kept phrases nor names are public."""
 HEALTH, LIVE = "/health", "/health/live"
 
 SCHEME = "apiKey"
