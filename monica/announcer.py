@@ -76,7 +76,7 @@ class Announcer:
         try:
             return self._announce(request, prepared, deadline, wait_for)
         except COVERED as error:
-            return self._stand_in(request, prepared, error)
+            return self._stand_in(request, error)
 
     def stream(self, request: SpeechRequest, wait_for: WaitFor = block) -> AudioStream:
         """Speak a text while it is made: returns as soon as there is something to hear. Raises what `announce` does.
@@ -88,11 +88,15 @@ class Announcer:
         try:
             return self._stream(request, prepared, deadline, wait_for)
         except COVERED as error:
-            return AudioStream.from_announcement(self._stand_in(request, prepared, error))
+            return AudioStream.from_announcement(self._stand_in(request, error))
 
     def key_of(self, request: SpeechRequest) -> str:
         """Return the key that the sound of a request is, or would be, kept under. Raises as `announce` does."""
         return self._recipe(request, self._frontend.prepare(request.text).said).key
+
+    def said(self, text: str) -> str:
+        """Return a text as the engine says it, with the pauses it asks for. Raises InvalidText."""
+        return self._frontend.prepare(text).said
 
     def kept(self, key: str) -> bytes | None:
         """Return the sound kept under a key. It counts as used, but not as a hit."""
@@ -122,7 +126,7 @@ class Announcer:
     def _may_fall_back(self, request: SpeechRequest) -> bool:
         return self._fallback is not None and request.fallback and request.lane is Lane.LIVE
 
-    def _stand_in(self, request: SpeechRequest, prepared: PreparedText, error: MonicaError) -> Announcement:
+    def _stand_in(self, request: SpeechRequest, error: MonicaError) -> Announcement:
         """Have the embedded voice speak in the engine's place. Raises `error` if it may not."""
         engine = self._loader.chosen
         if (
@@ -133,6 +137,8 @@ class Announcer:
         ):
             raise error
         logger.warning("the embedded voice stands in: %s", error)
+        # The embedded voice has readings of its own, in phonemes; the engine's would make it speak letters instead.
+        prepared = self._frontend.prepare(request.text, self._fallback.name)
         wav = self._fallback.speak_sentences(prepared.sentences, prepared.pauses_s)
         metrics.fallbacks.labels(error.code).inc()
         return Announcement(wav, None, Source.MISS, self._fallback.name, wav_duration(wav))

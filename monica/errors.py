@@ -24,6 +24,10 @@ MonicaError                 500 internal
 ├── BodyTooLarge            413 body_too_large                  monica.api.errors
 ├── RangeUnsatisfiable      416 range_unsatisfiable             monica.api.errors
 ├── UnknownModel            404 model_unknown                   monica.api.openai
+├── NoLexicon               409 lexicon_missing                 monica.api.lexicon
+├── LexiconRefused          422 lexicon_invalid                 monica.text.lexicon_file
+├── LexiconChanged          412 lexicon_changed                 monica.text.lexicon_file
+├── LexiconUnusable         503 lexicon_unusable                monica.text.lexicon_file
 ├── BookError               422 book_invalid                    monica.warming.book.errors
 ├── UnknownJob              404 job_unknown                     monica.warming.jobs
 ├── TooManyJobs             429 jobs_full                       monica.warming.jobs

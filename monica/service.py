@@ -38,7 +38,7 @@ class Service:
 
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
         self.settings = settings
-        self.frontend = TextFrontend(settings)
+        self.frontend = TextFrontend(settings, self._speaker)
         self._takes = Store("takes", settings.cache_dir / "takes", megabytes=settings.cache_mb)
         rename_old_keys(self._takes)
         self._conditionals = Store("conditionals", settings.cache_dir / "conditionals")
@@ -102,6 +102,11 @@ class Service:
             ensure_token(self.settings.cache_dir)
         if self._loader.loaded:
             self._write_identity()
+
+    def _speaker(self) -> str | None:
+        """Return the name of the engine that speaks here; None until it is chosen."""
+        engine = self._loader.chosen
+        return engine.name if engine is not None else None
 
     def _write_identity(self) -> None:
         """Record which engine and voices this machine serves, for bundle imports."""

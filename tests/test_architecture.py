@@ -35,6 +35,7 @@ HOMES = {
     "marshmallow": (
         "monica.api.schemas",
         "monica.api.schemas_jobs",
+        "monica.api.schemas_lexicon",
         "monica.api.schemas_openai",
         "monica.api.schemas_phrases",
     ),
@@ -51,6 +52,7 @@ HOMES = {
     "pyloudnorm": (),  # in tests only, with scipy: what the base install would weigh with them is in RESULTS
     "scipy": (),
     "num2words": ("monica.text.numbers",),
+    "tomlkit": ("monica.text.lexicon_file",),
     "cachetools": ("monica.store.cache",),
 }
 MODULES = {

@@ -15,6 +15,7 @@ from monica.api.body import Request
 from monica.api.bundles import bundles
 from monica.api.health import health
 from monica.api.jobs import jobs
+from monica.api.lexicon import lexicon
 from monica.api.metrics import metrics
 from monica.api.openai import openai
 from monica.api.phrases import Key, phrases
@@ -57,7 +58,7 @@ def build(service: Service, version: str) -> Flask:
     api = Api(app, spec_kwargs={"extra_plugins": [auth.Guards()]})
     app.url_map.converters["key"] = Key
     api.register_converter(Key, Key.schema)
-    for blueprint in (tts, openai, voices, text, jobs, phrases, bundles, health, metrics):
+    for blueprint in (tts, openai, voices, text, lexicon, jobs, phrases, bundles, health, metrics):
         api.register_blueprint(blueprint)
     # Swagger UI's files come from a wheel, so the page loads nothing from another host.
     assets = Path(os.fspath(flask_swagger_ui.__file__)).parent / "dist"

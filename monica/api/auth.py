@@ -20,8 +20,8 @@ from monica.this_machine import ensure_token, is_loopback
 READING = ("get", "head")
 SPEAKING = ("tts", "openai", "text")
 """Blueprints whose POSTs only speak. Without a key, anyone may use them."""
-PRIVATE = ("phrases", "bundles")
-"""Blueprints that need the same permission for reading as for changes: the kept phrases are not public."""
+PRIVATE = ("phrases", "bundles", "lexicon")
+"""Blueprints that need the same permission for reading as for changes: neither kept phrases nor names are public."""
 HEALTH, LIVE = "/health", "/health/live"
 
 SECURITY_SCHEMES = {

@@ -10,6 +10,7 @@ from monica import logs
 from monica.cli.output import write_sound
 from monica.cli.remote import TIMEOUT_S, Remote, exit_on_error
 from monica.config import Settings
+from monica.engine.selection import choose_name
 from monica.service import Service
 from monica.speech import SpeechRequest
 from monica.text.frontend import TextFrontend
@@ -45,5 +46,6 @@ def say(text: str, output: str, seed: int | None, url: str | None) -> None:
 def text(text: str) -> None:
     """Show how TEXT is said: in words, sentence by sentence, and which rules changed it."""
     # Not through a Service, which would create the stores and fail if the cache folder cannot be written to.
-    prepared = TextFrontend(Settings.from_env()).prepare(text)
+    settings = Settings.from_env()
+    prepared = TextFrontend(settings).prepare(text, choose_name(settings)[0])
     click.echo(json.dumps(prepared.as_dict(), ensure_ascii=False, indent=2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeGuard
@@ -14,6 +15,9 @@ if TYPE_CHECKING:  # not at run time: the settings import this package, and some
 
 MAX_SEED = 2**32 - 1
 """The largest seed a take may be sampled with."""
+PHONEMES = re.compile("⟦([^⟦⟧]{1,64})⟧")
+"""A word in IPA inside a prepared text: ⟦blajnd⟧. Only an engine whose spec has `check_ipa` is given any. The brackets
+are a pair that no one types, so that a text in plain brackets is never taken for phonemes."""
 MAX_LOADED_VOICES = 16
 """Upper bound on the voices an engine keeps in memory."""
 
@@ -105,6 +109,7 @@ class Engine(Protocol):
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         """Start an utterance. There must be a free slot.
 
+        text: may hold PHONEMES if the engine's spec has `check_ipa`.
         stream: whether to hand out the sound in chunks while the rest is made; an engine that cannot hands out none.
         Raises InvalidText, UnknownVoice or SynthesisFailed.
         """

@@ -6,7 +6,9 @@ Source: espeak-ng's speak_lib.h; the library and its data come in the espeakng-l
 from __future__ import annotations
 
 import ctypes
+import re
 import threading
+import unicodedata
 from collections.abc import Iterator
 from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_short, c_size_t, c_uint, c_void_p
 from typing import Any
@@ -17,16 +19,27 @@ from numpy.typing import NDArray
 
 from monica import metrics
 from monica.config import Settings
-from monica.engine import SynthesisParams, Utterance, speak
+from monica.engine import PHONEMES, SynthesisParams, Utterance, speak
+from monica.engine.espeak_ipa import check_ipa, write_mnemonics
 from monica.engine.registry import EngineSpec, Finding
 from monica.errors import ConfigError, InvalidText, MonicaError, SynthesisFailed
 
 _OUTPUT_SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: the callback gets the samples, espeak_Synth returns when done
 _INITIALIZE_DONT_EXIT = 0x8000  # without it, the library exits the whole process if its data is missing
 _CHARS_UTF8 = 1
+_READ_PHONEMES = 0x100  # espeakPHONEMES: [[...]] in a text holds phoneme mnemonics
 _POSITION_CHARACTER = 1
 _BUFFER_MS = 100
 _VOICES = {"no": "nb", "zh": "cmn"}  # language codes that are not the names of espeak-ng's voices
+
+# "l'⟦ɔlin⟧": before phonemes the library spells the elided word as a letter, so its consonant becomes a phoneme too.
+_ELIDED = re.compile(r"(?<![\w'])(qu|[cdjlmnst])['’]⟦", re.IGNORECASE)
+_ELIDED_IPA = {"c": "s", "j": "ʒ", "qu": "k"}
+_DOUBLE_BRACKET = re.compile(r"\[(?=\[)")
+_BEFORE_WORD = re.compile(r"⟧(?=\w)")
+# Vietnamese letters, for the most part. The library spells them out: "e accent circonflexe tilde".
+_MARKED_LETTER = re.compile("[\u1e00-\u1eff]")
+_LOOSE_MARK = re.compile("[\u0300-\u036f]")
 
 # int callback(short *wav, int numsamples, espeak_EVENT *events); returning 1 ends the synthesis
 _SynthCallback = CFUNCTYPE(c_int, POINTER(c_short), c_int, c_void_p)
@@ -113,8 +126,9 @@ class EspeakEngine:
             library = self._initialize()
             self._chunks, self._error = [], None
             library.espeak_SetSynthCallback(self._callback)
-            encoded = text.encode()
-            status = library.espeak_Synth(encoded, len(encoded) + 1, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None)
+            encoded = write_for_espeak(text).encode()
+            flags = _CHARS_UTF8 | _READ_PHONEMES
+            status = library.espeak_Synth(encoded, len(encoded) + 1, 0, _POSITION_CHARACTER, 0, flags, None, None)
             if self._error is not None:
                 raise SynthesisFailed("espeak-ng's samples could not be read.") from self._error
             if status != 0:
@@ -154,6 +168,26 @@ class EspeakEngine:
         return cls._library
 
 
+def write_for_espeak(text: str) -> str:
+    """Write a prepared text as the library reads it: phonemes as mnemonics, and letters it knows in place of others."""
+    text = _DOUBLE_BRACKET.sub("[ ", text)
+    if "⟦" in text:
+        text = _ELIDED.sub(lambda m: "⟦" + _ELIDED_IPA.get(m[1].lower(), m[1].lower()), text)
+        text = PHONEMES.sub(_write_phonemes, _BEFORE_WORD.sub("⟧ ", text))
+    # After the phonemes, whose nasal vowels are letters with a loose mark.
+    text = unicodedata.normalize("NFC", text)
+    text = _MARKED_LETTER.sub(lambda m: unicodedata.normalize("NFD", m[0])[0], text)
+    return _LOOSE_MARK.sub("", text)
+
+
+def _write_phonemes(match: re.Match[str]) -> str:
+    try:
+        # The space is for the library, which ignores phonemes right after a bracket or a quote.
+        return f" [[{write_mnemonics(match[1])}]]"
+    except ValueError:  # not the text preparation's phonemes, which were checked
+        return match[1]
+
+
 def make_engine(settings: Settings) -> EspeakEngine:
     return EspeakEngine(settings)
 
@@ -171,4 +205,4 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield Finding("espeak", True, f"{engine.model} says « Bonjour » in {seconds:.2f} s")
 
 
-SPEC = EngineSpec(name="espeak", title="espeak-ng", make=make_engine, examine=examine)
+SPEC = EngineSpec(name="espeak", title="espeak-ng", make=make_engine, examine=examine, check_ipa=check_ipa)

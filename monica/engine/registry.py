@@ -61,6 +61,9 @@ class EngineSpec:
     """The fields of SynthesisParams that it honours; the others change nothing."""
     settings: frozenset[str] = frozenset()
     """The environment variables that no other part of Monica reads."""
+    check_ipa: Callable[[str], None] | None = None
+    """For an engine that speaks phonemes: raises ValueError if it cannot say these words in IPA, with a message that
+    names the symbol. None if the engine reads letters only."""
     installed: Callable[[], bool] = lambda: True
     """Tells whether the packages it needs are installed, without importing them."""
     install_command: str = "make install"

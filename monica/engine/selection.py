@@ -17,9 +17,7 @@ def choose_engine(settings: Settings) -> Engine:
 
     Raises ConfigError if the engine that is named, or the one for the accelerator of this machine, is not installed.
     """
-    name, why = settings.engine, f"MONICA_ENGINE={settings.engine}"
-    if name == "auto":
-        name, why = _choose_for_device(settings.device)
+    name, why = choose_name(settings)
     spec = engine_spec(name)
     if name == EMBEDDED:
         logger.info("engine: %s, the embedded voice; it is not Monica's cloned voice (%s)", name, why)
@@ -27,6 +25,13 @@ def choose_engine(settings: Settings) -> Engine:
         logger.info("engine: %s (%s)", name, why)
     spec.require_installed(why)
     return spec.make(settings)
+
+
+def choose_name(settings: Settings) -> tuple[str, str]:
+    """Return the name of the engine that the settings ask for, and the reason."""
+    if settings.engine == "auto":
+        return _choose_for_device(settings.device)
+    return settings.engine, f"MONICA_ENGINE={settings.engine}"
 
 
 def _choose_for_device(device: str) -> tuple[str, str]:

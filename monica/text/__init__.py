@@ -1,6 +1,8 @@
 """Text normalisation: a text as it is written becomes the words a voice says."""
 
-from monica.text.lexicon import Lexicon, LexiconError, LexiconFile
+from monica.text.lexicon import Lexicon
+from monica.text.lexicon_entries import LexiconError
+from monica.text.lexicon_file import LexiconFile
 from monica.text.normaliser import NormalisedText, Normaliser
 from monica.text.sentences import split_sentences
 from monica.text.unicode import has_words, tidy

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from monica.config import Settings
+from monica.engine.registry import EMBEDDED
 from monica.errors import InvalidText
 from monica.text import Lexicon, LexiconFile, NormalisedText, Normaliser, has_words, split_sentences, tidy
 from monica.text.markup import MAX_PAUSE_S, split_at_pauses, write_pause
@@ -22,7 +24,7 @@ class PreparedText:
     """A text as it is said."""
 
     text: str
-    """The whole text in words."""
+    """The whole text in words. Words that the engine speaks as phonemes are in IPA, as ⟦blajnd⟧."""
     sentences: tuple[str, ...]
     """The parts of the text, each of which is a take of its own."""
     pauses_s: tuple[float, ...]
@@ -49,21 +51,36 @@ class PreparedText:
 class TextFrontend:
     """Prepares texts with the venue's lexicon, read again when it changes. Opens no store and needs no engine.
 
+    Each engine has its own reading of a word in the lexicon. speaker: returns the name of the engine that speaks here,
+    or None as long as it has not been chosen; then it is the one that the settings name, or the embedded one if they
+    leave the choice.
     Raises ConfigError if the lexicon cannot be used.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, speaker: Callable[[], str | None] = lambda: None) -> None:
+        self._speaker = speaker
+        self._named = EMBEDDED if settings.engine == "auto" else settings.engine
         self._max_length = settings.max_text_length
-        self._lexicon = LexiconFile(settings.lexicon) if settings.lexicon else Lexicon.default()
+        self.lexicon_file = LexiconFile(settings.lexicon) if settings.lexicon else None
+        """The venue's lexicon; None if the settings name no file."""
+        self._lexicon = self.lexicon_file or Lexicon.default()
         self._normaliser = Normaliser(language=settings.language, lexicon=self._lexicon)
         # The same phrases come again and again, and half a millisecond is most of what a cached answer may take.
         self._prepare_cached = lru_cache(maxsize=1024)(self._prepare)
 
-    def prepare(self, text: str) -> PreparedText:
-        """Return a text as it is said. Raises InvalidText if it is too long or says nothing."""
-        return self._prepare_cached(text, self._lexicon.current())
+    @property
+    def engine(self) -> str:
+        """The name of the engine whose readings `prepare` gives."""
+        return self._speaker() or self._named
 
-    def _prepare(self, text: str, _lexicon: Lexicon) -> PreparedText:
+    def prepare(self, text: str, engine: str | None = None) -> PreparedText:
+        """Return a text as it is said. Raises InvalidText if it is too long or says nothing.
+
+        engine: the name of the engine that will say it; None for the one that speaks here.
+        """
+        return self._prepare_cached(text, engine or self.engine, self._lexicon.current())
+
+    def _prepare(self, text: str, engine: str, _lexicon: Lexicon) -> PreparedText:
         """Prepare a text. The lexicon is an argument only to be part of the key in `_prepare_cached`."""
         length = len(tidy(text))
         if length > self._max_length:
@@ -72,7 +89,7 @@ class TextFrontend:
         parts: list[NormalisedText] = []
         asked_s = [0.0]  # before the first part, and after each
         for part, pause_s in split_at_pauses(text):
-            normalised = self._normaliser.normalise(part)
+            normalised = self._normaliser.normalise(part, engine)
             if has_words(normalised.text):
                 parts.append(normalised)
                 asked_s.append(0.0)

@@ -6,13 +6,16 @@ The rules are applied until nothing changes, so that normalising a normalised te
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 
 from monica.text.accents import restore_accents
-from monica.text.lexicon import Lexicon, LexiconFile
+from monica.text.lexicon import Lexicon
+from monica.text.lexicon_file import LexiconFile
 from monica.text.markup import drop_markup
 from monica.text.names import find_names
+from monica.text.phonemes import HiddenPhonemes, in_brackets, speaks_phonemes
 from monica.text.rules import (
     ACCENTS_RULE,
     FRENCH_AFTER_LEXICON,
@@ -48,11 +51,17 @@ class Normaliser:
         self._french = language == "fr"
         self._lexicon = lexicon if lexicon is not None else Lexicon.default()
 
-    def normalise(self, text: str) -> NormalisedText:
-        """Write a text in words. Never raises, and never removes the last word of a text that has one outside tags."""
-        rules = self._rules()
+    def normalise(self, text: str, engine: str | None = None) -> NormalisedText:
+        """Write a text in words. Never raises, and never removes the last word of a text that has one outside tags.
+
+        engine: the name of the engine that will say it. None for no engine in particular, which gets no phonemes.
+        """
+        hidden = HiddenPhonemes()
+        rules = self._rules(engine, hidden)
         applied: dict[str, None] = {}
         said = text
+        if engine is not None and self._french and speaks_phonemes(engine):
+            said = hidden.hide_in(text, engine)
         for _ in range(MAX_ROUNDS):
             before = said
             for rule in rules:
@@ -66,27 +75,30 @@ class Normaliser:
                 break
         if not has_words(said) and has_words(words := drop_markup(text)):
             return NormalisedText(tidy(words), ())
-        return NormalisedText(said, tuple(applied))
+        return NormalisedText(hidden.show_in(said), tuple(applied))
 
-    def _rules(self) -> tuple[Rule, ...]:
+    def _rules(self, engine: str | None, hidden: HiddenPhonemes) -> tuple[Rule, ...]:
         if not self._french:
             return OTHER_LANGUAGES
         lexicon = self._lexicon.current()
         accents = Rule(ACCENTS_RULE, partial(restore_accents, keep=lexicon.words))
-        step = Rule(LEXICON_RULE, lambda text: _respell(text, lexicon))
-        return (*FRENCH_BEFORE_ACCENTS, accents, *FRENCH_BEFORE_LEXICON, step, *FRENCH_AFTER_LEXICON)
+        respelling = Rule(LEXICON_RULE, partial(_respell, lexicon=lexicon, engine=engine, write_ipa=hidden.hide))
+        return (*FRENCH_BEFORE_ACCENTS, accents, *FRENCH_BEFORE_LEXICON, respelling, *FRENCH_AFTER_LEXICON)
 
 
-def _respell(text: str, lexicon: Lexicon) -> str:
+def _respell(
+    text: str, lexicon: Lexicon, engine: str | None = None, write_ipa: Callable[[str], str] = in_brackets
+) -> str:
     """Apply a lexicon. A word that is part of a name is no poker word, but the venue may have an entry for the name."""
+    respell = partial(lexicon.respell, engine=engine, write_ipa=write_ipa)
     pieces: list[str] = []
     end = 0
     for start, stop in find_names(text):
         window = text[max(0, text.rfind(" ", 0, max(0, start - 1))) : max(text.find(" ", stop + 1), stop)]
-        if lexicon.respell(window) == _shipped_lexicon().respell(window):
-            pieces += [lexicon.respell(text[end:start]), text[start:stop]]
+        if respell(window) == _shipped_lexicon().respell(window, engine, write_ipa):
+            pieces += [respell(text[end:start]), text[start:stop]]
             end = stop
-    return "".join([*pieces, lexicon.respell(text[end:])])
+    return "".join([*pieces, respell(text[end:])])
 
 
 _shipped_lexicon = cache(Lexicon.default)

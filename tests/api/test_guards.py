@@ -71,13 +71,18 @@ def private(app: Flask) -> set[Route]:
     return {
         (method, path)
         for method, path in routes(app)
-        if method not in ("GET", "HEAD") or re.match("/v1/phrases(/|$)", path)
+        if method not in ("GET", "HEAD") or re.match("/v1/(phrases|lexicon)(/|$)", path)
     }
 
 
 def test_with_a_key_every_change_needs_it(locked_app: Flask) -> None:
     asked = private(locked_app)
-    assert asked >= SPEAKING | {("POST", "/v1/phrases/warm"), ("DELETE", "/v1/jobs/0"), ("PUT", "/v1/phrases/0/pin")}
+    assert asked >= SPEAKING | {
+        ("POST", "/v1/phrases/warm"),
+        ("DELETE", "/v1/jobs/0"),
+        ("PUT", "/v1/phrases/0/pin"),
+        ("PUT", "/v1/lexicon"),
+    }
     assert refused(locked_app, asked) == asked
     assert refused(locked_app, asked, headers={"Authorization": "Bearer x"}) == asked
     assert refused(locked_app, asked, headers={"Authorization": f"Bearer {KEY}"}, environ_base=OUTSIDE) == set()

@@ -313,6 +313,51 @@ def test_running_server_remakes_a_phrase(tmp_path: Path, cache: Settings, monkey
         assert fails("remake", before["key"], "--url", address)
 
 
+def test_phrases_that_a_changed_lexicon_says_differently_are_made_again(
+    tmp_path: Path, cache: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lexicon = tmp_path / "noms.toml"
+    lexicon.write_text('[names]\n"Rusmir" = "Roussmir"\n')
+    settings = {
+        "MONICA_ENGINE": "espeak",
+        "MONICA_CACHE_DIR": str(cache.cache_dir),
+        "MONICA_API_KEY": "une-clef",
+        "MONICA_LEXICON": str(lexicon),
+    }
+    monkeypatch.setenv("MONICA_API_KEY", "une-clef")
+    with Server(tmp_path, settings) as server:
+        server.wait_ready()
+        url, allowed = ("--url", server.url), {"Authorization": "Bearer une-clef"}
+        for text in ("Rusmir gagne.", "Ana gagne.", "Bravo Rusmir !"):
+            server.say(text, headers=allowed)
+        before = {phrase["text"]: phrase for phrase in json.loads(ok("ls", "--json"))}
+        ok("pin", before["Rusmir gagne."]["key"])
+        assert ok("remake", "--affected", *url) == "0 made again.\n"
+
+        lexicon.write_text('[names]\n"Rusmir" = { ipa = "ʁusmiʁ" }\n')
+        assert ok("remake", "--affected", *url).splitlines()[-1] == "2 made again."
+        after = {phrase["text"]: phrase for phrase in json.loads(ok("ls", "--json"))}
+        assert after["Ana gagne."] == before["Ana gagne."]
+        assert after["Rusmir gagne."]["said"] == "⟦ʁusmiʁ⟧ gagne."
+        assert after["Rusmir gagne."]["pinned"]
+        assert len(after) == 3
+        assert server.say("Bravo Rusmir !", headers=allowed).headers["X-Monica-Cache"] == "hit"
+        assert ok("remake", "--affected", *url) == "0 made again.\n"
+
+        store = server_store(cache)
+        gone = keep(store, "Rusmir revient.", said="Roussmir revient.", engine="espeak", fingerprint="espeak of old")
+        refused = run("remake", "--affected", *url)
+        assert refused.exit_code == 1
+        assert refused.stdout == "0 made again, 1 left.\n"
+        assert f"{gone:.12} is left: " in refused.stderr
+    assert "no Monica answers" in fails("remake", "--affected", *url)
+
+
+@pytest.mark.parametrize("arguments", [[], ["1a2b", "--affected"]])
+def test_remake_needs_a_key_or_affected(cache: Settings, arguments: list[str]) -> None:
+    assert run("remake", *arguments).exit_code == 2
+
+
 def test_cache_commands_import_nothing_heavy(full: Settings) -> None:
     """Ten thousand phrases are counted in less time than importing numpy takes."""
     script = (

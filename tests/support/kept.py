@@ -37,7 +37,8 @@ def sound(text: str, seconds: float = 1.0) -> bytes:
 
 def metadata(text: str, seconds: float = 1.0, made: float = 1_790_000_000.0, **recipe: object) -> Metadata:
     """Return the metadata of a take of a text. recipe: fields that differ from RECIPE's."""
-    return Metadata(replace(RECIPE, text=text, said=text, **recipe), 7, seconds, made)  # type: ignore[arg-type]
+    changed: dict[str, object] = {"text": text, "said": text} | recipe
+    return Metadata(replace(RECIPE, **changed), 7, seconds, made)  # type: ignore[arg-type]
 
 
 def old_fields(made_of: Metadata) -> dict[str, Any]:

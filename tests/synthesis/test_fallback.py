@@ -10,15 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 from flask import Flask
 from flask.testing import FlaskClient
+from numpy.typing import NDArray
 from prometheus_client import REGISTRY
 from werkzeug.test import TestResponse
 
 from monica import create_app
 from monica.config import Settings
+from monica.engine.espeak import EspeakEngine
 from monica.errors import InvalidText, ModelUnavailable, SynthesisFailed
 from monica.service import Service
 from tests.conftest import started
@@ -170,6 +173,26 @@ def test_every_sentence_of_a_long_text_is_spoken(client: FlaskClient, toy: ToyEn
     whole = stands_in("synthesis_failed", lambda: say(client, sentence * 8))
     one = stands_in("synthesis_failed", lambda: say(client, sentence))
     assert len(whole.data) > 6 * len(one.data)
+
+
+def test_it_has_its_own_reading_of_the_lexicon(
+    client: FlaskClient, toy: ToyEngine, stands_in: StandsIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The embedded voice speaks phonemes; the engine it stands in for is given letters."""
+    spoken: list[str] = []
+    say_aloud = EspeakEngine._say
+
+    def listen(engine: EspeakEngine, text: str) -> NDArray[np.float32]:
+        spoken.append(text)
+        return say_aloud(engine, text)
+
+    monkeypatch.setattr(EspeakEngine, "_say", listen)
+    toy.fail_with = SynthesisFailed("no")
+    stands_in("synthesis_failed", lambda: say(client, "Les blinds montent."))
+    assert spoken == ["Les ⟦blajnd⟧ montent."]
+    toy.fail_with = None
+    assert say(client, "Les blinds montent.").status_code == 200
+    assert toy.spoken[-1] == "Les blaïnedes montent."
 
 
 def test_never_for_a_background_take(client: FlaskClient, toy: ToyEngine) -> None:

@@ -23,7 +23,8 @@ from tests.support.engines import ToyEngine
 from tests.support.server import run_to_failure
 
 BLINDS = "Blinds 100/200 à 20h30, Rusmir a A♠ !"
-SAID = "Blaïnedes cent, deux cents à vingt heures trente, Rusmir a as de pique!"
+SAID = "⟦blajnd⟧ cent, deux cents à vingt heures trente, Rusmir a as de pique!"
+RESPELLED = "Blaïnedes cent, deux cents à vingt heures trente, Rusmir a as de pique!"
 PAGE = " ".join(f"La phrase numéro {n} de la page est assez longue pour être dite toute seule." for n in range(12))
 
 
@@ -52,8 +53,9 @@ def test_v1_text_bad_input(call: Call, body: object, status: int, code: str) -> 
 
 
 def test_command_line_prints_the_same_text(tmp_path: Path) -> None:
-    done = monica("text", BLINDS, MONICA_CACHE_DIR=str(tmp_path))
-    assert json.loads(done.stdout)["text"] == SAID
+    for engine, said in (("espeak", SAID), ("chatterbox", RESPELLED)):
+        done = monica("text", BLINDS, MONICA_CACHE_DIR=str(tmp_path), MONICA_ENGINE=engine)
+        assert json.loads(done.stdout)["text"] == said
 
 
 def test_command_line_needs_no_cache_folder(tmp_path: Path) -> None:
@@ -70,6 +72,17 @@ def test_frontend_needs_nothing_but_settings(tmp_path: Path) -> None:
     prepared = TextFrontend(Settings(cache_dir=folder)).prepare(BLINDS)
     assert (prepared.text, prepared.sentences) == (SAID, (SAID,))
     assert not folder.exists()
+
+
+def test_engine_that_speaks_decides_the_reading() -> None:
+    chosen: list[str] = []
+    frontend = TextFrontend(Settings(engine="chatterbox"), lambda: chosen[-1] if chosen else None)
+    assert frontend.prepare(BLINDS).text == RESPELLED  # not chosen yet: the one that the settings name
+    chosen.append("espeak")
+    assert frontend.prepare(BLINDS).text == SAID
+    assert frontend.prepare(BLINDS, "chatterbox").text == RESPELLED
+    assert frontend.prepare(SAID).text == SAID
+    assert TextFrontend(Settings(language="en")).prepare("the blind bet").text == "the blind bet"
 
 
 def test_texts_that_are_said_alike_share_one_take(service: Service, toy: ToyEngine) -> None:

@@ -14,10 +14,10 @@ import pytest
 from monica.errors import ConfigError
 from monica.text import Lexicon, LexiconError, LexiconFile, Normaliser
 
-POKER: dict[str, str] = {
-    written: said
+POKER: dict[str, dict[str, str]] = {
+    written: entry
     for section in tomllib.loads(resources.files("monica.text").joinpath("poker.toml").read_text("utf-8")).values()
-    for written, said in section.items()
+    for written, entry in section.items()
 }
 
 
@@ -195,5 +195,130 @@ def test_many_threads_read_while_the_file_changes(toml: Path) -> None:
 
 def test_said_forms_of_the_poker_lexicon_are_left_alone_by_the_other_rules() -> None:
     normaliser = Normaliser()
-    for said in POKER.values():
-        assert normaliser.normalise(said).text == said
+    for entry in POKER.values():
+        assert normaliser.normalise(entry["said"]).text == entry["said"]
+
+
+def test_every_poker_entry_has_letters_and_phonemes() -> None:
+    """A venue may respell a word of a said form: phonemes keep that from reaching an engine that speaks them."""
+    assert [written for written, entry in POKER.items() if entry.keys() != {"said", "ipa"}] == []
+    assert len(POKER) > 150
+
+
+@pytest.mark.parametrize(
+    ("value", "none", "espeak", "chatterbox"),
+    [
+        ('"blaïnede"', "blaïnede", "blaïnede", "blaïnede"),
+        ('{ said = "blaïnede" }', "blaïnede", "blaïnede", "blaïnede"),
+        ('{ ipa = "blajnd" }', "mot", "⟦blajnd⟧", "mot"),
+        ('{ ipa = "blajnd", chatterbox = "blaïnde" }', "mot", "⟦blajnd⟧", "blaïnde"),
+        ('{ said = "blaïnede", ipa = "blajnd" }', "blaïnede", "⟦blajnd⟧", "blaïnede"),
+        ('{ said = "a", ipa = "blajnd", espeak = "b" }', "a", "b", "a"),
+        ('{ said = "a", espeak = { ipa = "blajnd" } }', "a", "⟦blajnd⟧", "a"),
+        ('{ said = "a", espeak = { said = "b", ipa = "biɡ blajnd" } }', "a", "⟦biɡ⟧ ⟦blajnd⟧", "a"),
+        ('{ chatterbox = { said = "b" } }', "mot", "mot", "b"),
+    ],
+)
+def test_each_engine_has_its_reading(toml: Path, value: str, none: str, espeak: str, chatterbox: str) -> None:
+    lexicon = Lexicon.load_file(write(toml, f'[words]\n"mot" = {value}\n'))
+    said = [lexicon.respell("un mot", engine) for engine in (None, "espeak", "chatterbox", "an engine of tomorrow")]
+    assert said == [f"un {word}" for word in (none, espeak, chatterbox, none)]
+    normaliser = Normaliser(lexicon=lexicon)
+    said = [normaliser.normalise("un mot", engine).text for engine in (None, "espeak", "chatterbox")]
+    assert said == [f"un {word}" for word in (none, espeak, chatterbox)]
+
+
+def test_entry_for_another_engine_still_keeps_shorter_entries_out(toml: Path) -> None:
+    lexicon = Lexicon.load_file(write(toml, '[names]\n"River Café" = { chatterbox = "Riveur Café" }\n'))
+    assert lexicon.respell("River Café", "espeak") == "River Café"
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        ('{ klatterbox = "x" }', "'mot': 'klatterbox' is not an engine; an entry may have said, ipa, "),
+        ("{}", "'mot' must be said as words, not {}"),
+        ('{ said = "" }', "'mot' must be said as words, not ''"),
+        ("{ said = 5 }", "'mot' must be said as words, not 5"),
+        ('["a"]', "'mot' must be said as words"),
+        ("{ ipa = 5 }", "'mot': its IPA must be text, not 5"),
+        ('{ ipa = " " }', "'mot': its IPA must be text"),
+        ('{ ipa = "blaʊnd" }', "'mot': IPA 'blaʊnd': espeak-ng's French voice cannot say 'ʊ' (U+028A)"),
+        ('{ ipa = "bl" }', "'mot': IPA 'bl': 'bl' has no vowel"),
+        ('{ espeak = { ipa = "b☃" } }', "'mot': IPA 'b☃': espeak-ng's French voice cannot say '☃'"),
+        ('{ chatterbox = { ipa = "ba" } }', "'mot': chatterbox speaks no phonemes; write a respelling for it"),
+        ('{ espeak = { sag = "ba" } }', "'mot': {'sag': 'ba'} is neither a respelling nor { said = ..., ipa = ... }"),
+        ("{ espeak = 5 }", "'mot': 5 is neither a respelling nor"),
+        ("{ espeak = {} }", "'mot': {} is neither a respelling nor"),
+        ('{ espeak = "mot juste" }', "'mot': its said form 'mot juste' contains another entry"),
+    ],
+)
+def test_invalid_entry_is_named_by_its_line(toml: Path, value: str, complaint: str) -> None:
+    content = f'# a comment\n[names]\n"avant" = "avant"\n\n[words]\n"mot" = {value}\n"juste" = "juste"\n'
+    if "juste" not in value:
+        content = content.replace('"juste" = "juste"\n', "")
+    content = content.replace('"juste" = "juste"', '"mot juste" = "autre"') if "juste" in value else content
+    with pytest.raises(LexiconError) as error:
+        Lexicon.load_file(write(toml, content))
+    assert f"line 6: {complaint}" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_one_written_form_is_in_one_section_only(toml: Path) -> None:
+    with pytest.raises(LexiconError, match=r"line 2: 'a': is there twice, in \[names\] and in \[words\]"):
+        Lexicon.load_file(write(toml, '[names]\n"a" = "b"\n[words]\n"a" = "b"\n'))
+
+
+NAMES = [
+    "M. Call à la table 3", "M. CALL", "Mme Turn", "Mme TURN", "Monsieur River", "Mlle. Deal", "Dr Check",
+    "Seat Ibiza", "une Seat Leon", "Paul River gagne", "avec Jean-Luc Call", "HU Wei, siège 1", "Hu Wei", "CALL Thomas",
+    "River Plate", "Naomi Flush et Marie Bet", "Me Fold", "Les joueurs Anna Board, Luc Raise",
+]  # fmt: skip
+WORDS = [
+    "call", "Call !", "le call de Rusmir", "Call de Rusmir", "La River", "Le Turn", "River Dame de pique", "RIVER",
+    "Turn : As", "Un Call, Pablo", "ALL-IN Rusmir !", "BB Rusmir", "SB Pablo, BB Rusmir", "HU entre deux", "le HU",
+    "Seat open", "Seat Open table 7", "Main Event", "Bourly Main Event", "Deepstack Bounty", "Dealer Rusmir",
+    "Il me call", "TABLE FINALE, BOARD", "Nouveau Call", "Grosse Raise de Pablo", "Le flop. Turn, river",
+    "Monsieur, call ?",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NAMES)
+@pytest.mark.parametrize("engine", ["espeak", "chatterbox"])
+def test_name_is_never_a_poker_word(text: str, engine: str) -> None:
+    normaliser = Normaliser()
+    said = normaliser.normalise(text, engine).text
+    poker = {entry["said"] for entry in POKER.values() if " " not in entry["said"]}
+    assert "⟦" not in said.replace("⟦seat⟧ ⟦ibiza⟧", "").replace("⟦seat⟧ ⟦leɔn⟧", "")
+    assert not {word.strip(",.!").lower() for word in said.split()} & poker
+    assert normaliser.normalise(said, engine).text == said
+
+
+@pytest.mark.parametrize("text", WORDS)
+def test_poker_word_beside_a_capital_is_still_one(text: str) -> None:
+    assert "⟦" in Normaliser().normalise(text, "espeak").text
+
+
+def test_names_of_a_venue_match_wherever_they_stand(toml: Path) -> None:
+    lexicon = Lexicon.load_file(write(toml, '[names]\n"Call" = "Kol"\n[words]\n"Moulin" = "moulain"\n'))
+    assert lexicon.respell("M. Call, M. Moulin, le moulin") == "M. Kol, M. Moulin, le moulain"
+
+
+def test_phonemes_pass_through_the_rules_untouched() -> None:
+    normaliser = Normaliser()
+    said = normaliser.normalise("L'all-in (25 BB) de M. Dupont : 3-bet !!", "espeak")
+    assert said.text == "L'⟦ɔlin⟧, vingt-cinq ⟦biɡ⟧ ⟦blajnd⟧, de Monsieur Dupont: ⟦tʁwa⟧ ⟦bɛt⟧!"
+    assert normaliser.normalise(said.text, "espeak").text == said.text
+
+
+@pytest.mark.parametrize("text", ["⟦☃⟧ ici", "⟦⟧ ici", "⟦bl⟧ ici", "⟦a b⟧ ici", "⟦" * 9 + "ici", "𒀀 ici"])
+def test_brackets_that_are_no_phonemes_are_dropped_like_others(text: str) -> None:
+    said = Normaliser().normalise(text, "espeak").text
+    assert said.endswith("ici")
+    assert Normaliser().normalise(said, "espeak").text == said
+
+
+def test_more_phonemes_than_stand_ins_do_not_raise() -> None:
+    vowels = "iyueøoəɛœɔa"
+    words = " ".join(f"⟦{a}{b}{c}⟧" for a in vowels for b in vowels for c in vowels)
+    assert Normaliser().normalise(words, "espeak").text.startswith("⟦iii⟧ ⟦iiy⟧")

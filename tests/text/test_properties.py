@@ -34,6 +34,7 @@ BITS = [
     "flop ", "9h", "Kh", "m.", "·e·s", "1. ", "2) ", ",400", "'500", "Sam.", "p.", "/j", "\\n", "avr.", "PLO ",
     "\u0301", "\u200d", "M.", "n°", "etc.", "BB", "www.", ".fr", "https://", "00", "1 000",
     "1er", "2e", "Paul", "DUPONT", "table", "une", "de", "h", "min", "vs", "XIV", "Louis", "&amp;", "<b>",
+    "⟦", "⟧", "⟦blajnd⟧", "l'⟦ɔlin⟧", "blind", "BBs", "𒀀",
 ]  # fmt: skip
 TEXTS = st.lists(st.one_of(st.sampled_from(TABLE), st.sampled_from(BITS), st.text(max_size=4)), max_size=9).map("".join)
 ANY = settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -46,6 +47,15 @@ def test_any_text_is_said_in_words_and_the_same_again(text: str) -> None:
     assert not any(c.isdecimal() for c in said)
     assert has_words(said) or not has_words(drop_markup(text))
     assert FRENCH.normalise(said).text == said
+
+
+@given(TEXTS)
+@ANY
+def test_any_text_is_said_in_phonemes_and_the_same_again(text: str) -> None:
+    said = FRENCH.normalise(text, "espeak").text
+    assert not any(c.isdecimal() for c in said)
+    assert has_words(said) or not has_words(drop_markup(text))
+    assert FRENCH.normalise(said, "espeak").text == said
 
 
 @given(TEXTS)

@@ -1,0 +1,38 @@
+"""Kept phrases that are said differently by now, because the lexicon or the rules have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monica.errors import InvalidText
+from monica.store.catalogue import Catalogue
+from monica.store.phrase import KeptPhrase
+from monica.text import Lexicon
+from monica.text.frontend import TextFrontend
+
+
+def affected_phrases(
+    frontend: TextFrontend, catalogue: Catalogue, changed: Lexicon | None = None
+) -> Iterator[KeptPhrase]:
+    """Yield the kept phrases whose text would be said differently now, the newest first.
+
+    Only what the engine that speaks here has made: no one asks for the rest. The sentences of a page are kept as they
+    are said, not as they were written: the page is found, its sentences are not.
+    changed: looks only at texts that mention one of these entries. Preparing every text of a full cache takes seconds.
+    Raises CacheError.
+    """
+    for phrase in catalogue.phrases():
+        try:
+            recipe = phrase.metadata().recipe
+        except ValueError:
+            continue
+        if recipe.engine != frontend.engine:
+            continue
+        if changed is not None and not changed.mentions(recipe.text):
+            continue
+        try:
+            said = frontend.prepare(recipe.text).said
+        except InvalidText:  # MAX_TEXT_LENGTH was higher then
+            continue
+        if said != recipe.said:
+            yield phrase
