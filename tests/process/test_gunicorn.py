@@ -28,7 +28,14 @@ def test_start_up_log_shows_each_stage(tmp_path: Path, espeak: dict[str, str]) -
     with Server(tmp_path, espeak | {"MONICA_ENGINE": "auto", "MONICA_DEVICE": "cpu"}) as server:
         server.wait_ready()
         log = server.log()
-        story = ["listens on", "engine: espeak, the embedded voice", "model: espeak-ng", "warm-up:", "ready in"]
+        story = [
+            "listens on",
+            "no API key",
+            "engine: espeak, the embedded voice",
+            "model: espeak-ng",
+            "warm-up:",
+            "ready in",
+        ]
         lines = log.splitlines()
         assert [word for word, line in zip(story, lines, strict=True) if word not in line] == []
         assert requests.get(f"{server.url}/health", timeout=5).json()["engine"] == "espeak"

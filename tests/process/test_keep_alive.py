@@ -84,6 +84,7 @@ def test_answer_says_whether_the_connection_closes(
     server: Server, method: str, path: str, status: int, size: int
 ) -> None:
     head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in server.token().items())
     with connect(server) as connection:
         connection.sendall(f"{head}Content-Length: {size}\r\n\r\n".encode() + bytes(size))
         heard = listen(connection)
