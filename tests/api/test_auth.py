@@ -243,12 +243,17 @@ def test_key_appears_in_no_answer_log_or_file(tmp_path: Path) -> None:
         url = f"{server.wait_ready().url}/v1/phrases/warm"
         answers = [
             requests.post(url, json=BODY, headers=headers, timeout=60)
-            for headers in ({}, {"Authorization": f"Bearer x{KEY}"}, {"Authorization": f"Bearer {KEY}"})
+            for headers in (
+                {},
+                {"Authorization": f"Bearer x{KEY}"},
+                {"Authorization": f"Bearer {KEY}"},
+                {"X-API-Key": KEY},
+            )
         ]
         pages = [
             requests.get(f"{server.url}{path}", timeout=60).text for path in ("/openapi.json", "/metrics", "/health")
         ]
-        assert [answer.status_code for answer in answers] == [401, 401, 202]
+        assert [answer.status_code for answer in answers] == [401, 401, 202, 202]
         assert KEY not in "".join([*pages, *(answer.text for answer in answers), server.log()])
     kept = [path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert kept

@@ -150,7 +150,7 @@ def test_openapi_document_has_the_access_rules(open_app: Flask) -> None:
     }
     for route, operation in described.items():
         assert ("401" in operation["responses"]) == (route != LIVE), route
-        assert operation.get("security") == (None if route == LIVE else [{"apiKey": []}, {}])
+        assert operation.get("security") == (None if route == LIVE else [{"apiKey": []}, {"apiKeyHeader": []}, {}])
     named = {route: (route[0], re.sub("{.*?}", "0", route[1])) for route in described}
     asked = {route for route in private(open_app) if route[0] != "HEAD"}
     assert set(named.values()) >= asked
