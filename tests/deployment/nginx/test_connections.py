@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.deployment.nginx.conftest import Front
 from tests.deployment.nginx.node import Call, Node
-from tests.deployment.nginx.site import Site
+from tests.support.server import Server
 from tests.support.wire import until
 
 LIMIT = 64
 
 
-def test_next_request_is_served_after_one_whose_body_was_not_read(site: Site) -> None:
+def test_next_request_is_served_after_one_whose_body_was_not_read(front: Front, server: Server) -> None:
+    site = front(server.port, changes={"rate=10r/s": "rate=1000r/s"})
     with site.session() as session:
         for _ in range(60):
             refused = session.post(f"{site.url}/v1/phrases/bundle", data=bytes(200_000), timeout=20)
