@@ -55,7 +55,9 @@ class LexiconSchema(ma.Schema):
         unknown = ma.RAISE
 
     names = Section("Entries that match wherever they stand.", {"Nguyen": "Nouyène"})
-    words = Section("Entries that do not match inside a name.", {"blind": {"ipa": "blajnd", "chatterbox": "blaïnde"}})
+    words = Section(
+        "Entries that do not match inside a name.", {"blind": {"ipa": "blajnd", engine_names()[0]: "blaïnde"}}
+    )
 
 
 class AffectedSchema(ma.Schema):

@@ -27,7 +27,12 @@ from monica.errors import ConfigError
 from tests.support import third
 from tests.support.server import ROOT, Server, clean_environment
 
-ENGINE_MODULES = ("monica.engine.registry", "monica.engine.espeak", "monica.engine.chatterbox")
+ENGINE_MODULES = (
+    "monica.engine.registry",
+    "monica.engine.espeak",
+    "monica.engine.espeak_ipa",
+    "monica.engine.chatterbox",
+)
 NAMED_ELSEWHERE = {
     "monica.metrics",  # one help text lists the stages of every engine
     "monica.engine.torch.device",  # PyTorch is installed with the extra that is called like the engine
