@@ -123,7 +123,7 @@ AFTER_LEXICON = (
     Rule("odds", ratios.read_odds, needs_digit=True),
     Rule("clock", clock.read_times_of_day, needs_digit=True),
     Rule("durations", clock.read_durations, needs_digit=True),
-    Rule("signs", plus_minus.read_plus_and_minus, needs_digit=True),
+    Rule("signs", plus_minus.read_plus_and_minus),
     Rule("money", money.read_money, needs_digit=True),
     Rule("units", units.read_measures, needs_digit=True),
     Rule("chips", chips.read_chip_amounts, needs_digit=True),
