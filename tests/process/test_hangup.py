@@ -155,7 +155,8 @@ def test_no_descriptor_leaks(ends: Ends, caplog: pytest.LogCaptureFixture) -> No
             with pytest.raises(HungUp):
                 Client(here).wait(Future(), NEVER_S)
     assert 0 < done < 1000  # they raced
-    assert len([*Path("/dev/fd").iterdir()]) == before - 1  # `there`
+    # `there` is closed. Other tests' leftovers may be closed meanwhile too, so fewer is no leak.
+    assert len([*Path("/dev/fd").iterdir()]) <= before - 1
     assert caplog.records == []
 
 

@@ -289,5 +289,5 @@ def test_the_openapi_document_mentions_the_api_key(call: Call) -> None:
     spec = call("GET", "/openapi.json").json
     assert spec["components"]["securitySchemes"]["apiKey"]["scheme"] == "bearer"
     changing = [spec["paths"]["/v1/phrases/warm"]["post"], spec["paths"]["/v1/jobs/{job_id}"]["delete"]]
-    assert [operation["security"] for operation in changing] == [[{"apiKey": []}, {}]] * 2
+    assert [operation["security"] for operation in changing] == [[{"apiKey": []}, {"apiKeyHeader": []}, {}]] * 2
     assert all({"401", "403"} <= operation["responses"].keys() for operation in changing)
