@@ -115,7 +115,7 @@ def word_by_word(frequencies: Mapping[str, float]) -> Callable[[str], str]:
 
 
 def sources() -> dict[str, Mapping[str, float]]:
-    """Return the frequencies of the words of each source that is at hand."""
+    """Return the frequencies of the words of each installed source."""
     found: dict[str, Mapping[str, float]] = {}
     lines = [line.split(" ", 1)[0] for line in PATH.read_text().splitlines() if not line.startswith("#")]
     # The table has no frequencies: what it marks as rare has less than 2 %, and the rest share the rest.

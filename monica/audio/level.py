@@ -62,7 +62,7 @@ def _weigh(samples: Sound, rate: int, powers: NDArray[np.float64]) -> None:
     size = 2 * (len(response) - 1)
     hop = size - memory
     padded = np.concatenate([np.zeros(memory, np.float32), samples])
-    # One frame at a time: larger arrays are given back to the system after each use, and their pages are faulted anew.
+    # One frame at a time: larger arrays are given back to the system after each use, and then page-faulted in again.
     for start in range(0, len(samples), hop):
         spectrum = np.fft.rfft(padded[start : start + size].astype(np.float64), size)
         spectrum *= response
