@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -19,14 +18,13 @@ from monica.audio.level import amplitude_ratio, integrated_loudness, true_peaks
 from monica.audio.silence import AFTER_S, BEFORE_S
 from monica.audio.wav import to_pcm
 from monica.config import Settings
-from monica.errors import ConfigError, ModelUnavailable
+from monica.errors import ConfigError, ModelUnavailable, SynthesisFailed
 from monica.service import Service
 from monica.speech import SpeechRequest
-from monica.synthesis.take import Waiter
+from monica.synthesis.loader import WARM_UP_TEXT
 from tests.conftest import started
 from tests.support.engines import ToyEngine
 from tests.support.sounds import Sound, noise, silence
-from tests.support.takes import new_take
 
 OFF: dict[str, Any] = {"loudness": None, "peak": None, "trim": False}
 PAGE = " ".join(f"La phrase numéro {n} de la page est assez longue pour être dite toute seule." for n in range(5))
@@ -119,30 +117,45 @@ def test_embedded_voice_that_stands_in_is_as_loud(start: Start) -> None:
         assert integrated_loudness(samples, rate) == pytest.approx(-16, abs=0.3)
 
 
+class StreamingToy(ToyEngine):
+    """Speaks in chunks. Its first attempt fails after one that is too short for anything of it to be published."""
+
+    sound = np.concatenate([silence(0.5, 8000), noise(2, 8000, 0.05), silence(0.5, 8000)])
+
+    def step(self) -> None:
+        for utterance in self.utterances:
+            if utterance.text == WARM_UP_TEXT:
+                super().step()
+            elif len(self.seeds) == 1:
+                if utterance.chunks:
+                    utterance.error = SynthesisFailed("It broke.")
+                else:
+                    utterance.chunks.append(noise(0.2, 8000, 0.5))
+            else:
+                chunks = np.array_split(self.sound, 8)
+                utterance.chunks.append(chunks[len(utterance.chunks)])
+                if len(utterance.chunks) == len(chunks):
+                    utterance.samples = self.sound
+
+
 def test_streamed_take_is_finished_too(start: Start) -> None:
     """Its first attempt failed before any of it was published. The second one is kept as it was published."""
-    service = start(ToyEngine())
-    renderer, finisher = service.announcer._renderer, service._loader.finisher
-    rate = ToyEngine.sample_rate
-    samples = np.concatenate([silence(0.5, rate), noise(2, rate, 0.05), silence(0.5, rate)])
-    take = new_take("Tapis !", Waiter(time.monotonic() + 60), stream=True)
-    renderer._publish(take, noise(0.2, rate, 0.5))
-    assert take.chunks == ()
-    take.attempts, take.finisher = 2, None
-    for chunk in np.array_split(samples[:-1000], 7):
-        renderer._publish(take, chunk)
-    heard = b"".join(take.chunks)
-    assert len(heard) > rate
-    wav = renderer._finish(take, samples, 1.0)
+    toy = StreamingToy()
+    service = start(toy)
+    rate = toy.sample_rate
+    stream = service.announcer.stream(SpeechRequest("Tapis de Rusmir !"))
+    heard = list(stream.chunks)
+    assert len(toy.seeds) == 2
+    assert len(heard) > 1
+    assert stream.key is not None
+    wav = service.announcer.kept(stream.key)
+    assert wav is not None
+    assert wav.endswith(b"".join(heard))
     finished, _ = hear(wav)
-    assert b"".join(take.chunks).startswith(heard)
-    assert wav.endswith(b"".join(take.chunks))
-    np.testing.assert_array_equal(
-        finished, to_pcm(finisher.start_stream(rate).finish_chunk(samples, True)) / np.float32(32768)
-    )
+    alone = service._loader.finisher.start_stream(rate).finish_chunk(toy.sound, True)
+    np.testing.assert_array_equal(finished, to_pcm(alone) / np.float32(32768))
     assert integrated_loudness(finished, rate) == pytest.approx(-16, abs=1)
     assert len(finished) / rate == pytest.approx(2 + BEFORE_S + AFTER_S, abs=0.02)
-    assert service.announcer.kept(take.key) == wav
 
 
 def test_finisher_warms_up_before_the_model_is_loaded(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
