@@ -16,7 +16,7 @@ from monica.service import Service
 from monica.speech import SpeechRequest
 from monica.synthesis.fallback import Fallback
 from monica.text.frontend import PAUSE_S, TextFrontend
-from monica.text.markup import MAX_PAUSE_S, MAX_PAUSES_S
+from monica.text.markup import MAX_PAUSE_S, MAX_PAUSES_S, split_at_pauses
 from monica.warming.job import JobSource
 from tests.conftest import Call, started
 from tests.support.engines import ToyEngine
@@ -200,3 +200,8 @@ def test_v1_text_shows_the_pauses(call: Call) -> None:
         "pauses_s": [0.0, 0.5, 0.0],
         "rules": ["markup"],
     }
+
+
+def test_one_endless_pause_leaves_time_for_the_others() -> None:
+    text = 'a [pause:9999s] b <break time="99999ms"/> c [pause:7] [pause:8s] d'
+    assert split_at_pauses(text) == [("a", 10.0), ("b", 10.0), ("c", 7.0), ("", 8.0), ("d", 0.0)]
