@@ -53,7 +53,7 @@ def median_ms(normaliser: Normaliser, text: str, runs: int, engine: str = "espea
 
 
 def lexicon_kilobytes(entries: int) -> float:
-    """Return what a lexicon holds on the heap, in thousands of bytes: the poker lexicon and so many names more."""
+    """Return what a lexicon holds on the heap, in kB: the poker lexicon and `entries` more names."""
     tracemalloc.start()
     own = {f"Nom{n}": Entry(f"Nom{n}", reading=Reading(f"Nomme numéro {n}")) for n in range(entries)}
     lexicon = Lexicon.over_poker(own)
