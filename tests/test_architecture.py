@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,8 @@ MODULES = {
 }
 
 
-def imports(path: Path) -> set[str]:
+@cache  # for each library, every file is asked
+def imports(path: Path) -> frozenset[str]:
     """Name what a file imports when it runs; what stands under TYPE_CHECKING is for the type checker only."""
     found = set()
     tree = ast.parse(path.read_text())
@@ -74,7 +76,7 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {f"{node.module}.{a.name}" if node.module in ("monica", "monica.api") else node.module
                       for a in node.names}  # fmt: skip
-    return found
+    return frozenset(found)
 
 
 def layer(module: str) -> int | None:
