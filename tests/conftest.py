@@ -26,7 +26,7 @@ for _name in [name for name in os.environ if name.startswith("MONICA_")]:
 
 # What tests need or cost, by the beginning of their name under tests/. pyproject.toml says what each marker means.
 # A test that calls `program` and is not listed here is skipped by itself if the program is missing. A `slow` test takes
-# two seconds or more, mostly for a server of its own or for hundreds of examples.
+# two seconds or more, mostly for a server of its own or for hundreds of examples; so do files of jobs that wait.
 MARKERS = {
     "engine/chatterbox/": "torch",
     "engine/torch/": "torch",
@@ -60,6 +60,8 @@ MARKERS = {
     "text/test_frontend.py::test_command_line_needs_no_cache_folder": "slow",
     "text/test_normaliser.py::test_any_unicode_gets_sound_or_a_clear_error": "slow",
     "warming/book/test_properties.py": "slow",
+    "warming/test_job_run.py": "slow",
+    "warming/test_warmer.py": "slow",
 }
 HAS_TORCH = find_spec("torch") is not None
 
