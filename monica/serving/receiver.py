@@ -35,6 +35,9 @@ class Connection(gthread.TConn):  # type: ignore[misc]
     """Lingering close: when the client last sent anything."""
     dropped: int
     """Lingering close: bytes read and dropped so far."""
+    polled: bool = False
+    """Whether the poller watches it. It stays there while a thread answers: to leave and come back is two system calls,
+    after each of which the main thread has to wait for the interpreter again."""
 
 
 class Receiver:
@@ -76,7 +79,7 @@ class Receiver:
         if self._is_settled(connection):
             return
         (self._receiving if data else self._idle)[connection] = None
-        self._poller.register(connection.sock, selectors.EVENT_READ, partial(self._receive, connection))
+        self._poll(connection)
 
     def linger(self, connection: Connection) -> None:
         """Close a connection after its answer.
@@ -92,7 +95,7 @@ class Receiver:
             self._close(connection)
             return
         self._lingering[connection] = None
-        self._poller.register(connection.sock, selectors.EVENT_READ, partial(self._drop_rest, connection))
+        self._poll(connection)
 
     def sweep(self, idle_until: float | None = None) -> None:
         """Close the connections whose time is up. idle_until: when none may be idle or linger any longer."""
@@ -124,7 +127,25 @@ class Receiver:
         while self.close_oldest():
             pass
 
-    def _receive(self, connection: Connection, _sock: object) -> None:
+    def _poll(self, connection: Connection) -> None:
+        if not connection.polled:
+            connection.polled = True
+            self._poller.register(connection.sock, selectors.EVENT_READ, partial(self._handle_event, connection))
+
+    def _unpoll(self, connection: Connection) -> None:
+        if connection.polled:
+            connection.polled = False
+            self._poller.unregister(connection.sock)
+
+    def _handle_event(self, connection: Connection, _sock: object) -> None:
+        if connection in self._lingering:
+            self._drop_rest(connection)
+        elif connection in self._idle or connection in self._receiving:
+            self._receive(connection)
+        else:  # it sends more, or hangs up, while a thread answers it: that can wait
+            self._unpoll(connection)
+
+    def _receive(self, connection: Connection) -> None:
         if (data := self._read(connection)) is None:
             return
         request = connection.request
@@ -163,7 +184,7 @@ class Receiver:
             refuse(connection.sock, status, code, reason, message)
         self.linger(connection)
 
-    def _drop_rest(self, connection: Connection, _sock: object) -> None:
+    def _drop_rest(self, connection: Connection) -> None:
         if (data := self._read(connection)) is None:
             return
         connection.dropped += len(data)
@@ -186,11 +207,10 @@ class Receiver:
 
     def _close(self, connection: Connection) -> None:
         self._forget(connection)
+        self._unpoll(connection)
         connection.close()
         self.closed += 1
 
     def _forget(self, connection: Connection) -> None:
         for connections in (self._idle, self._lingering, self._receiving):
-            if connection in connections:
-                del connections[connection]
-                self._poller.unregister(connection.sock)
+            connections.pop(connection, None)

@@ -26,6 +26,7 @@ STOPPING_IDLE_S = 2
 """How long a stopping worker keeps idle connections, for a request that a client may already be sending."""
 LARGE_BODIES = 4
 """One thread in this many may read a large body."""
+HEARTBEAT_S = 1
 NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -43,6 +44,7 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
 
     wsgi: Any
     receiver: Receiver
+    _notified = 0.0
     service: Any = None
     """monica.service.Service. None during the start."""
 
@@ -56,6 +58,13 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._places = threading.BoundedSemaphore(max(1, self.cfg.threads // LARGE_BODIES))
         self._stop_at: float | None = None
         super().run()
+
+    def notify(self) -> None:
+        """Tell the master that this worker is alive: once a second, and not after every event."""
+        now = time.monotonic()
+        if now - self._notified >= HEARTBEAT_S:
+            self._notified = now
+            super().notify()
 
     def accept(self, listener: socket.socket) -> None:
         try:
