@@ -16,7 +16,8 @@ from pyloudnorm import Meter
 
 from benchmarks.hardware import describe_cpu
 from monica.audio.finish import Finisher
-from monica.audio.level import integrated_loudness, limit_peaks
+from monica.audio.level import integrated_loudness
+from monica.audio.peaks import limit_peaks
 from monica.audio.silence import trim_silence
 from monica.config import Settings
 from monica.engine import SynthesisParams, speak

@@ -10,14 +10,8 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from monica.audio.level import (
-    BLOCK_S,
-    Sound,
-    amplitude_ratio,
-    integrated_loudness,
-    limit_peaks,
-    limiter_reach,
-)
+from monica.audio.level import BLOCK_S, Sound, amplitude_ratio, integrated_loudness
+from monica.audio.peaks import Limiter, limit_peaks, limiter_reach
 from monica.audio.silence import FLOOR_DB, StreamTrimmer, trim_silence, window_powers, window_samples
 from monica.config import Settings
 
@@ -69,22 +63,20 @@ class Finisher:
             return samples
         if self.trim:
             samples = trim_silence(samples, rate)
-        finished, gain = samples, 0.0
-        if self.peak_dbtp is not None:
-            finished = limit_peaks(samples, rate, self.peak_dbtp)
+        limiter = None if self.peak_dbtp is None else Limiter(samples, rate, self.peak_dbtp)
+        finished = samples if limiter is None else limiter.apply(0.0)
         if self.loudness_lufs is None:
             return finished
         # The peaks are limited rather than the gain. Speech peaks 15 to 20 dB above its loudness, some sentences more
         # than others; if the peaks decided the gain, sentences would differ in loudness. The second round gives back
         # the loudness that the limiter takes away.
+        gain = 0.0
         for _ in range(2):
             missing = self.loudness_lufs - integrated_loudness(finished, rate)
             if not 0.05 < abs(missing) < np.inf:
                 break
             gain = min(gain + missing, MAX_GAIN_DB)
-            finished = samples * np.float32(amplitude_ratio(gain))
-            if self.peak_dbtp is not None:
-                finished = limit_peaks(finished, rate, self.peak_dbtp)
+            finished = samples * np.float32(amplitude_ratio(gain)) if limiter is None else limiter.apply(gain)
         return finished
 
     def start_stream(self, rate: int) -> StreamFinisher:

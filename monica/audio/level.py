@@ -1,12 +1,15 @@
-"""Measures how loud a sound is and how high its peaks are, and limits the peaks."""
+"""Measures how loud a sound is."""
 
 from __future__ import annotations
 
 import functools
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from monica.audio.products import multiply
 
 Sound = NDArray[np.float32]
 
@@ -16,14 +19,10 @@ GATE_LUFS = -70.0
 """Blocks below it are silence, which counts for nothing."""
 OFFSET_DB = -0.691
 """Added by BS.1770 so that a sine of 997 Hz at full scale, in one channel, measures -3.01 LUFS."""
-MEMORY_S = 0.06
-"""After that long, the filter of BS.1770 has forgotten all but a hundred-thousandth of a sound."""
-LOOKAHEAD_S = 0.005
-"""How long before a peak the limiter begins to turn the sound down."""
-OVERSAMPLING = 4
-"""The factor BS.1770, annex 2, uses at 48 kHz. Near the highest frequencies it may miss half a decibel."""
-_REACH = 10
-"""Samples to either side from which the sound between two samples is interpolated."""
+_ROW = 32
+"""How many samples the filter of BS.1770 computes at once. Half or twice as many take longer."""
+_FORGOTTEN = 1e-12
+"""What is left of the filter's state when it no longer counts."""
 
 
 def amplitude_ratio(decibels: float) -> float:
@@ -36,11 +35,13 @@ def integrated_loudness(samples: Sound, rate: int) -> float:
 
     A sound shorter than one block of BS.1770 is measured as if it were repeated.
     """
-    samples = np.resize(samples, max(len(samples), round(BLOCK_S * rate) + 1))
+    shortest = round(BLOCK_S * rate) + 1
+    if len(samples) < shortest:
+        samples = np.resize(samples, shortest)
     step = BLOCK_S / 4 * rate
     bounds = (step * np.arange(round(len(samples) / step) + 1)).astype(np.intp)
-    powers = np.zeros(max(len(samples), bounds[-1]) + 1)
-    _weigh(samples, rate, powers[: len(samples)])
+    powers = _weighted(samples, rate, int(bounds[-1]) + 1)
+    np.square(powers, out=powers)
     quarters = np.add.reduceat(powers, bounds)[:-1]
     blocks = np.convolve(quarters, np.ones(4), "valid") / (BLOCK_S * rate)
     blocks = blocks[blocks >= 10 ** ((GATE_LUFS - OFFSET_DB) / 10)]
@@ -50,143 +51,97 @@ def integrated_loudness(samples: Sound, rate: int) -> float:
     return float(10 * np.log10(blocks[blocks > blocks.mean() / 10].mean()) + OFFSET_DB)
 
 
-def _weigh(samples: Sound, rate: int, powers: NDArray[np.float64]) -> None:
-    """Write into `powers` the squares of (N,) samples after the filter with which BS.1770 weighs frequencies: (N,).
+def _weighted(samples: Sound, rate: int, shortest: int) -> NDArray[np.float64]:
+    """Return (N,) samples after the filter with which BS.1770 weighs frequencies, with zeros after them: (M,), M >= N
+    and M >= `shortest`.
 
-    The filter is applied through the spectrum, frame by frame (overlap-save). The loudness agrees with the recursive
-    form's to 0.0001 LU. The recursive form would need scipy, which more than doubles the memory and the start of a
-    server. libavfilter's ebur128 takes as long and rounds to a hundredth of a decibel, so that a kept take would
-    differ from one made again; it would also keep libavfilter in the memory of every worker.
+    The filter is recursive, and numpy has none that is. So it is computed a row of samples at a time: a row of the
+    result is a product of the samples of that row, and of the four numbers that the filter remembers of all before.
+    Those are summed up over the rows by doubling: first with the row before, then with the two before those, and so on.
+
+    Other ways: the filter through the spectrum takes four times as long. scipy's more than doubles the memory and the
+    start of a server. libavfilter's ebur128 takes five times as long and rounds to a hundredth of a decibel, so that a
+    kept take would differ from one made again; it would also keep libavfilter in the memory of every worker.
     """
-    memory, response = _weighting(rate)
-    size = 2 * (len(response) - 1)
-    hop = size - memory
-    padded = np.concatenate([np.zeros(memory, np.float32), samples])
-    # One frame at a time: larger arrays are given back to the system after each use, and then page-faulted in again.
-    for start in range(0, len(samples), hop):
-        spectrum = np.fft.rfft(padded[start : start + size].astype(np.float64), size)
-        spectrum *= response
-        part = powers[start : start + hop]
-        filtered = np.fft.irfft(spectrum)[memory : memory + len(part)]
-        np.multiply(filtered, filtered, out=part)
-
-
-def true_peaks(samples: Sound) -> NDArray[np.float64]:
-    """Return, for each of (N,) samples, the highest magnitude of the sound from it up to the next one: (N,)."""
-    padded = np.pad(samples.astype(np.float64), (_REACH - 1, _REACH))
-    highest = np.abs(samples.astype(np.float64))
-    for filter in _INTERPOLATION_FILTERS:
-        np.maximum(highest, np.abs(np.convolve(padded, filter, "valid")), out=highest)
-    return highest
-
-
-def limiter_reach(rate: int) -> int:
-    """Return how many samples to either side `limit_peaks` takes into account for each sample."""
-    return 2 * _lookahead_samples(rate) + _REACH
-
-
-def limit_peaks(samples: Sound, rate: int, peak_dbtp: float) -> Sound:
-    """Turn (N,) samples down around their peaks, so that no true peak exceeds `peak_dbtp`. Returns (N,), the same array
-    if no peak does.
-
-    For each sample, the lowest gain that any sample within the lookahead needs is found. The gain applied is the mean
-    of these minima over the lookahead, weighted by a Hann window. So it moves smoothly, begins to fall before the peak,
-    and is never higher than the sample itself needs.
-    """
-    ratio = amplitude_ratio(peak_dbtp)
-    needed = ratio / np.maximum(_peaks_above(samples, ratio), ratio)
-    high = np.flatnonzero(needed < 1)
-    if len(high) == 0:
-        return samples
-    ahead = _lookahead_samples(rate)
-    hann = np.hanning(2 * ahead + 3)[1:-1]
-    weights = hann / hann.sum()
-    limited = samples.copy()
-    # Most of a take is far from any peak, where the gain is one.
-    for run in np.split(high, np.flatnonzero(np.diff(high) > 4 * ahead) + 1):
-        part = slice(max(0, run[0] - 2 * ahead), run[-1] + 2 * ahead + 1)
-        lowest = _running_minimum(np.pad(needed[part], 2 * ahead, constant_values=1), 2 * ahead + 1)
-        limited[part] *= np.convolve(lowest, weights, "valid").astype(np.float32)
-    return limited
-
-
-def _peaks_above(samples: Sound, ratio: float) -> NDArray[np.float64]:
-    """Return the `true_peaks` of (N,) samples that are higher than `ratio`, and anything lower for the others: (N,).
-
-    The sound between samples cannot be higher than _OVERSHOOT times the samples around it. So only samples near loud
-    ones are interpolated: a twentieth of an ordinary take.
-    """
-    peaks = np.zeros(len(samples))
-    wanted = _widen(np.abs(samples) > ratio / _OVERSHOOT)
-    if not wanted.any():
-        return peaks
-    needed = _widen(wanted)
-    # The pieces are put together, and interpolated across the seams too. Those values are wrong, and not wanted.
-    peaks[wanted] = true_peaks(samples[needed])[wanted[needed]]
-    return peaks
-
-
-def _widen(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Mark every sample within _REACH of a marked one."""
-    marked, width = marked.copy(), 0
-    while width < _REACH:
-        step = min(width + 1, _REACH - width)
-        wider = marked.copy()
-        wider[step:] |= marked[:-step]
-        wider[:-step] |= marked[step:]
-        marked, width = wider, width + step
-    return marked
-
-
-def _lookahead_samples(rate: int) -> int:
-    return max(1, round(LOOKAHEAD_S * rate))
-
-
-def _running_minimum(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """Return the minimum over each run of `window` neighbours: (N,) -> (N - window + 1,)."""
+    weighting = _weighting(rate)
+    whole, rest = divmod(len(samples), _ROW)
+    rows = np.zeros((max(whole + (rest > 0), -(-shortest // _ROW)), _ROW + 4))
+    rows[:whole, :_ROW] = samples[: whole * _ROW].reshape(whole, _ROW)
+    rows[whole : whole + 1, :rest] = samples[whole * _ROW :]
+    remembered = multiply(rows[:, :_ROW], weighting.remembers)
     width = 1
-    while 2 * width <= window:
-        values = np.minimum(values[:-width], values[width:])
+    for fades in weighting.fades:
+        if width >= len(rows):
+            break
+        remembered[width:] += remembered[:-width] @ fades
         width *= 2
-    return np.minimum(values[: len(values) - (window - width)], values[window - width :])
+    rows[1:, _ROW:] = remembered[:-1]
+    weighted = multiply(rows, weighting.filters).reshape(-1)
+    weighted[len(samples) :] = 0  # the filter rings on
+    return weighted
 
 
-def _interpolation_filters() -> list[NDArray[np.float64]]:
-    """Return the filters that interpolate between two samples: windowed sincs, one per point between them."""
-    filters = []
-    for point in range(1, OVERSAMPLING):
-        distance = np.arange(_REACH, -_REACH, -1) - 1 + point / OVERSAMPLING
-        window = np.i0(5.0 * np.sqrt(np.maximum(0, 1 - (distance / _REACH) ** 2)))  # a Kaiser window
-        filter = np.sinc(distance) * window
-        filters.append((filter / filter.sum())[::-1])
-    return filters
+@dataclass(frozen=True, slots=True)
+class _Weighting:
+    """The filter of BS.1770 at one rate, as matrices that are multiplied by rows of samples."""
 
-
-_INTERPOLATION_FILTERS = _interpolation_filters()
-_OVERSHOOT = max(float(np.abs(filter).sum()) for filter in _INTERPOLATION_FILTERS)
+    filters: NDArray[np.float64]
+    """A row of samples and the filter's state before them, to the row after the filter: (_ROW + 4, _ROW)."""
+    remembers: NDArray[np.float64]
+    """A row of samples to the state after them: (_ROW, 4)."""
+    fades: tuple[NDArray[np.float64], ...]
+    """What becomes of a state after 1, 2, 4, ... rows, until it is forgotten: (4, 4) each."""
 
 
 @functools.cache
-def _weighting(rate: int) -> tuple[int, NDArray[np.complex128]]:
-    """Return for how many samples the filter of BS.1770 remembers, and its response to the frequencies of a frame.
+def _weighting(rate: int) -> _Weighting:
+    """Return the filter of BS.1770 for a rate in hertz.
 
     The standard gives coefficients for 48 kHz only. These are the analog filters behind them, for any rate, with the
     values that B. De Man derived (github.com/BrechtDeMan/loudness.py).
     """
-    memory = math.ceil(MEMORY_S * rate)
-    size = 2 ** math.ceil(math.log2(8 * memory))
-    z = np.exp(-2j * np.pi * np.fft.rfftfreq(size))
-
-    def poles(k: float, q: float) -> NDArray[np.complex128]:
-        polynomial: NDArray[np.complex128] = (1 + k / q + k * k) + 2 * (k * k - 1) * z + (1 - k / q + k * k) * z**2
-        return polynomial
 
     # The head reflects what is above about 1.5 kHz: a shelf of 4 dB.
-    k, q, high = math.tan(math.pi * 1681.9744509555319 / rate), 0.7071752369554193, 10 ** (3.99984385397 / 20)
-    bend = high**0.499666774155 * k / q
-    shelf = ((high + bend + k * k) + 2 * (k * k - high) * z + (high - bend + k * k) * z**2) / poles(k, q)
+    q, high = 0.7071752369554193, 10 ** (3.99984385397 / 20)
+    shelf = _Section(1681.9744509555319, q, high, (high**0.499666774155 - high) / q, 1 - high)
     # The ear hears little below 38 Hz. As in the standard, the gain above is not quite one.
     k, q = math.tan(math.pi * 38.13547087613982 / rate), 0.5003270373253953
-    high_pass = (1 + k / q + k * k) * (1 - z) ** 2 / poles(k, q)
-    response: NDArray[np.complex128] = shelf * high_pass
-    return memory, response
+    gain = 1 + k / q + k * k
+    high_pass = _Section(38.13547087613982, q, gain, -gain / q, -gain)
+
+    # What becomes of a one at each sample of a row, or in each number of the state before it, while all else is zero.
+    inputs, state = np.eye(_ROW, _ROW + 4), np.eye(4, _ROW + 4, _ROW)
+    filters = np.array([high_pass.step(shelf.step(sample, state[:2], rate), state[2:], rate) for sample in inputs]).T
+    fades = [state[:, _ROW:].T.copy()]
+    while np.abs(fades[-1]).max() > _FORGOTTEN:
+        fades.append(fades[-1] @ fades[-1])
+    return _Weighting(np.ascontiguousarray(filters), state[:, :_ROW].T.copy(), tuple(fades))
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """An analog filter of the second order, as two integrators by the trapezoidal rule (A. Simper, "Solving the
+    continuous SVF equations"). In the direct form, rounding would spoil the filter of 38 Hz at 48 kHz.
+    """
+
+    frequency: float
+    """In hertz."""
+    q: float
+    """How sharp the filter is at its frequency."""
+    through: float
+    """How much of the sound itself is in the result."""
+    band: float
+    """How much of what is near the frequency."""
+    low: float
+    """How much of what is below it."""
+
+    def step(self, sample: NDArray[np.float64], state: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
+        """Return the next sample of (N,) filters. Their states, (2, N), are replaced by the next ones."""
+        k = math.tan(math.pi * self.frequency / rate)
+        first = 1 / (1 + k * (k + 1 / self.q))
+        rest = sample - state[1]
+        band = first * (state[0] + k * rest)
+        low = state[1] + k * band
+        state[:] = 2 * band - state[0], 2 * low - state[1]
+        filtered: NDArray[np.float64] = self.through * sample + self.band * band + self.low * low
+        return filtered

@@ -19,10 +19,14 @@ FADE_S = 0.01
 """How long the fade at a cut end is."""
 
 
-def window_powers(samples: Sound, rate: int) -> NDArray[np.float64]:
+def window_powers(samples: NDArray[np.floating], rate: int) -> NDArray[np.float64]:
     """Return the mean square of each window of (N,) samples, N >= 1. The last window may be shorter."""
-    starts = np.arange(0, len(samples), window_samples(rate))
-    return np.add.reduceat(np.square(samples, dtype=np.float64), starts) / np.diff(starts, append=len(samples))
+    wide, width = samples.astype(np.float64, copy=False), window_samples(rate)
+    whole = len(wide) // width * width
+    windows = wide[:whole].reshape(-1, width)
+    powers = np.einsum("ij,ij->i", windows, windows) / width
+    rest = wide[whole:]
+    return np.append(powers, rest @ rest / len(rest)) if len(rest) else powers
 
 
 def window_samples(rate: int) -> int:
@@ -36,7 +40,9 @@ def trim_silence(samples: Sound, rate: int) -> Sound:
     A cut end is faded over FADE_S. A take that is below FLOOR_DB throughout is returned as it is.
     """
     # The mean is subtracted first: with a constant offset, silence would never count as silent.
-    power = window_powers(samples - samples.mean(dtype=np.float64), rate)
+    centred = samples.astype(np.float64)
+    centred -= centred.mean()
+    power = window_powers(centred, rate)
     loudest, floor = power.max(), amplitude_ratio(FLOOR_DB) ** 2
     if loudest <= floor:
         return samples

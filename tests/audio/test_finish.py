@@ -15,7 +15,8 @@ from pyloudnorm import Meter
 from scipy.signal import resample
 
 from monica.audio.finish import MAX_GAIN_DB, Finisher
-from monica.audio.level import _peaks_above, integrated_loudness, limit_peaks, true_peaks
+from monica.audio.level import integrated_loudness
+from monica.audio.peaks import Limiter, limit_peaks, true_peaks
 from monica.audio.silence import AFTER_S, BEFORE_S, trim_silence
 from tests.support.sounds import Sound, noise, silence, sine, speech
 
@@ -73,9 +74,18 @@ def test_limiter_misses_no_peak_though_it_looks_only_near_loud_samples(level: fl
     for samples in (noise(0.5, 24_000, level), sine(11_000, 0.5, 24_000, level), speech()[0] * np.float32(level)):
         for ratio in random.uniform(0.05, 1, 5):
             expected = true_peaks(samples)
-            found = _peaks_above(samples, ratio)
+            found = true_peaks(samples, ratio)
             np.testing.assert_allclose(found[expected > ratio], expected[expected > ratio], rtol=1e-12)
             assert (found[expected <= ratio] <= ratio).all()
+
+
+def test_limiter_that_measured_once_limits_at_any_gain_as_if_it_had_measured_again() -> None:
+    samples, rate = speech()
+    limiter = Limiter(samples, rate, -6.0)
+    for gain in (0.0, 6.0, 6.9, 12.0, -20.0, 0.0):
+        turned = samples * np.float32(10 ** (gain / 20))
+        np.testing.assert_allclose(limiter.apply(gain), limit_peaks(turned, rate, -6.0), rtol=1e-5, atol=1e-7)
+    assert true_peak(limiter.apply(12.0)) <= -6 + 0.05
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.2, 0.3, 0.4, 0.41, 0.5])

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 
 from monica.audio.finish import MAX_GAIN_DB, MEASURED_S, Finisher
-from monica.audio.level import amplitude_ratio, integrated_loudness, limit_peaks, limiter_reach, true_peaks
+from monica.audio.level import amplitude_ratio, integrated_loudness
+from monica.audio.peaks import limit_peaks, limiter_reach, true_peaks
 from monica.audio.silence import AFTER_S, BEFORE_S, trim_silence
 from tests.support.sounds import Sound, noise, silence, sine, speech
 

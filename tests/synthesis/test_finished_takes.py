@@ -14,7 +14,8 @@ import pytest
 import soundfile
 from prometheus_client import REGISTRY
 
-from monica.audio.level import amplitude_ratio, integrated_loudness, true_peaks
+from monica.audio.level import amplitude_ratio, integrated_loudness
+from monica.audio.peaks import true_peaks
 from monica.audio.silence import AFTER_S, BEFORE_S
 from monica.audio.wav import to_pcm
 from monica.config import Settings
