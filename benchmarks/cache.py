@@ -26,7 +26,7 @@ from diskcache import Cache
 
 from benchmarks.hardware import describe_cpu
 from monica.engine import SynthesisParams
-from monica.store import cache
+from monica.store import recent
 from monica.store.cache import Store
 from monica.store.catalogue import Catalogue
 from monica.store.metadata import Metadata
@@ -109,7 +109,7 @@ def main() -> None:
         hot = keys[-1000:]  # the last ones written are still in memory
         look_ups = {"from memory": look_up(store.get, [key for key in hot if store.get(key)], options.runs)}
         store.close()
-        cache.RECENT_SECONDS = 0
+        recent.RECENT_SECONDS = 0
         store = Store("takes", folder / "takes", megabytes=MEGABYTES)
         look_ups["from disk"] = look_up(store.get, some, options.runs)
         store.close()

@@ -90,6 +90,22 @@ class Announcer:
         except COVERED as error:
             return AudioStream.from_announcement(self._stand_in(request, error))
 
+    def repeat(self, request: SpeechRequest, key: str, size: int) -> bytes | None:
+        """Return the sound kept for a request if it was heard a moment ago, as a hit; None if it must be announced.
+
+        key, size: what it was kept under, and its bytes. If either is different now, it is not the same sound.
+        """
+        try:
+            if self.key_of(request) != key:
+                return None
+        except MonicaError:
+            return None
+        wav = self._takes.get_recent(key, size)
+        if wav is not None:
+            self.last_live = time.monotonic() if request.lane is Lane.LIVE else self.last_live
+            metrics.requests_served.labels(request.lane, Source.HIT).inc()
+        return wav
+
     def key_of(self, request: SpeechRequest) -> str:
         """Return the key that the sound of a request is, or would be, kept under. Raises as `announce` does."""
         return self._recipe(request, self._frontend.prepare(request.text).said).key

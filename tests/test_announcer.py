@@ -324,7 +324,7 @@ def test_restart_keeps_the_takes(settings: Settings, toy: ToyEngine) -> None:
 
 
 def test_corrupt_take_is_made_again(settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monica.store.cache.RECENT_SECONDS", 0)
+    monkeypatch.setattr("monica.store.recent.RECENT_SECONDS", 0)
     service = started(settings, toy)
     first = service.announcer.announce(SpeechRequest("hello " * 40))
     path: Path

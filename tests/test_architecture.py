@@ -54,7 +54,7 @@ HOMES = {
     "scipy": (),
     "num2words": ("monica.text.numbers",),
     "tomlkit": ("monica.text.lexicon_file",),
-    "cachetools": ("monica.store.cache",),
+    "cachetools": ("monica.store.recent",),
 }
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

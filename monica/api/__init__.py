@@ -19,6 +19,7 @@ from monica.api.lexicon import lexicon
 from monica.api.metrics import metrics
 from monica.api.openai import openai
 from monica.api.phrases import Key, phrases
+from monica.api.repeats import Repeats
 from monica.api.schemas import ErrorSchema
 from monica.api.text import text
 from monica.api.tts import tts
@@ -52,6 +53,7 @@ def build(service: Service, version: str) -> Flask:
     )
     app.url_map.strict_slashes = False  # a slash at the end changes nothing
     app.extensions["monica"] = service
+    app.extensions["monica-repeats"] = Repeats(service.announcer)
     access.register(app)
     auth.register(app)
     errors.register(app)

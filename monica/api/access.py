@@ -14,7 +14,7 @@ from monica.logs import request_id
 
 logger = logging.getLogger("monica.access")
 
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _QUIET = {"/health", "/health/live", "/metrics", "/v1/jobs/<string:job_id>"}  # polled, hence logged at DEBUG
 
 
@@ -23,19 +23,20 @@ def register(app: Flask) -> None:
     def start_request() -> None:
         g.began = time.perf_counter()
         sent = request.headers.get("X-Request-Id", "")
-        request_id.set(sent if _SANE_ID.fullmatch(sent) else secrets.token_hex(16))
+        request_id.set(sent if SANE_ID.fullmatch(sent) else secrets.token_hex(16))
 
     @app.after_request
     def finish_request(response: Response) -> Response:
-        took = time.perf_counter() - g.began
         response.headers["X-Request-Id"] = request_id.get()
         endpoint = request.url_rule.rule if request.url_rule else "none"
-        metrics.request_duration.labels(endpoint, response.status_code).observe(took)
-        level = logging.DEBUG if endpoint in _QUIET and request.method == "GET" else logging.INFO
-        # The path may contain anything. Escaped, it cannot forge a log line with a line break.
-        logger.log(
-            level,
-            "%s %s %d %.3fs %s",
-            request.method, ascii(request.path)[1:-1], response.status_code, took, g.get("outcome", ""),
-        )  # fmt: skip
+        took = time.perf_counter() - g.began
+        record_answer(request.method, request.path, endpoint, response.status_code, took, g.get("outcome", ""))
         return response
+
+
+def record_answer(method: str, path: str, endpoint: str, status: int, took: float, outcome: str) -> None:
+    """Count and log an answer. endpoint: the rule of its path, or "none". took: in seconds."""
+    metrics.request_duration.labels(endpoint, status).observe(took)
+    level = logging.DEBUG if endpoint in _QUIET and method == "GET" else logging.INFO
+    # The path may contain anything. Escaped, it cannot forge a log line with a line break.
+    logger.log(level, "%s %s %d %.3fs %s", method, ascii(path)[1:-1], status, took, outcome)

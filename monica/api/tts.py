@@ -15,6 +15,7 @@ from monica.api.client import Client
 from monica.api.current import service
 from monica.api.errors import BodyTooLarge, error_responses
 from monica.api.media import choose_format, sound_response
+from monica.api.repeats import mark_repeatable
 from monica.api.schemas import (
     DEADLINE_HEADER,
     LONGEST_DEADLINE_MS,
@@ -132,6 +133,8 @@ def blabla() -> Response:
         if announcement.key is not None:
             response.headers["ETag"] = f'"{_etag(announcement.key, format)}"'
         g.outcome = f"{announcement.source} {announcement.duration_s:.2f}s of audio"
+        if format is Format.WAV:
+            mark_repeatable(speech, announcement)
     took = time.perf_counter() - g.began
     response.headers["X-Generation-Time"] = f"{took:.2f}s"
     response.headers["Vary"] = "Accept"

@@ -37,11 +37,14 @@ class BodyReader(SocketUnreader):  # type: ignore[misc]
         self._began: float | None = None
         self._count = 0
         self._given_up = False
+        self.whole = b""
+        """The request, if all of it arrived, and nothing of the next one."""
         self.expects_continue = False
         """Whether the client waits for `100 Continue` before it sends the body."""
 
-    def start(self, data: bytes) -> None:
-        """Begin a request. data: what has arrived of it, and of those behind it."""
+    def start(self, data: bytes, whole: bool) -> None:
+        """Begin a request. data: what has arrived of it, and of those behind it. whole: whether it is just this one."""
+        self.whole = data if whole else b""
         self._given_up = False
         self.expects_continue = False
         self.unread(data)

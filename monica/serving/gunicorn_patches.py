@@ -44,6 +44,11 @@ def response_of(start_response: Callable[..., Any]) -> Response:
     return start_response.__self__  # type: ignore[attr-defined]
 
 
+def head_of(response: Response) -> list[str]:
+    """Return the lines of a response's head, as gunicorn sends them."""
+    return [*response.default_headers(), *(f"{name}: {value}\r\n" for name, value in response.headers)]
+
+
 def _write_error(sock: socket.socket, status: int, reason: str, _message: str) -> None:
     """Answer with Monica's JSON error. gunicorn's own answer is HTML."""
     code = "http_invalid" if status < 500 else "internal"

@@ -66,6 +66,11 @@ class IncomingRequest:
         """Whether its head has arrived, so that there is someone to answer about the rest."""
         return self._body_at is not None
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether all of it has arrived, and nothing of the next one. False for a chunked body."""
+        return self._body_at is not None and self._length is not None and len(self.data) == self._body_at + self._length
+
     def is_late(self, now: float) -> bool:
         """Whether it has had its time. What arrives lengthens that time, so that a slow but steady client is heard."""
         return bool(self.data) and now - self.began > min(GRACE_S + len(self.data) / MIN_RATE, MAX_S)

@@ -9,16 +9,20 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.http.message import Request
+from gunicorn.util import http_date
 from gunicorn.workers import base, gthread
 
 from monica.admission import KEY_HEADER, carries_key
 from monica.serving.body_reader import BodyReader
-from monica.serving.gunicorn_patches import response_of, take_expectation
+from monica.serving.gunicorn_patches import head_of, response_of, take_expectation
 from monica.serving.incoming import Headers
 from monica.serving.receiver import Connection, Receiver
+
+if TYPE_CHECKING:
+    from monica.api.repeats import Repeats
 
 UNREAD_S = 60
 """Send timeout of an answer that the client does not read."""
@@ -28,6 +32,9 @@ LARGE_BODIES = 4
 """One thread in this many may read a large body."""
 HEARTBEAT_S = 1
 NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+REPEATABLE = "monica.repeatable"
+"""monica.api.repeats.REPEATABLE, which is not imported: the master, which imports this, has no use for Flask."""
 
 WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -45,13 +52,15 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     wsgi: Any
     receiver: Receiver
     _notified = 0.0
+    repeats: Repeats
     service: Any = None
     """monica.service.Service. None during the start."""
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
         self.service = self.wsgi.extensions["monica"]
-        self.wsgi = _announcing_close(self.wsgi)
+        self.repeats = self.wsgi.extensions["monica-repeats"]
+        self.wsgi = _learning(_announcing_close(self.wsgi), self.repeats)
 
     def run(self) -> None:
         self.receiver = Receiver(self.poller, self.enqueue_req, self._is_welcome, self.cfg.keepalive)
@@ -84,11 +93,26 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
 
     def handle(self, conn: Connection) -> bool:
         """Answer a request that has arrived. Runs in a thread. Returns whether the connection stays open."""
+        data, whole = bytes(conn.request.data), conn.request.is_alone
+        # A stopping worker announces that it closes the connection, which a repeated answer does not.
+        if whole and self.alive and (answer := self.repeats.answer(data, http_date)) is not None:
+            return self._send(conn, *answer)
         if not conn.initialized:
             conn.init()
             conn.parser.unreader = BodyReader(conn.sock, self._places)
-        conn.parser.unreader.start(bytes(conn.request.data))
+        conn.parser.unreader.start(data, whole)
         return bool(super().handle(conn))
+
+    def _send(self, conn: Connection, head: bytes, body: bytes) -> bool:
+        """Send an answer. Returns whether the client has received it."""
+        try:
+            sent = conn.sock.sendmsg([head, body])
+            if sent < len(head) + len(body):
+                conn.sock.sendall(memoryview(head + body)[sent:])
+        except OSError as error:  # BlockingIOError if the send timeout has expired
+            self.log.debug("A client did not read its answer: %s", error)
+            return False
+        return True
 
     def handle_request(self, req: Request, conn: Connection) -> Any:
         # `wants_continue` is no longer true if the receiver has sent it.
@@ -154,6 +178,21 @@ def _announcing_close(application: WSGI) -> WSGI:
             return start_response(*args)
 
         return application(environ, start)
+
+    return serve
+
+
+def _learning(application: WSGI, repeats: Repeats) -> WSGI:
+    """Wrap an application so that answers that can be repeated are remembered."""
+
+    def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        result = application(environ, start_response)
+        if (repeatable := environ.get(REPEATABLE)) is not None:
+            response = response_of(start_response)
+            asked = response.req.unreader.whole
+            if asked and response.status_code == 200 and not response.should_close():
+                repeats.learn(asked, repeatable, head_of(response))
+        return result
 
     return serve
 

@@ -8,19 +8,17 @@ import logging
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from cachetools import TTLCache
 
 from monica import metrics
 from monica.errors import ConfigError, MonicaError
 from monica.store.disk import PinningCache, open_cache
 from monica.store.outage import DISK_ERRORS, Outage, describe, is_full
 from monica.store.phrase import DIGEST_CHARACTERS, IS_PHRASE, SELECT_PHRASES, KeptPhrase
+from monica.store.recent import Recent
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +27,6 @@ _DISK_ERRORS = (*DISK_ERRORS, TypeError, ValueError)
 
 _PROBE = "probe"
 """The key of what is written to see whether it can be."""
-
-# A phrase that is asked for over and over is answered from memory for a few seconds at a time. Then the disk is asked
-# again, so that it knows which phrases are in use, and so that a removal by another process is soon seen here.
-RECENT_BYTES = 64 * 2**20
-RECENT_SECONDS = 10
 
 
 class CacheError(MonicaError):
@@ -61,12 +54,10 @@ class Store:
         self.limit = megabytes * 2**20 if megabytes else None
         """In bytes."""
         self._evictions = metrics.cache_evictions.labels(name)
-        self._recent: TTLCache[str, bytes] = TTLCache(RECENT_BYTES, RECENT_SECONDS, getsizeof=len)
+        self._recent = Recent()
         # A look-up on disk also writes when it was made. Threads that meet in SQLite's lock sleep and poll; here they
         # wait for each other.
         self._lock = threading.Lock()
-        self._uncounted: Counter[str] = Counter()
-        """Hits answered from memory that are not on disk yet."""
         self._directory, self._visiting = directory, visiting
         self._opened: PinningCache | None = None
         self.outage = Outage(name, self._probe)
@@ -118,13 +109,23 @@ class Store:
                     value, tag = self._cache.get(key, tag=True)
                     if value is not None:
                         _check(value, tag)
-                    self._remember(key, value)
+                    self._recent.remember(key, value)
                 else:
-                    self._uncounted[key] += 1
+                    self._recent.count_hit(key)
         except _DISK_ERRORS as error:
             value = self._read_anyway(key, error)
         if in_metrics:
             metrics.cache_lookups.labels(self._name, "miss" if value is None else "hit").inc()
+        return value
+
+    def get_recent(self, key: str, size: int) -> bytes | None:
+        """Return the bytes as `get` does if they are in memory and of that size, else None, which counts as nothing."""
+        with self._lock:
+            value = self._recent.get(key)
+            if value is None or len(value) != size:
+                return None
+            self._recent.count_hit(key)
+        metrics.cache_lookups.labels(self._name, "hit").inc()
         return value
 
     def get_without_hit(self, key: str) -> bytes | None:
@@ -163,19 +164,14 @@ class Store:
         metrics.cache_lookups.labels(self._name, "corrupt").inc()
         self.remove(key)
 
-    def _remember(self, key: str, value: bytes | None) -> None:
-        self._recent.pop(key, None)
-        if value is not None and len(value) <= RECENT_BYTES:
-            self._recent[key] = value
-
     def _write_hits(self) -> None:
         """Write the hits that were answered from memory to the disk."""
-        if not self._uncounted:
+        hits_of = self._recent.take_hits()
+        if not hits_of:
             return
-        uncounted, self._uncounted = self._uncounted, Counter()
         try:
             with self._cache.transact():
-                for key, hits in uncounted.items():
+                for key, hits in hits_of.items():
                     count = "UPDATE Cache SET access_count = access_count + ? WHERE key = ? AND raw = 1"
                     self._cache.execute(count, (hits, key))
         except _DISK_ERRORS as error:  # then they stay uncounted; the look-up goes on all the same
@@ -193,14 +189,14 @@ class Store:
                 self.outage.begin(error, len(value))
             return False
         with self._lock:
-            self._remember(key, value)
+            self._recent.remember(key, value)
         return kept
 
     def remove(self, key: str) -> bool:
         """Forget what is kept under `key`; a pin stays. Returns whether it is gone; a failure is logged."""
         try:
             with self._lock:
-                self._remember(key, None)
+                self._recent.remember(key, None)
                 self._cache.delete(key)
         except _DISK_ERRORS as error:
             logger.warning("cache of %s: %.12s cannot be removed (%s)", self._name, key, error)

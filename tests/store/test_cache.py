@@ -15,7 +15,7 @@ from diskcache import Cache
 from prometheus_client import REGISTRY
 
 from monica.errors import ConfigError
-from monica.store import cache
+from monica.store import recent
 from monica.store.cache import CacheError, Store
 from monica.store.disk import BytesDisk
 from monica.store.phrase import KeptPhrase
@@ -28,7 +28,7 @@ LARGE = bytes(range(256)) * 1000  # beyond what SQLite keeps inline: a file of i
 @pytest.fixture
 def _always_from_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answer nothing from memory, as if ten seconds had passed."""
-    monkeypatch.setattr(cache, "RECENT_SECONDS", 0)
+    monkeypatch.setattr(recent, "RECENT_SECONDS", 0)
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_store_older_than_pins_is_opened(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seconds", [0, 10])
 def test_hits_survive_restarts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
     """Both those answered from disk and those answered from memory."""
-    monkeypatch.setattr(cache, "RECENT_SECONDS", seconds)
+    monkeypatch.setattr(recent, "RECENT_SECONDS", seconds)
     for restart in range(1, 4):
         store = Store("takes", tmp_path / "takes", megabytes=10)
         if restart == 1:

@@ -14,7 +14,7 @@ from monica.config import Settings
 from monica.engine import SynthesisParams
 from monica.service import Service
 from monica.speech import SpeechRequest
-from monica.store import cache
+from monica.store import recent
 from monica.store.cache import CacheError, Store
 from monica.store.catalogue import Catalogue, TooManyPins, UnknownPhrase
 from monica.store.identity import Identity
@@ -145,7 +145,7 @@ def test_removed_phrase_is_gone_in_the_server_within_ten_seconds(catalogue: Cata
     catalogue.pin(catalogue.find_by_prefix([key]))
     catalogue.remove(catalogue.find_by_prefix([key]))
     assert store.get(key) == sound("Bonjour.")  # from the server's memory
-    store._recent.expire(time.monotonic() + cache.RECENT_SECONDS)
+    store._recent.expire(time.monotonic() + recent.RECENT_SECONDS)
     assert store.get(key) is None
     keep(store, "Bonjour.")
     assert not catalogue.phrases()[0].pinned
