@@ -39,7 +39,7 @@ class BodyTooLarge(MonicaError):
 
 
 class RangeUnsatisfiable(MonicaError):
-    """The sound is shorter than the beginning of the Range; `Content-Range` gives its length."""
+    """It is shorter than the beginning of the Range; `Content-Range` gives its length."""
 
     status, code = 416, "range_unsatisfiable"
 

@@ -14,6 +14,14 @@ from monica.errors import NotAcceptable
 from monica.speech import Announcement
 from monica.synthesis.take import Source
 
+RESUMABLE_HEADERS = {"ETag": {"schema": {"type": "string"}}, "Accept-Ranges": {"schema": {"type": "string"}}}
+"""The headers of a response that `make_resumable` has made, for the OpenAPI document."""
+RESUMED_RESPONSES = {
+    "206": {"description": "The part of it that Range asks for."},
+    "304": {"description": "What If-None-Match names is still current."},
+}
+"""What `make_resumable` answers beside 200 and its errors, for the OpenAPI document."""
+
 
 def choose_format(accepted: MIMEAccept) -> Format:
     """Choose the format the client prefers: WAV if it states no preference, or names no audio format at all.
