@@ -10,7 +10,7 @@ import flask_swagger_ui
 from flask import Blueprint, Flask
 
 from monica.admission import MAX_BODY_BYTES
-from monica.api import access, auth, errors
+from monica.api import access, auth, cors, errors
 from monica.api.body import Request
 from monica.api.bundles import bundles
 from monica.api.health import health
@@ -53,6 +53,8 @@ def build(service: Service, version: str) -> Flask:
     app.url_map.strict_slashes = False  # a slash at the end changes nothing
     app.extensions["monica"] = service
     access.register(app)
+    if service.settings.cors_origins:
+        cors.register(app, service.settings.cors_origins)
     auth.register(app)
     errors.register(app)
     api = Api(app, spec_kwargs={"extra_plugins": [auth.Guards()]})
