@@ -13,12 +13,12 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import FileWrapper
 
-from monica.api.body import reading
+from monica.api.body import BODY_ERRORS, reading
 from monica.api.current import service
 from monica.api.errors import BodyTooLarge, RangeUnsatisfiable, error_responses
 from monica.api.media import RESUMABLE_HEADERS, RESUMED_RESPONSES, make_resumable
 from monica.api.schemas_phrases import ExportSchema, ImportedSchema, ImportSchema, parse_query
-from monica.errors import InvalidRequest, NotReady, RequestTimeout
+from monica.errors import InvalidRequest, NotReady
 from monica.store.bundle import MAX_MANIFEST, Bundle, BundleError, ForeignBundle, NoRoom, digest_of, export, select_ours
 from monica.store.cache import CacheError
 from monica.store.catalogue import UnknownPhrase
@@ -104,7 +104,7 @@ def export_bundle() -> Response:
     parameters=[{"in": "query", "schema": ImportSchema}],
     requestBody={"required": True, "content": {BUNDLE: {"schema": _FILE}}},
     responses=error_responses(
-        RequestTimeout, ForeignBundle, BodyTooLarge, BundleError, InvalidRequest, NotReady, CacheError, NoRoom
+        *BODY_ERRORS, ForeignBundle, BodyTooLarge, BundleError, InvalidRequest, NotReady, CacheError, NoRoom
     ),
 )
 def import_bundle() -> dict[str, Any]:
@@ -144,7 +144,7 @@ def _close_quietly(file: IO[bytes]) -> None:
 
 
 def _receive_body(file: IO[bytes]) -> None:
-    """Write the body of the request into a file. Raises RequestTimeout, InvalidRequest or NoRoom."""
+    """Write the body of the request into a file. Raises BundleError, NoRoom or one of BODY_ERRORS."""
     while True:
         with reading(BundleError):
             chunk = request.stream.read(CHUNK_BYTES)

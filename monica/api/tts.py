@@ -10,7 +10,7 @@ from flask import Response, g, request
 
 from monica import metrics
 from monica.announcer import Announcer
-from monica.api.body import read_body
+from monica.api.body import BODY_ERRORS, read_body
 from monica.api.client import Client
 from monica.api.current import service
 from monica.api.errors import BodyTooLarge, error_responses
@@ -34,7 +34,6 @@ from monica.errors import (
     NotAcceptable,
     NotReady,
     Overloaded,
-    RequestTimeout,
     SynthesisFailed,
     UnknownVoice,
 )
@@ -80,11 +79,10 @@ _STREAM = {
     "breaks the connection off.",
 }
 _BODY = {"required": True, "content": {"application/json": {"schema": SpeechSchema}}}
-_RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 SPEECH_ERRORS = (
     InvalidText,
     UnknownVoice,
-    RequestTimeout,
+    *BODY_ERRORS,
     BodyTooLarge,
     InvalidJson,
     InvalidRequest,
@@ -95,7 +93,6 @@ SPEECH_ERRORS = (
 )
 """The errors of every endpoint that speaks."""
 _OTHER_RESPONSES = error_responses(*SPEECH_ERRORS, NotAcceptable)
-_OTHER_RESPONSES["503"]["headers"] = _RETRY_AFTER
 _OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is still current."}
 
 
