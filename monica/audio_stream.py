@@ -90,6 +90,8 @@ class AudioStream:
     key: str | None
     source: Source
     engine: str
+    announcement: Announcement | None = None
+    """The sound as a whole, if it existed already when it was asked for."""
 
     @classmethod
     def from_announcement(cls, announcement: Announcement) -> AudioStream:
@@ -100,4 +102,5 @@ class AudioStream:
             announcement.key,
             announcement.source,
             announcement.engine,
+            announcement,
         )

@@ -23,6 +23,7 @@ from monica.environment import (
     level,
     number,
     one_of,
+    origins,
     path,
     switch,
     text,
@@ -181,6 +182,13 @@ class Settings:
         "posts",
         one_of("posts", "all"),
         "`all`: every path needs the key, except `/health/live` and, from this machine, `/health`.",
+    )
+
+    cors_origins: tuple[str, ...] = _setting(
+        "MONICA_CORS_ORIGINS",
+        (),
+        origins,
+        "The origins of the web pages that may use the API from a browser, separated by commas; `*` for any.",
     )
 
     @classmethod

@@ -21,6 +21,9 @@ _LINK = re.compile(
     r"(?:SERVICE_HOST=.*|SERVICE_PORT(?:_.+?)?=.*|PORT=(?:tcp|udp|sctp)://.*|PORT_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z_]+)?=.*)"
 )
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_IMPLIED_PORTS = {"http": ":80", "https": ":443"}
+
 T = TypeVar("T")
 Reader = Callable[[str], T]
 """Reads the environment variable of that name. Raises EnvError if its value is wrong."""
@@ -78,6 +81,20 @@ def switch(*words: str) -> Reader[bool]:
     """Make the reader of a switch. words: `on` and `off`, in the order the error message lists them."""
     read = one_of(*words)
     return lambda name: read(name) == "on"
+
+
+def origins(name: str) -> tuple[str, ...]:
+    """Read the origins of web pages, separated by commas or spaces, or `*` for any."""
+    found = tuple(dict.fromkeys(_Environment().str(name).replace(",", " ").lower().split()))
+    if "*" in found and len(found) > 1:
+        raise EnvError("`*` is every origin: name no other beside it.")
+    for origin in found:
+        scheme = origin.partition("://")[0]
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise EnvError(f"{origin} is not an origin: scheme://host or scheme://host:port, and nothing behind it.")
+        if origin.endswith(_IMPLIED_PORTS.get(scheme, " ")):
+            raise EnvError(f"{origin} matches no page: browsers leave this port out of an origin.")
+    return found
 
 
 def level(unit: str, lowest: float, highest: float) -> Reader[float | None]:

@@ -23,6 +23,8 @@ MonicaError                 500 internal
 ├── MethodNotAllowed        405 method_not_allowed              monica.api.errors
 ├── BodyTooLarge            413 body_too_large                  monica.api.errors
 ├── RangeUnsatisfiable      416 range_unsatisfiable             monica.api.errors
+├── UnsupportedEncoding     415 encoding_unsupported            monica.api.content_encoding
+├── InvalidEncoding         400 encoding_invalid                monica.api.content_encoding
 ├── UnknownModel            404 model_unknown                   monica.api.openai
 ├── NoLexicon               409 lexicon_missing                 monica.api.lexicon
 ├── LexiconRefused          422 lexicon_invalid                 monica.text.lexicon_file
@@ -155,7 +157,7 @@ class NotReady(MonicaError):
 
 
 class Overloaded(MonicaError):
-    """Too many requests already wait, or the wait would be longer than the deadline."""
+    """Too many requests already wait or send large bodies, or the wait would be longer than the deadline."""
 
     status, code = 503, "overloaded"
 

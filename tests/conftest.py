@@ -49,6 +49,7 @@ MARKERS = {
     "api/test_upload_limits.py": "slow",
     "cli/test_cache.py::test_running_server_remakes_a_phrase": "slow",
     "cli/test_commands.py": "slow",
+    "cli/test_output.py::test_lost_output_is_told_in_one_line": "slow",
     "cli/test_warm.py": "slow",
     "engine/test_registry.py": "slow",
     "store/test_hostile_bundles.py::test_only_whole_sounds_are_imported_from_any_bundle": "slow",

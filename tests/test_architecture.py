@@ -32,6 +32,7 @@ LAYERS = (
 )
 HOMES = {
     "flask": ("monica.api",),
+    "flask_cors": ("monica.api.cors",),
     "flask_smorest": ("monica.api",),
     "marshmallow": (
         "monica.api.schemas",

@@ -110,6 +110,30 @@ def test_header_of_a_streamed_wav_declares_an_unknown_length(client: FlaskClient
         assert reader.readframes(10**6) == pcm_of(body)
 
 
+@pytest.mark.parametrize("format", ["wav", "flac"])
+def test_header_of_a_kept_sound_states_its_length(call: Call, format: str) -> None:
+    """Nothing is made any more, so a player is told how long the sound is; also through OpenAI's API."""
+    text = "La longueur est connue d'avance."
+    whole = call("POST", "/blabla", json={"text": text}, headers={"Accept": f"audio/{format}"})
+    streamed = call("POST", STREAM, json={"text": text}, headers={"Accept": f"audio/{format}"})
+    asked = {"model": "monica", "voice": "monica", "input": text, "response_format": format}
+    openai = call("POST", "/v1/audio/speech", json=asked | {"stream_format": "audio"})
+    for kept in (streamed, openai):
+        assert (kept.headers["X-Monica-Cache"], kept.body) == ("hit", whole.body)
+        assert int(kept.headers["Content-Length"]) == len(kept.body)
+        assert kept.headers["X-Audio-Duration"] == whole.headers["X-Audio-Duration"]
+        found = soundfile.info(io.BytesIO(kept.body))
+        assert f"{found.frames / found.samplerate:.2f}s" == kept.headers["X-Audio-Duration"]
+    assert streamed.headers["ETag"] == whole.headers["ETag"]
+    slower = call("POST", "/v1/audio/speech", json=asked | {"stream_format": "audio", "speed": 0.5})
+    found = soundfile.info(io.BytesIO(slower.body))
+    assert float(slower.headers["X-Audio-Duration"].rstrip("s")) == pytest.approx(
+        found.frames / found.samplerate, abs=0.05
+    )
+    events = call("POST", "/v1/audio/speech", json=asked | {"stream_format": "sse"})
+    assert events.headers["Content-Type"].startswith("text/event-stream")
+
+
 @pytest.mark.parametrize("format", ["flac", "mp3", "opus", "aac", "pcm"])
 def test_every_format_can_be_streamed(client: FlaskClient, format: str) -> None:
     accept = {"mp3": "audio/mpeg", "opus": "audio/ogg"}.get(format, f"audio/{format}")

@@ -118,6 +118,12 @@ def test_an_empty_value_means_unset_except_for_the_reference(monkeypatch: pytest
         ("MONICA_DEADLINE_S", "nan", "not permitted"),
         ("MONICA_CACHE_MB", "-1", "Must be greater than"),
         ("REFERENCE_DURATION_S", "two", "Not a valid number."),
+        ("MONICA_CORS_ORIGINS", "https://a.example/", "https://a.example/ is not an origin: scheme://host"),
+        ("MONICA_CORS_ORIGINS", "https://a.example,b.example", "b.example is not an origin"),
+        ("MONICA_CORS_ORIGINS", "https://*.example", "https://*.example is not an origin"),
+        ("MONICA_CORS_ORIGINS", "null", "null is not an origin"),
+        ("MONICA_CORS_ORIGINS", "https://a.example:443", "browsers leave this port out"),
+        ("MONICA_CORS_ORIGINS", "*,https://a.example", "name no other beside it"),
     ],
 )
 def test_a_wrong_value_is_an_error_of_one_line_that_names_it(

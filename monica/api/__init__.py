@@ -10,7 +10,7 @@ import flask_swagger_ui
 from flask import Blueprint, Flask
 
 from monica.admission import MAX_BODY_BYTES
-from monica.api import access, auth, errors
+from monica.api import access, auth, cors, errors
 from monica.api.body import Request
 from monica.api.bundles import bundles
 from monica.api.health import health
@@ -55,6 +55,8 @@ def build(service: Service, version: str) -> Flask:
     app.extensions["monica"] = service
     app.extensions["monica-repeats"] = Repeats(service.announcer)
     access.register(app)
+    if service.settings.cors_origins:
+        cors.register(app, service.settings.cors_origins)
     auth.register(app)
     errors.register(app)
     api = Api(app, spec_kwargs={"extra_plugins": [auth.Guards()]})

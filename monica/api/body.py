@@ -13,15 +13,21 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge
 from werkzeug.utils import cached_property
 
-from monica.errors import InvalidJson, InvalidRequest, MonicaError
+from monica.api.content_encoding import InvalidEncoding, UnsupportedEncoding, gunzip, is_gzip
+from monica.errors import InvalidJson, InvalidRequest, MonicaError, Overloaded, RequestTimeout
+
+BODY_ERRORS = (InvalidEncoding, RequestTimeout, UnsupportedEncoding, Overloaded)
+"""What reading a body may raise at any endpoint, beside BodyTooLarge. Overloaded: too many others are read already."""
 
 
 class Request(flask.Request):
-    """A request whose body never seems to end before its end."""
+    """A request whose body never seems to end before its end, and which is decoded if it was sent as gzip."""
 
     @cached_property
     def stream(self) -> IO[bytes]:
         """The body. Raises RequestEntityTooLarge at once if its declared length is over `max_content_length`.
+
+        The limit is that of what the body is decoded to, too. Raises UnsupportedEncoding.
 
         Werkzeug's own stream ends silently at the limit if the body has no declared length. A large chunked body would
         be cut, and then be called malformed or even be accepted.
@@ -29,7 +35,9 @@ class Request(flask.Request):
         limit = self.max_content_length
         if limit is not None and (self.content_length or 0) > limit:
             raise RequestEntityTooLarge
-        return cast(IO[bytes], BodyStream(self.environ["wsgi.input"], limit, self.content_length))
+        is_compressed = is_gzip(self.headers.get("Content-Encoding", ""))
+        body = cast(IO[bytes], BodyStream(self.environ["wsgi.input"], limit, self.content_length))
+        return cast(IO[bytes], BodyStream(gunzip(body), limit, None)) if is_compressed else body
 
 
 class BodyStream(io.RawIOBase):
@@ -76,7 +84,7 @@ class BodyStream(io.RawIOBase):
 
 
 def read_body(request: flask.Request) -> bytes:
-    """Read a JSON body. Raises InvalidJson if it breaks off or is of another type, RequestTimeout if it is too slow."""
+    """Read a JSON body. Raises InvalidJson if it breaks off or is of another type, or one of BODY_ERRORS."""
     if not request.is_json:
         raise InvalidJson("The Content-Type must be application/json.")
     with reading(InvalidJson):

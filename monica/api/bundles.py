@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from functools import partial
 from typing import IO, Any
 
 import flask_smorest
 from flask import Response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wsgi import FileWrapper
 
-from monica.api.body import reading
+from monica.api.body import BODY_ERRORS, reading
 from monica.api.current import service
-from monica.api.errors import BodyTooLarge, error_responses
+from monica.api.errors import BodyTooLarge, RangeUnsatisfiable, error_responses
+from monica.api.media import RESUMABLE_HEADERS, RESUMED_RESPONSES, make_resumable
 from monica.api.schemas_phrases import ExportSchema, ImportedSchema, ImportSchema, parse_query
-from monica.errors import InvalidRequest, NotReady, RequestTimeout
-from monica.store.bundle import MAX_MANIFEST, Bundle, BundleError, ForeignBundle, NoRoom, export, select_ours
+from monica.errors import InvalidRequest, NotReady
+from monica.store.bundle import MAX_MANIFEST, Bundle, BundleError, ForeignBundle, NoRoom, digest_of, export, select_ours
 from monica.store.cache import CacheError
 from monica.store.catalogue import UnknownPhrase
 from monica.store.identity import Identity
@@ -38,7 +39,8 @@ _importing = threading.Lock()  # two imports at once would each count on the sam
     _FILE,
     content_type=BUNDLE,
     description="A ZIP that compresses nothing: the WAVs, and a manifest with their checksums.",
-    headers={
+    headers=RESUMABLE_HEADERS
+    | {
         "X-Monica-Phrases": {"schema": {"type": "integer"}, "description": "How many phrases are in it."},
         "X-Monica-Left-Out": {
             "schema": {"type": "integer"},
@@ -48,12 +50,22 @@ _importing = threading.Lock()  # two imports at once would each count on the sam
 )
 @bundles.doc(
     parameters=[{"in": "query", "schema": ExportSchema}],
-    responses=error_responses(
-        UnknownPhrase, InvalidRequest, NoRoom, CacheError, entry_unknown="There is nothing to export."
+    responses=RESUMED_RESPONSES
+    | error_responses(
+        UnknownPhrase,
+        RangeUnsatisfiable,
+        InvalidRequest,
+        NoRoom,
+        CacheError,
+        entry_unknown="There is nothing to export.",
     ),
 )
 def export_bundle() -> Response:
-    """Export the kept phrases, to be imported on another machine."""
+    """Export the kept phrases, to be imported on another machine.
+
+    The same phrases give the same bytes, so a download that broke off can be resumed. If-Range makes sure that they are
+    still the same.
+    """
     query = parse_query(_EXPORT, request.args)
     catalogue, folder = service().catalogue, service().settings.cache_dir
     phrases = catalogue.phrases(query["search"])
@@ -64,18 +76,26 @@ def export_bundle() -> Response:
     try:
         left_out = export(catalogue, chosen, file)
         size = file.tell()
+        digest = digest_of(file)
         file.seek(0)
     except OSError as error:
         _close_quietly(file)
         raise NoRoom(f"The bundle cannot be written: {error.strerror}.") from error
-    response = Response(_chunks_of(file), content_type=BUNDLE)
+    # Werkzeug's wrapper, which can seek to the beginning of a Range. Not gunicorn's: it would use sendfile, which would
+    # wait forever for a client that reads nothing.
+    response = Response(FileWrapper(file, CHUNK_BYTES), content_type=BUNDLE, direct_passthrough=True)
     response.call_on_close(file.close)
     response.content_length = size
+    response.set_etag(digest)
     response.headers["Content-Disposition"] = 'attachment; filename="monica.zip"'
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Monica-Phrases"] = str(len(chosen) - len(left_out))
     response.headers["X-Monica-Left-Out"] = str(len(phrases) - len(chosen) + len(left_out))
-    return response
+    try:
+        return make_resumable(response, size)
+    except HTTPException:
+        response.close()
+        raise
 
 
 @bundles.route("/v1/phrases/bundle", methods=["POST"])
@@ -84,7 +104,7 @@ def export_bundle() -> Response:
     parameters=[{"in": "query", "schema": ImportSchema}],
     requestBody={"required": True, "content": {BUNDLE: {"schema": _FILE}}},
     responses=error_responses(
-        RequestTimeout, ForeignBundle, BodyTooLarge, BundleError, InvalidRequest, NotReady, CacheError, NoRoom
+        *BODY_ERRORS, ForeignBundle, BodyTooLarge, BundleError, InvalidRequest, NotReady, CacheError, NoRoom
     ),
 )
 def import_bundle() -> dict[str, Any]:
@@ -110,12 +130,6 @@ def import_bundle() -> dict[str, Any]:
         _close_quietly(file)
 
 
-def _chunks_of(file: IO[bytes]) -> Iterator[bytes]:
-    # Not sent as a file: sendfile would wait forever for a client that reads nothing.
-    with file:
-        yield from iter(partial(file.read, CHUNK_BYTES), b"")
-
-
 def _open_unnamed_file() -> IO[bytes]:
     """Open a file without a name, on the disk of the cache. Raises NoRoom."""
     try:
@@ -130,7 +144,7 @@ def _close_quietly(file: IO[bytes]) -> None:
 
 
 def _receive_body(file: IO[bytes]) -> None:
-    """Write the body of the request into a file. Raises RequestTimeout, InvalidRequest or NoRoom."""
+    """Write the body of the request into a file. Raises BundleError, NoRoom or one of BODY_ERRORS."""
     while True:
         with reading(BundleError):
             chunk = request.stream.read(CHUNK_BYTES)

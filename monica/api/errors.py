@@ -39,7 +39,7 @@ class BodyTooLarge(MonicaError):
 
 
 class RangeUnsatisfiable(MonicaError):
-    """The sound is shorter than the beginning of the Range; `Content-Range` gives its length."""
+    """It is shorter than the beginning of the Range; `Content-Range` gives its length."""
 
     status, code = 416, "range_unsatisfiable"
 
@@ -50,15 +50,22 @@ _FRAMEWORK = {
 """What Flask and Werkzeug raise themselves, by status. A status that is not listed here is answered as `http_error`."""
 
 
+RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds after which to try again."}}
+"""The header of every error 503, for the OpenAPI document."""
+
+
 def error_responses(*errors: type[MonicaError], **notes: str) -> dict[str, Any]:
     """Describe the errors of an operation for the OpenAPI document. Returns responses by status.
 
     notes: what a code means for this operation, by code, if that is more specific than its class.
     """
     descriptions: dict[int, list[str]] = {}
-    for error in errors:
+    for error in dict.fromkeys(errors):
         descriptions.setdefault(error.status, []).append(describe_codes(error, **notes))
-    return {str(status): describe_response(" ".join(parts), ErrorSchema) for status, parts in descriptions.items()}
+    found = {str(status): describe_response(" ".join(parts), ErrorSchema) for status, parts in descriptions.items()}
+    if "503" in found:
+        found["503"]["headers"] = RETRY_AFTER
+    return found
 
 
 def describe_response(description: str, schema: object) -> dict[str, Any]:
@@ -83,6 +90,8 @@ def register(app: Flask) -> None:
         response = error_response(error.status, error.code, error.message, error.param)
         if error.status == 503:
             response.headers["Retry-After"] = str(error.retry_after or 5)
+        if error.status == 415:
+            response.headers["Accept-Encoding"] = "gzip"  # RFC 7694
         if error.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
         return response

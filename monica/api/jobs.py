@@ -7,7 +7,7 @@ from typing import Any
 import flask_smorest
 from flask import Response, jsonify, request
 
-from monica.api.body import read_body
+from monica.api.body import BODY_ERRORS, read_body
 from monica.api.current import service
 from monica.api.errors import BodyTooLarge, error_responses
 from monica.api.schemas_jobs import (
@@ -18,7 +18,7 @@ from monica.api.schemas_jobs import (
     WarmListSchema,
     parse_warm,
 )
-from monica.errors import InvalidJson, InvalidRequest, RequestTimeout
+from monica.errors import InvalidJson, InvalidRequest
 from monica.store.cache import CacheError
 from monica.warming.book.errors import BookError
 from monica.warming.book.source import MAX_SIZE
@@ -35,7 +35,7 @@ _BODY = {
 }
 _LOCATION = {"Location": {"schema": {"type": "string"}, "description": "The URL of the job."}}
 _WARM_RESPONSES = error_responses(
-    RequestTimeout, BodyTooLarge, InvalidJson, InvalidRequest, BookError, TooManyJobs, CacheError
+    *BODY_ERRORS, BodyTooLarge, InvalidJson, InvalidRequest, BookError, TooManyJobs, CacheError
 )
 _WARM_RESPONSES["200"] = {
     "description": "The estimate, if `dry_run` was set.",

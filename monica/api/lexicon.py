@@ -9,7 +9,7 @@ from typing import Any
 import flask_smorest
 from flask import Response, jsonify, request
 
-from monica.api.body import read_body
+from monica.api.body import BODY_ERRORS, read_body
 from monica.api.current import service
 from monica.api.errors import BodyTooLarge, error_responses
 from monica.api.schemas_lexicon import (
@@ -19,7 +19,7 @@ from monica.api.schemas_lexicon import (
     LexiconSchema,
     parse_lexicon,
 )
-from monica.errors import InvalidJson, InvalidRequest, MonicaError, RequestTimeout
+from monica.errors import InvalidJson, InvalidRequest, MonicaError
 from monica.store.cache import CacheError
 from monica.store.phrase import KeptPhrase
 from monica.text import LexiconFile
@@ -81,7 +81,7 @@ def show() -> Response:
     parameters=[_IF_MATCH],
     responses=error_responses(
         NoLexicon,
-        RequestTimeout,
+        *BODY_ERRORS,
         LexiconChanged,
         BodyTooLarge,
         InvalidJson,

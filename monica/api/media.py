@@ -12,6 +12,15 @@ from monica.audio.wav import wav_rate
 from monica.audio_stream import AudioStream
 from monica.errors import NotAcceptable
 from monica.speech import Announcement
+from monica.synthesis.take import Source
+
+RESUMABLE_HEADERS = {"ETag": {"schema": {"type": "string"}}, "Accept-Ranges": {"schema": {"type": "string"}}}
+"""The headers of a response that `make_resumable` has made, for the OpenAPI document."""
+RESUMED_RESPONSES = {
+    "206": {"description": "The part of it that Range asks for."},
+    "304": {"description": "What If-None-Match names is still current."},
+}
+"""What `make_resumable` answers beside 200 and its errors, for the OpenAPI document."""
 
 
 def choose_format(accepted: MIMEAccept) -> Format:
@@ -55,6 +64,11 @@ def make_resumable(response: Response, size: int) -> Response:
     if response.status_code == 412:
         raise PreconditionFailed
     return response
+
+
+def outcome(source: Source, response: Response) -> str:
+    """Return what the log says of a response with sound."""
+    return f"{source} streamed" if response.is_streamed else f"{source} {response.headers['X-Audio-Duration']} of audio"
 
 
 def set_sound_headers(response: Response, sound: Announcement | AudioStream, format: Format) -> None:

@@ -16,7 +16,7 @@ from monica.api.body import read_body
 from monica.api.client import Client
 from monica.api.current import service
 from monica.api.errors import error_responses
-from monica.api.media import sound_response
+from monica.api.media import outcome, sound_response
 from monica.api.schemas_openai import (
     ModelSchema,
     ModelsSchema,
@@ -85,11 +85,13 @@ def _speak(wanted: OpenAIRequest) -> Response:
     events = wanted.stream_format is StreamFormat.SSE
     if events or (wanted.stream_format is StreamFormat.AUDIO and can_stream()):
         audio = service().announcer.stream(wanted.speech, wait_for)
-        g.outcome = f"{audio.source} streamed"
-        return stream_response(audio, wanted.format, speed=wanted.speed, rate=rate, events=events)
+        response = stream_response(audio, wanted.format, speed=wanted.speed, rate=rate, events=events)
+        g.outcome = outcome(audio.source, response)
+        return response
     announcement = service().announcer.announce(wanted.speech, wait_for)
-    g.outcome = f"{announcement.source} {announcement.duration_s:.2f}s of audio"
-    return sound_response(announcement, wanted.format, speed=wanted.speed, rate=rate)
+    response = sound_response(announcement, wanted.format, speed=wanted.speed, rate=rate)
+    g.outcome = outcome(announcement.source, response)
+    return response
 
 
 @openai.route("/v1/models", methods=["GET"])

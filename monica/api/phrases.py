@@ -11,7 +11,7 @@ from werkzeug.routing import BaseConverter
 from monica.api.client import Client
 from monica.api.current import service
 from monica.api.errors import RangeUnsatisfiable, error_responses
-from monica.api.media import make_resumable
+from monica.api.media import RESUMABLE_HEADERS, RESUMED_RESPONSES, make_resumable
 from monica.api.schemas_phrases import ListSchema, PhraseSchema, PhrasesSchema, StatsSchema, parse_query
 from monica.errors import (
     DeadlineExceeded,
@@ -29,9 +29,7 @@ from monica.warming import remake as remaking
 phrases = flask_smorest.Blueprint("phrases", __name__, description="The kept phrases")
 
 _LIST = ListSchema()
-_AUDIO_RESPONSES = error_responses(UnknownPhrase, CacheError, RangeUnsatisfiable)
-_AUDIO_RESPONSES["206"] = {"description": "The part of it that Range asks for."}
-_AUDIO_RESPONSES["304"] = {"description": "The sound that If-None-Match names is still current."}
+_AUDIO_RESPONSES = RESUMED_RESPONSES | error_responses(UnknownPhrase, CacheError, RangeUnsatisfiable)
 
 
 class Key(BaseConverter):
@@ -97,7 +95,7 @@ def remove(key: str) -> dict[str, Any]:
     {"type": "string", "contentMediaType": "audio/wav"},
     content_type="audio/wav",
     description="The WAV as it is kept.",
-    headers={"ETag": {"schema": {"type": "string"}}, "Accept-Ranges": {"schema": {"type": "string"}}},
+    headers=RESUMABLE_HEADERS,
 )
 @phrases.doc(responses=_AUDIO_RESPONSES)
 def audio(key: str) -> Response:

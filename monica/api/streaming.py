@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from flask import Response, request
 
-from monica.api.media import set_sound_headers
+from monica.api.media import set_sound_headers, sound_response
 from monica.audio.formats import Format, StreamEncoder
 from monica.audio.stretch import Stretcher
 from monica.audio_stream import AudioStream
@@ -41,7 +41,13 @@ def can_stream() -> bool:
 def stream_response(
     audio: AudioStream, format: Format, *, speed: float = 1.0, rate: int | None = None, events: bool = False
 ) -> Response:
-    """Return the response that streams a sound. events: whether it is sent as OpenAI's server-sent events."""
+    """Return the response that streams a sound. events: whether it is sent as OpenAI's server-sent events.
+
+    A sound that exists already is sent whole if that makes its header state its length. The other formats have no such
+    header, and to encode a page of text to MP3 takes seconds, so those are sent as they are encoded.
+    """
+    if audio.announcement is not None and format.states_length and not events:
+        return sound_response(audio.announcement, format, speed=speed, rate=rate)
     content_type = EVENTS if events else format.content_type(rate or audio.rate)
     response = Response(_encode_stream(audio, format, speed, rate, events), content_type=content_type)
     response.call_on_close(audio.chunks.close)

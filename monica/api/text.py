@@ -7,16 +7,16 @@ from typing import Any
 import flask_smorest
 from flask import request
 
-from monica.api.body import read_body
+from monica.api.body import BODY_ERRORS, read_body
 from monica.api.current import service
 from monica.api.errors import BodyTooLarge, error_responses
 from monica.api.schemas import SpelledSchema, TextSchema, parse_text
-from monica.errors import InvalidJson, InvalidRequest, InvalidText, RequestTimeout
+from monica.errors import InvalidJson, InvalidRequest, InvalidText
 
 text = flask_smorest.Blueprint("text", __name__, description="Text")
 
 _BODY = {"required": True, "content": {"application/json": {"schema": TextSchema}}}
-_RESPONSES = error_responses(InvalidText, RequestTimeout, BodyTooLarge, InvalidJson, InvalidRequest)
+_RESPONSES = error_responses(InvalidText, *BODY_ERRORS, BodyTooLarge, InvalidJson, InvalidRequest)
 
 
 @text.route("/v1/text", methods=["POST"])

@@ -10,11 +10,11 @@ from flask import Response, g, request
 
 from monica import metrics
 from monica.announcer import Announcer
-from monica.api.body import read_body
+from monica.api.body import BODY_ERRORS, read_body
 from monica.api.client import Client
 from monica.api.current import service
 from monica.api.errors import BodyTooLarge, error_responses
-from monica.api.media import choose_format, sound_response
+from monica.api.media import choose_format, outcome, sound_response
 from monica.api.repeats import mark_repeatable
 from monica.api.schemas import (
     DEADLINE_HEADER,
@@ -25,6 +25,7 @@ from monica.api.schemas import (
 )
 from monica.api.streaming import stream_response, wants_stream
 from monica.audio.formats import Format
+from monica.audio_stream import AudioStream
 from monica.engine.registry import engine_names
 from monica.errors import (
     DeadlineExceeded,
@@ -34,11 +35,10 @@ from monica.errors import (
     NotAcceptable,
     NotReady,
     Overloaded,
-    RequestTimeout,
     SynthesisFailed,
     UnknownVoice,
 )
-from monica.speech import SpeechRequest
+from monica.speech import Announcement, SpeechRequest
 from monica.synthesis.take import Source
 
 tts = flask_smorest.Blueprint("tts", __name__, description="Speech")
@@ -75,15 +75,15 @@ _STREAM = {
     "name": "stream",
     "required": False,
     "schema": {"type": "string", "enum": ["0", "1"], "default": "0"},
-    "description": "1: send the sound while it is made, chunked, without ETag and X-Audio-Duration. A WAV then "
-    "declares an unknown length. An error after the first sound breaks the connection off.",
+    "description": "1: send the sound while it is made, chunked, without ETag and X-Audio-Duration. A WAV or FLAC then "
+    "declares an unknown length, unless the phrase is kept already: it is sent whole. An error after the first sound "
+    "breaks the connection off.",
 }
 _BODY = {"required": True, "content": {"application/json": {"schema": SpeechSchema}}}
-_RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 SPEECH_ERRORS = (
     InvalidText,
     UnknownVoice,
-    RequestTimeout,
+    *BODY_ERRORS,
     BodyTooLarge,
     InvalidJson,
     InvalidRequest,
@@ -94,7 +94,6 @@ SPEECH_ERRORS = (
 )
 """The errors of every endpoint that speaks."""
 _OTHER_RESPONSES = error_responses(*SPEECH_ERRORS, NotAcceptable)
-_OTHER_RESPONSES["503"]["headers"] = _RETRY_AFTER
 _OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is still current."}
 
 
@@ -123,18 +122,18 @@ def blabla() -> Response:
         if etag is not None:
             return Response(status=304, headers={"ETag": f'"{etag}"', "Vary": "Accept"})
     wait_for = Client.of(request.environ).wait
+    sound: AudioStream | Announcement
     if wants_stream():
-        audio = announcer.stream(speech, wait_for)
-        response = stream_response(audio, format)
-        g.outcome = f"{audio.source} streamed"
+        sound = announcer.stream(speech, wait_for)
+        response = stream_response(sound, format)
     else:
-        announcement = announcer.announce(speech, wait_for)
-        response = sound_response(announcement, format)
-        if announcement.key is not None:
-            response.headers["ETag"] = f'"{_etag(announcement.key, format)}"'
-        g.outcome = f"{announcement.source} {announcement.duration_s:.2f}s of audio"
-        if format is Format.WAV:
-            mark_repeatable(speech, announcement)
+        sound = announcer.announce(speech, wait_for)
+        response = sound_response(sound, format)
+    if sound.key is not None and not response.is_streamed:
+        response.headers["ETag"] = f'"{_etag(sound.key, format)}"'
+    g.outcome = outcome(sound.source, response)
+    if isinstance(sound, Announcement) and format is Format.WAV:
+        mark_repeatable(speech, sound)
     took = time.perf_counter() - g.began
     response.headers["X-Generation-Time"] = f"{took:.2f}s"
     response.headers["Vary"] = "Accept"

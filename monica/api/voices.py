@@ -7,7 +7,7 @@ from typing import Any
 import flask_smorest
 from flask import request
 
-from monica.api.body import reading
+from monica.api.body import BODY_ERRORS, reading
 from monica.api.current import service
 from monica.api.errors import BodyTooLarge, error_responses
 from monica.api.schemas_openai import VoiceSchema
@@ -17,7 +17,6 @@ from monica.errors import (
     InvalidRequest,
     NotReady,
     Overloaded,
-    RequestTimeout,
     SynthesisFailed,
     UnknownVoice,
 )
@@ -43,7 +42,7 @@ _FORM_SCHEMA = {
 }
 _ADD_RESPONSES = error_responses(
     Forbidden,
-    RequestTimeout,
+    *BODY_ERRORS,
     VoiceExists,
     BodyTooLarge,
     InvalidRequest,

@@ -33,6 +33,11 @@ class Format(StrEnum):
     def suffix(self) -> str:
         return f".{self.value}"
 
+    @property
+    def states_length(self) -> bool:
+        """Whether the header of a file states how long the sound is, which is not known while it is being made."""
+        return self in (Format.WAV, Format.FLAC)
+
     def content_type(self, rate: int) -> str:
         """Return the Content-Type to send. rate: hertz of the sound sent, which nothing else states for PCM."""
         return f"audio/pcm;rate={rate}" if self is Format.PCM else _MEDIA_TYPES[self][0]

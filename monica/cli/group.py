@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 
 import click
 
+from monica.cli import standard_streams
+from monica.cli.standard_streams import OutputLost
 from monica.errors import ConfigError, MonicaError
 
 
@@ -23,7 +25,7 @@ class Group(click.Group):
 
 
 class LazyGroup(Group):
-    """Imports a command only when it is called: what another command needs may take a second to import.
+    """The group of all commands. Imports one only when it is called: what another needs may take a second to import.
 
     homes: modules by command.
     """
@@ -31,6 +33,16 @@ class LazyGroup(Group):
     def __init__(self, *args: Any, homes: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._homes = homes
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        standard_streams.guard()
+        try:
+            try:
+                return super().main(*args, **kwargs)
+            finally:
+                sys.stdout.flush()
+        except OutputLost as error:
+            standard_streams.end(error)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._homes)

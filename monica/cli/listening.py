@@ -12,7 +12,7 @@ from urllib.parse import quote
 import click
 
 from monica.cli.group import fail
-from monica.cli.output import write_sound
+from monica.cli.output import FORMAT_HELP, encoder_for, write_sound
 from monica.cli.remote import TIMEOUT_S, Refused, Remote, exit_on_error
 from monica.config import Settings
 from monica.store.catalogue import Catalogue
@@ -28,14 +28,15 @@ PLAYERS = (
 
 @click.command()
 @click.argument("key")
-@click.option("-o", "--output", help="Write a WAV instead; - for standard output.")
+@click.option("-o", "--output", help=f"Write a file instead{FORMAT_HELP}")
 def play(key: str, output: str | None) -> None:
     """Play a phrase, or write it to a file. It does not count as a hit."""
+    encode = encoder_for(output or "-")
     with Catalogue.open(Settings.from_env()) as catalogue:
         (phrase,) = catalogue.find_by_prefix([key])
         sound = catalogue.read_sound(phrase)
     if output is not None:
-        write_sound(sound, output)
+        write_sound(encode(sound), output)
         return
     if phrase.text:
         click.echo(phrase.text, err=True)

@@ -87,6 +87,43 @@ def test_bundle_goes_to_another_machine(
     assert export_from(other).data == given.data
 
 
+def test_download_that_broke_off_is_resumed(client: FlaskClient, settings: Settings) -> None:
+    whole = export_from(client)
+    size, etag = len(whole.data), whole.headers["ETag"]
+    assert (whole.headers["Accept-Ranges"], export_from(client).headers["ETag"]) == ("bytes", etag)
+    for asked, first, end in (("1000-", 1000, size), ("0-9", 0, 10), ("-100", size - 100, size)):
+        rest = client.get(PATH, headers={"Range": f"bytes={asked}", "If-Range": etag}, buffered=True)
+        assert (rest.status_code, rest.data) == (206, whole.data[first:end])
+        assert rest.headers["Content-Range"] == f"bytes {first}-{end - 1}/{size}"
+    head = client.head(PATH, buffered=True)
+    assert (head.status_code, head.data) == (200, b"")
+    assert (head.headers["Content-Length"], head.headers["ETag"]) == (str(size), etag)
+    assert client.get(PATH, headers={"If-None-Match": etag}, buffered=True).status_code == 304
+    beyond = client.get(PATH, headers={"Range": f"bytes={size}-"})
+    assert_error(beyond, 416, "range_unsatisfiable")
+    assert beyond.headers["Content-Range"] == f"bytes */{size}"
+
+
+@pytest.mark.parametrize("change", ["another take", "one phrase more", "pinned"])
+def test_resumed_download_is_never_a_mix_of_two(client: FlaskClient, change: str) -> None:
+    """The rest of another bundle would be the rest of a file that no one can open."""
+    whole = export_from(client)
+    if change == "another take":
+        headers = {"Cache-Control": "no-cache"}
+        client.post("/blabla", json={"text": TEXTS[0]}, headers=headers)
+    elif change == "one phrase more":
+        client.post("/blabla", json={"text": "Une de plus."})
+    else:
+        client.put(f"/v1/phrases/{client.get('/v1/phrases').get_json()['phrases'][0]['key']}/pin")
+    now = export_from(client)
+    headers = {"Range": "bytes=1000-", "If-Range": whole.headers["ETag"]}
+    rest = client.get(PATH, headers=headers, buffered=True)
+    assert (rest.headers["ETag"] == whole.headers["ETag"]) == (now.data == whole.data)
+    assert rest.data == (whole.data[1000:] if now.data == whole.data else now.data)
+    assert rest.status_code == (206 if now.data == whole.data else 200)
+    assert (now.data == whole.data) == (change == "pinned")
+
+
 def test_replacing_take_is_heard_at_once(other: FlaskClient, client: FlaskClient) -> None:
     """The old take in memory does not live on for ten seconds."""
     before = other.post("/blabla", json={"text": TEXTS[0], "temperature": 0.9}).data

@@ -12,7 +12,7 @@ SWITCHABLE = ("loudness", "peak", "fallback")
 def written(setting: Field[Any]) -> str | None:
     """Return the default of a setting as its environment variable would have it; None if nothing is set."""
     default = setting.default
-    if default is None:
+    if default is None or default == ():
         return "off" if setting.name in SWITCHABLE else None
     if isinstance(default, bool):
         return "on" if default else "off"
