@@ -38,8 +38,8 @@ class Recipe:
     audio: str
     """What happens to samples after the engine."""
     page: str = ""
-    """The longer text as it was asked for, if this is one of its sentences. How a sentence was written is not known: the
-    rules look at the whole text before it is split."""
+    """The longer text as it was asked for, if this is one of its sentences. How the sentence was written is not known:
+    the rules look at the whole text before it is split."""
     unknown_params: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Parameters of a newer Monica that this one does not know. Metadata holds a parameter only if it differs from its
     default, so they are part of the key."""
