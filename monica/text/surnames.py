@@ -82,10 +82,10 @@ def _write_surname_first(match: re.Match[str]) -> str:
     for word in filter(_is_misread, words):
         if word == "HU":
             sure = not VERSUS.match(match.string, match.end())
-        elif word in SHORT_SURNAMES or word in SHORT_PARTICLES:
+        elif _is_surname(word) or word in SHORT_PARTICLES:
             sure = True
         else:
-            sure = word not in ACRONYMS and _has_vowel(word) and bool(seated or item or match[2] in FIRST_NAMES)
+            sure = _may_be_surname(word) and bool(seated or item or match[2] in FIRST_NAMES)
         if not sure:
             return match[0]
     return f"{_write_words(match[1])} {match[2]}"
@@ -97,8 +97,8 @@ def _write_surname_last(match: re.Match[str]) -> str:
         return match[0]
     known = match[1] in FIRST_NAMES or SEATED.match(match.string, match.end())
     for word in filter(_is_misread, words):
-        sure = word in SHORT_SURNAMES and (word not in {"HU", "BO"} or known)
-        if not (sure or (known and word not in ACRONYMS and _has_vowel(word))):
+        sure = _is_surname(word) and (word not in {"HU", "BO"} or known)
+        if not (sure or (known and _may_be_surname(word))):
             return match[0]
     return f"{match[1]} {_write_words(match[2])}"
 
@@ -108,16 +108,25 @@ def _write_seated(match: re.Match[str]) -> str:
     misread = [word for word in words if _is_misread(word)]
     if not misread or not SEATED.match(match.string, match.end()):
         return match[0]
-    sure = all(word in SHORT_SURNAMES or (word not in ACRONYMS and _has_vowel(word)) for word in misread)
+    sure = all(_is_surname(word) or _may_be_surname(word) for word in misread)
     return _write_words(match[0]) if sure else match[0]
 
 
 def _is_misread(word: str) -> bool:
+    if "-" in word:
+        return any(map(_is_misread, word.split("-")))
     return ROMAN.fullmatch(word) is None and (word in POKER_SURNAMES or is_spelled(word))
 
 
-def _has_vowel(word: str) -> bool:
-    return any(letter in VOWELS for letter in word)
+def _is_surname(word: str) -> bool:
+    """Return whether a word that would be misread is as good as surely a surname: "LY", "LY-CUONG"."""
+    parts = word.split("-")
+    return not SHORT_SURNAMES.isdisjoint(parts) and ACRONYMS.isdisjoint(parts)
+
+
+def _may_be_surname(word: str) -> bool:
+    """Return whether it may be one beside a first name or a seat: "SBAI", but not "NLHE-PLO"."""
+    return "-" not in word and word not in ACRONYMS and any(letter in VOWELS for letter in word)
 
 
 def _write_words(words: str) -> str:
