@@ -114,6 +114,10 @@ class Announcer:
         """Return a text as the engine says it, with the pauses it asks for. Raises InvalidText."""
         return self._frontend.prepare(text).said
 
+    def sentences(self, text: str) -> tuple[str, ...]:
+        """Return the sentences that a text is made of, as the engine says them. Raises InvalidText."""
+        return self._frontend.prepare(text).sentences
+
     def kept(self, key: str) -> bytes | None:
         """Return the sound kept under a key. It counts as used, but not as a hit."""
         return self._takes.get_without_hit(key)
@@ -228,7 +232,10 @@ class Announcer:
     ) -> tuple[list[Take], Source, Waiter]:
         """Make or join the takes of a text, all of them at once. Returns them and their source; they must be left."""
         written, alone = tidy(request.text), prepared.is_one_take
-        recipes = [self._recipe(request, said, written if alone else said) for said in prepared.sentences]
+        if alone:
+            recipes = [self._recipe(request, prepared.sentences[0], written)]
+        else:
+            recipes = [replace(self._recipe(request, said, said), page=written) for said in prepared.sentences]
         if not self._seats.acquire(blocking=False):
             metrics.takes.labels(Outcome.REFUSED).inc(len(recipes))
             raise Overloaded("Too many requests already wait.", retry_after=self._renderer.scheduler.place_after())

@@ -17,7 +17,7 @@ DEEPEST = 8
 """Bound on the nesting of fields that this Monica does not know."""
 
 _REQUIRED_TEXTS = ("said", "engine", "fingerprint", "voice", "voice_digest", "audio")
-_KNOWN = {*_REQUIRED_TEXTS, "version", "text", "params", "seed", "drawn", "seconds", "made"}
+_KNOWN = {*_REQUIRED_TEXTS, "version", "text", "page", "params", "seed", "drawn", "seconds", "made"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +42,25 @@ class Metadata:
     def to_fields(self) -> dict[str, Any]:
         """Return the JSON object that `from_fields` reads."""
         recipe = self.recipe
-        return dict(self.unknown) | {
-            "version": self.version,
-            "text": recipe.text,
-            "said": recipe.said,
-            "engine": recipe.engine,
-            "fingerprint": recipe.fingerprint,
-            "voice": recipe.voice,
-            "voice_digest": recipe.voice_digest,
-            "params": recipe.chosen_params(),
-            "seed": recipe.seed,
-            "audio": recipe.audio,
-            "drawn": self.drawn,
-            "seconds": self.seconds,
-            "made": self.made,
-        }
+        return (
+            dict(self.unknown)
+            | {
+                "version": self.version,
+                "text": recipe.text,
+                "said": recipe.said,
+                "engine": recipe.engine,
+                "fingerprint": recipe.fingerprint,
+                "voice": recipe.voice,
+                "voice_digest": recipe.voice_digest,
+                "params": recipe.chosen_params(),
+                "seed": recipe.seed,
+                "audio": recipe.audio,
+                "drawn": self.drawn,
+                "seconds": self.seconds,
+                "made": self.made,
+            }
+            | ({"page": recipe.page} if recipe.page else {})
+        )
 
     def to_json(self) -> str:
         """Return the metadata on one line."""
@@ -79,14 +83,14 @@ class Metadata:
     def from_fields(cls, given: object) -> Metadata:
         """Read a JSON object strictly: it may come from anyone. Raises ValueError if it is not metadata.
 
-        Missing parameters, `text`, `seed` and `drawn` get their defaults.
+        Missing parameters, `text`, `page`, `seed` and `drawn` get their defaults.
         """
         from monica.engine import MAX_SEED, SynthesisParams
 
         if not isinstance(given, dict) or not given:
             raise ValueError("this is not metadata")
         texts: dict[str, Any] = {name: given.get(name) for name in _REQUIRED_TEXTS}
-        texts["text"] = given.get("text", texts["said"])
+        texts |= {"text": given.get("text", texts["said"]), "page": given.get("page", "")}
         if not all(isinstance(text, str) for text in texts.values()):
             raise ValueError("a text in the metadata is missing or not text")
         params = given.get("params", {})

@@ -21,10 +21,10 @@ defaults out, so they would stand for another sound. Version 1 is the formula in
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a sound is made. `text`, `engine` and `voice` are for people; all other fields are in the key."""
+    """How a sound is made. `text`, `page`, `engine` and `voice` say where it comes from; the rest is in the key."""
 
     text: str
-    """The text as it was asked for."""
+    """The text as it was asked for. Of a sentence of a longer text, the sentence as it is said."""
     said: str
     """The text as it is said."""
     engine: str
@@ -37,6 +37,9 @@ class Recipe:
     """None if any take will do."""
     audio: str
     """What happens to samples after the engine."""
+    page: str = ""
+    """The longer text as it was asked for, if this is one of its sentences. How the sentence was written is not known:
+    the rules look at the whole text before it is split."""
     unknown_params: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Parameters of a newer Monica that this one does not know. Metadata holds a parameter only if it differs from its
     default, so they are part of the key."""

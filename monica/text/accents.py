@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Container
 
 from monica.text.accents_choice import choose
+from monica.text.accents_english import leave_english
 from monica.text.accents_words import read_words
 
 SHOUTED = re.compile(r"[A-Z]{4}\W{1,3}[A-Z0-9]|[A-Z0-9]\W{1,3}[A-Z]{4}")
@@ -30,6 +31,7 @@ def restore_accents(text: str, keep: Container[str] = frozenset()) -> str:
     for word in words:
         if word.key in keep:
             word.readings = ()
+    leave_english(words)
     choose(words)
     pieces, end = [], 0
     for word in words:

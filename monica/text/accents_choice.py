@@ -37,7 +37,7 @@ def choose(words: Sequence[Word]) -> None:
     """
     open_words = []
     for i, word in enumerate(words):
-        if len(word.readings) == 1 and word.key not in SMALL:
+        if word.key not in SMALL and _are_spellings(word):
             word.said, word.reason = word.readings[0].form, "only form"
         elif word.readings:
             open_words.append(i)
@@ -47,6 +47,15 @@ def choose(words: Sequence[Word]) -> None:
     for i in open_words:
         if words[i].key not in SMALL:
             _apply(words, i)
+
+
+def _are_spellings(word: Word) -> bool:
+    """Return whether all readings are one word, which may be written in two ways: événement, évènement."""
+    readings = word.readings
+    return bool(readings) and all(
+        reading.tags == readings[0].tags and reading.form.replace("è", "é") == readings[0].form.replace("è", "é")
+        for reading in readings[1:]
+    )
 
 
 def _apply(words: Sequence[Word], i: int) -> None:
@@ -78,6 +87,9 @@ def _verb(words: Sequence[Word], i: int) -> str | None:
     before = at(words, j)
     if before.key in SUBJECTS and not before.glued:
         return words[i].pick("V", "T") if before.key == "tu" else words[i].pick("V")
+    # "La navette vous ramene": with the subject "vous" it would be "ramenez".
+    if at(words, i - 1).key in {"nous", "vous"} and words[i].key[-1] == "e" and (before.is_a("N") or before.is_name):
+        return words[i].pick("V")
     if at(words, i - 1).key in REFLEXIVES or (j < i - 1 and at(words, j + 1).key in REFLEXIVES):
         return words[i].pick("V", "I")
     return None

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from monica.text.accents_grammar import ADVERBS, BE, BE_ANY, COUNTS, HAVE_ANY, LINKS, MANY, clause_before, is_finite
+from monica.text.accents_grammar import (
+    ADVERBS,
+    BE,
+    BE_ANY,
+    COUNTS,
+    HAVE,
+    HAVE_ANY,
+    LINKS,
+    MANY,
+    ONE,
+    clause_after,
+    clause_before,
+    is_finite,
+)
 from monica.text.accents_words import APOSTROPHES, Word, at
 
 BEFORE_HAS = frozenset({"il", "elle", "on", "qui", "ca", "cela", "ceci", "y", "n", "l", "m", "t", "chacun", "monde"})
@@ -20,12 +33,16 @@ NOT_AFTER_TO = frozenset({"le", "les", "du", "des", "eu", "ete", "fait"})
 """Words before which "a" can only be the verb: the preposition becomes au or aux before an article."""
 LETTER_NAMES = frozenset({"esse", "enne", "effe", "erre", "ixe", "ka", "ku"})
 """Names of letters that are no words: USA is said "u esse a"."""
-GREETINGS = frozenset({"merci", "bravo", "bienvenue", "bonjour", "bonsoir", "salut", "retour", "reprise"})
+GREETINGS = frozenset(
+    {"merci", "bravo", "bienvenue", "bonjour", "bonsoir", "salut", "retour", "reprise", "rendez-vous"}
+)
 """Nouns that are said to somebody or of something."""
 PLACES = frozenset({
     "moment", "jour", "heure", "endroit", "instant", "niveau", "table", "place", "salle", "ville", "pays",
 })  # fmt: skip
 """Nouns that "où" refers to."""
+ACTED_ON = frozenset({"un", "une", "le", "la", "les", "son", "sa", "ses", "cette", "cet"})
+"""Words that begin what a participle acts on."""
 PERSONS = frozenset({"il", "elle", "on", "ils", "elles", "je", "j", "tu", "nous", "vous"})
 STOPS = frozenset(".,;:!?…")
 
@@ -39,7 +56,11 @@ def _a(words: Sequence[Word], i: int) -> str | None:
         return None
     if before.glued and before.key in BEFORE_HAS | {"nous", "vous", "moi", "toi", "eux", "leur", "lui"}:
         return "à"
+    if after.key == "tapis":
+        return "à"  # not "il a tapis"
     if before.key in BEFORE_HAS or (before.key == "un" and at(words, i - 2).key in {"quelqu", "l"}):
+        return "a"
+    if before.key == "les" and (at(words, i - 2).key in PERSONS or at(words, i - 2).is_name):
         return "a"
     if before.key == "tout" and after.key == "fait":
         return "à"
@@ -68,7 +89,7 @@ def _a_by_follower(words: Sequence[Word], i: int) -> str | None:
 
 
 def _has_done(words: Sequence[Word], i: int) -> bool:
-    """Return whether a participle follows: "a gagne", "a deja paye"."""
+    """Return whether a participle follows: "a gagne", "a deja paye", "a touche son brelan"."""
     j = i + 1
     while j < i + 4 and (at(words, j).key in ADVERBS - {"tout", "tous", "toutes", "bien"} or at(words, j).is_only("R")):
         j += 1
@@ -78,6 +99,8 @@ def _has_done(words: Sequence[Word], i: int) -> bool:
         return False
     if j > i + 1 or not any(reading.is_a("N", "I", "S") and reading.form not in done for reading in readings):
         return True
+    if at(words, j + 1).key in ACTED_ON:
+        return True  # a noun after "à" is not followed by an article
     subject = words[i - 1] if i else at(words, -1)
     return subject.is_name or (subject.begins and not subject.readings)
 
@@ -87,13 +110,15 @@ def _a_by_clause(words: Sequence[Word], i: int) -> str | None:
     word, before, after = words[i], at(words, i - 1), at(words, i + 1)
     clause = clause_before(words, i)
     if not clause:
-        return "à" if word.begins else None
+        return "à" if word.begins or after.key in {"vos", "votre"} else None
     leads = before.key in BE_ANY | LEADS_TO or (before.is_only("V", "I", "S", "X") and not before.is_name)
     if leads:
         return "à"
     if before.is_only("Pf", "Af", "Pmp", "Amp", "Aep"):
         return "à"  # "annoncee a voix haute"
-    if any(is_finite(words, j) for j in clause):
+    if before.is_a("N") and words[clause[0]].key in ONE and _verb_follows(words, i):
+        return "à"  # "la machine a cafe est reparee"
+    if any(is_finite(words, j) for j in clause) or _is_all_there_is(words, clause[0]):
         return "à"
     first = words[clause[0]]
     if first.key in MANY | COUNTS or (first.is_number and first.key != "1"):
@@ -105,6 +130,25 @@ def _a_by_clause(words: Sequence[Word], i: int) -> str | None:
     bare = first.begins and first.is_a("N") and not first.is_name and not first.is_a("D")
     alone = first.key in GREETINGS or not first.text[0].isupper() or first.is_a("Nmp", "Nfp")
     return "à" if bare and (several or alone) else None
+
+
+def _verb_follows(words: Sequence[Word], i: int) -> bool:
+    """Return whether the verb of the clause stands after a word, without a subject of its own."""
+    for j in clause_after(words, i):
+        if words[j].key in PERSONS | MANY | {"qui", "ce", "c", "ca"} or words[j].is_name:
+            return False
+        if j > i + 1 and (words[j].key in BE | HAVE or words[j].is_only("V")):
+            return True
+    return False
+
+
+def _is_all_there_is(words: Sequence[Word], i: int) -> bool:
+    """Return whether a noun phrase follows "ne ... que": "il ne reste plus qu'un joueur a la table"."""
+    only, before = at(words, i - 1), at(words, i - 2)
+    if only.key not in {"que", "qu"} or not (before.key == "plus" or before.is_a("V", "X")):
+        return False
+    counted = at(words, i).key in COUNTS | {"un", "une"} or at(words, i).is_number
+    return counted and any(at(words, j).key in {"ne", "n"} for j in range(i - 6, i - 2))
 
 
 def _is_hour(words: Sequence[Word], i: int) -> bool:
@@ -180,7 +224,8 @@ def _sur(words: Sequence[Word], i: int) -> str | None:
         "eux",
     }
     certain = after.key in STOPS or after.key in {"que", "qu"} or himself
-    return "sûr" if certain and (before.key == "bien" or before.key in BE_ANY) else None
+    sure = before.key == "bien" or before.key in BE_ANY or (himself and words[i].begins)
+    return "sûr" if certain and sure else None
 
 
 def _ne(words: Sequence[Word], i: int) -> str | None:
@@ -203,7 +248,13 @@ def _the(words: Sequence[Word], i: int) -> str | None:
     return "thé" if at(words, i - 1).key in {"du", "de", "un", "le", "au"} else None
 
 
+def _voila(words: Sequence[Word], i: int) -> str | None:
+    before = at(words, i - 1).key
+    return None if before in {"se", "s"} or before in PERSONS else "voilà"
+
+
 SMALL: dict[str, Callable[[Sequence[Word], int], str | None]] = {
     "a": _a, "ou": _ou, "la": _la, "du": _du, "des": _des, "sur": _sur, "ne": _ne, "cote": _cote, "the": _the,
+    "voila": _voila,
 }  # fmt: skip
 """The words of this file, each with the function that returns its form, or None if its neighbours do not say."""

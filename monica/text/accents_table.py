@@ -66,9 +66,20 @@ def readings(key: str) -> tuple[Reading, ...]:
         return ()
     start = table.find(f"\n{key} ".encode("ascii", "replace"), *place)
     if start < 0:
-        return ()
+        return _plurals(key)
     line = table[start + 1 : table.index(b"\n", start + 1)].decode()
     return tuple(_read(written, key) for written in line.split(" ")[1:])
+
+
+def _plurals(key: str) -> tuple[Reading, ...]:
+    """Return what a word that the source has not met stands for if it has met the singular: "rappelées"."""
+    if not key.endswith(("ees", "ants", "antes", "eurs", "euses", "iques", "ables")):
+        return ()
+    return tuple(
+        Reading(reading.form + "s", tags, reading.rare)
+        for reading in readings(key[:-1])
+        if (tags := tuple(tag[:2] + "p" for tag in reading.tags if tag[0] in "NAP" and tag[2:] == "s"))
+    )
 
 
 def _read(written: str, key: str) -> Reading:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from monica.text import names
 from monica.text.accents_table import Reading, readings, strip_accents
 
 TOKEN = re.compile(r"[^\W\d_]{1,40}(?:-[^\W\d_]{1,40}){0,4}['’]?|\d{1,20}|\S")
@@ -15,6 +16,7 @@ APOSTROPHES = "'’"
 PART = re.compile(r"-|[^-'’]{1,40}")
 CHUNK = re.compile(r"\S{1,200}")
 ADDRESS = re.compile(r"@|://|www\.|[a-z0-9]\.[a-z]|[_\\#&]")
+FIRST_NAMES = frozenset(strip_accents(name.lower()) for name in names.FIRST_NAMES)
 ENDS = frozenset(".!?…:;|")
 """Marks that a sentence begins after."""
 OPENS = frozenset("\"'«“„([-*•–—")
@@ -96,7 +98,7 @@ def read_words(text: str) -> list[Word]:
         for word in _parts(token[0], token.start()):
             if not word.is_mark:
                 word.begins = begins and not word.glued
-                word.is_name = word.text[0].isupper() and not word.begins
+                word.is_name = word.text[0].isupper() and (not word.begins or word.key in FIRST_NAMES)
                 end = word.start + len(word.text)
                 beside_digit = text[word.start - 1 : word.start].isdigit() or text[end : end + 1].isdigit()  # A5s, 2eme
                 word.readings = () if in_address or beside_digit else readings(word.key)

@@ -29,9 +29,13 @@ NAMED_HEART = re.compile(
 SUIT = re.compile(r" ?([♠♦♣])(?![♠♦♣])")
 RANK_WORD = "as|roi|dame|valet|dix|neuf|huit|sept|six|cinq|quatre|trois|deux"
 # "As♠" and "Roi ♥" are cards, as is "K de cœur".
-NAMED_CARD = re.compile(rf"(?<!\w)({RANK_WORD})s? ?([♠♥♦♣])(?!\w)", re.IGNORECASE)
+NAMED_CARD = re.compile(rf"(?<!\w)({RANK_WORD})s? ?([♠♥♦♣])(?!\w(?<![A-Z]))", re.IGNORECASE)
 LETTER_OF_A_SUIT = re.compile(
     r"(?<![\w.'-])(?:([KQJT])(?: de)?|(A) de) (?=(?:pique|cœur|coeur|carreau|trèfle)s?(?!\w))"
+)
+# "J-9 de cœur" is a hand, "J-9" a countdown.
+HAND_OF_A_SUIT = re.compile(
+    r"(?<![\w.,/'-])(10|[AKQJT2-9])-?(?!\1)(10|[AKQJT2-9]) (?=de (?:pique|cœur|coeur|carreau|trèfle)s?(?!\w))"
 )
 LEFT_OVER = re.compile(r"[♠♥♦♣]")
 
@@ -84,6 +88,8 @@ BROADWAY = re.compile(r"(?<![\w.,/'-])(AK|AQ|KQ|KJ|QJ|KT|QT)(?![\w'/-])(?! [A-Z�
 RANK_ROW = re.compile(
     r"(?<![\w.,/'-])([AKQJT](?:-(?:10|[AKQJT2-9])){1,6}|(?:10|[2-9])(?:-(?:10|[AKQJT2-9])){2,6})(?![\w/'-])"
 )
+# "AKQJT" is a straight, cards that follow each other.
+STRAIGHT = re.compile(r"(?<![\w.,/'-])(?=[2-9]{0,4}[AKQJT])[AKQJT2-9]{4,5}(?![\w'/-])")
 LOW_CARDS = re.compile(r"(?<![\w.,/'-])(10|[3-9])-([2-9])([so])?(?![\w/'%€$-])(?![.,]\d)(?! ?(?:min|s|h|€|%))")
 KINDS = {"s": " assortis", "o": " dépareillés"}
 
@@ -91,11 +97,12 @@ KINDS = {"s": " assortis", "o": " dépareillés"}
 def read_cards(text: str) -> str:
     """Say cards by their rank and suit."""
     if " de " in text or "que" in text or "eur" in text or "eau" in text or "èfle" in text:
+        text = HAND_OF_A_SUIT.sub(lambda m: _say_two_ranks(m[1], m[2], "") + " ", text)
         text = LETTER_OF_A_SUIT.sub(lambda m: f"{RANKS[m[1] or m[2]]} de ", text)
     if not LEFT_OVER.search(text):
         return text
     text = CARDS.sub(_say_cards, text)
-    text = NAMED_CARD.sub(lambda m: f"{m[1]} de {SUITS[m[2]]}", text)
+    text = NAMED_CARD.sub(_say_named_card, text)
     text = SUIT_FIRST.sub(lambda m: f" {say_card(m[2], m[1])} ", text)
     text = NAMED_HEART.sub(r"\1 cœur", text)
     text = SUIT.sub(lambda m: f" {SUITS[m[1]]} ", text)
@@ -117,7 +124,7 @@ def read_hands(text: str) -> str:
         lambda m: f"{m[1] or ''}{'Paire' if (m[2] or '')[:1] == 'P' else 'paire'} {_pair_of(m[3][0])}", text
     )
     text = BROADWAY.sub(lambda m: _say_hand(m[0]), text)
-    text = RANK_ROW.sub(_say_rank_row, text)
+    text = RANK_ROW.sub(_say_rank_row, STRAIGHT.sub(_say_straight, text))
     return LOW_CARDS.sub(_say_low_cards, text)
 
 
@@ -129,6 +136,11 @@ def say_card(rank: str, suit: str) -> str:
 def _say_cards(match: re.Match[str]) -> str:
     after = match.string[match.end() : match.end() + 1]
     return ", ".join(say_card(rank, suit) for rank, suit in ONE_CARD.findall(match[0])) + " " * after.isalnum()
+
+
+def _say_named_card(match: re.Match[str]) -> str:
+    after = match.string[match.end() : match.end() + 1]
+    return f"{match[1]} de {SUITS[match[2]]}{', ' * after.isalnum()}"
 
 
 def _pair_of(rank: str) -> str:
@@ -188,6 +200,12 @@ def _say_rank_row(match: re.Match[str]) -> str:
     if not letters or (len(ranks) == 2 and not _is_hyphenated_hand(match, *ranks)):
         return match[0]
     return ", ".join(RANKS[rank] for rank in ranks) if len(ranks) > 2 else _say_hand(match[1])
+
+
+def _say_straight(match: re.Match[str]) -> str:
+    ranks = match[0]
+    follow = any(ranks in order for order in (ORDER + "A", ("A" + ORDER[::-1])))
+    return ", ".join(RANKS[rank] for rank in ranks) if follow else ranks
 
 
 def _is_hyphenated_hand(match: re.Match[str], high: str, low: str) -> bool:

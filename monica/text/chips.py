@@ -14,7 +14,7 @@ SHORT_AMOUNT = re.compile(
     r"( (?:de )?(?=(?:jetons?|points?|chips)(?!\w)))?"
 )
 # "97,25 m." are millions in a report of chip counts, and metres anywhere else.
-DIGIT_AND_M = re.compile(r"\d ?m(?!\w)")
+DIGIT_AND_M = re.compile(r"\d ?m(?![^\W\d])")
 SMALL_M = re.compile(
     rf"{NUMBER_START}({NUMBER}) ?m(?:(?P<stop>\.)(?!\w)|(?!\w))(?![²³'/])(?P<chips>(?: de)? (?=(?:jetons?"
     rf"|points?|chips|tapis|stack|pot)(?!\w)))?"
@@ -31,6 +31,7 @@ OF_METRES = re.compile(
     r"|gauche|droite|loin|situ|buvette|toilettes|entrée|gare|plage)",
     re.IGNORECASE,
 )
+M_IN_THE_MIDDLE = re.compile(r"(?<![\w.,/])(\d{1,3})m(\d{1,3})(?![\w.,/²³]\w|[\w²³])")
 BEFORE_BLIND_UNIT = re.compile(r"(?<=\d)(?=(?:[BS]B|bb)(?!\w))")
 
 
@@ -57,6 +58,7 @@ def write_millions(text: str) -> str:
     """Write "97,25 m." with the letter that every other rule takes for millions, if it is chips that are counted."""
     if not DIGIT_AND_M.search(text):
         return text
+    text = M_IN_THE_MIDDLE.sub(_fill_up, text)
     once = SMALL_M.sub(_write_millions, text)
     # Where one is sure, a list of chip counts has others: "Paul 23,45 m. Ana 18 m."
     return once if once == text else SMALL_M.sub(lambda m: _write_millions(m, listed=True), once)
@@ -78,6 +80,13 @@ def _write_millions(match: re.Match[str], *, listed: bool = False) -> str:
         return match[0]
     ends = stop and (not after or (after[0] == " " and after[1:2].isupper()))
     return f"{match[1]}M{match['chips'] or ''}{'.' * bool(ends)}"
+
+
+def _fill_up(match: re.Match[str]) -> str:
+    """Write "2m4" as 2400000 after a word about chips. "Un mur de 2m30" is a wall."""
+    before = match.string[max(0, match.start() - 80) : match.start()]
+    of_chips = OF_CHIPS.search(before) and not OF_METRES.search(match.string[match.end() : match.end() + 30])
+    return str(int(match[1] + match[2].ljust(6, "0"))) if of_chips else match[0]
 
 
 def _say_short_amount(match: re.Match[str]) -> str:

@@ -49,19 +49,30 @@ DAY = re.compile(
 NOT_A_DAY = re.compile(
     r"(?<!\w)(?:du|le|la|de|en|un|une|au|ce|son|mon|leur|notre|ma|sa|bord de|premier|début de) $", re.I
 )
-ANOTHER_DAY = re.compile(rf" ?(?:-|–|,|/|et|ou|au?) ?(?:{SHORT_DAY})\.", re.IGNORECASE)
-DAY_RANGE = re.compile(r"(?<=di)( ?[-–] ?)(?=(?:lun|mar|mercre|jeu|vendre|same)di(?!\w)|dimanche(?!\w))", re.IGNORECASE)
+FULL_DAY = "lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche"
+ANOTHER_DAY = re.compile(
+    rf"(?: (?:\d{{1,2}}|1er))? ?(?-i:[-–,/]|et|ou|au?|ET|OU|AU) ?(?:(?:{SHORT_DAY})\.|(?:{FULL_DAY})(?!\w))",
+    re.IGNORECASE,
+)
+DAY_AFTER_ANOTHER = re.compile(rf"(?<=di)((?:, ?|/| (?:et|ou|&) ))({SHORT_DAY})\.(?= )", re.IGNORECASE)
+DAY_RANGE = re.compile(rf"(?<=di)( ?[-–] ?)(?=(?:{FULL_DAY})(?!\w))", re.IGNORECASE)
 DATE_RANGE = re.compile(
     rf"(?<![\w/.,-])(\d{{1,2}}|1er)(?: ({NAMES})\.?)? ?[-–] ?(\d{{1,2}}|1er)(?= (?:{NAMES})(?![\w']))", re.IGNORECASE
 )
 SLASHED_RANGE = re.compile(r"(?<![\w/.,-])(\d{1,2}(?:/[01]\d)?)-(?=\d{1,2}/[01]\d(?![\w/-]|[.,]\d))")
 TWO_DAYS = re.compile(rf"(?<![\w/.,-])(\d{{1,2}}) ?[/&] ?(\d{{1,2}})(?= (?:{NAMES})(?![\w']))", re.IGNORECASE)
 # "Sam. 12-dim. 13 avril", once the days are written out.
-DAY_AFTER_NUMBER = re.compile(r"(?<=\d)-(?=(?:lun|mar|mercre|jeu|vendre|same)di(?!\w)|dimanche(?!\w))", re.IGNORECASE)
+DAY_AFTER_NUMBER = re.compile(rf"(?<=\d)-(?=(?:{FULL_DAY})(?!\w))", re.IGNORECASE)
 DECADES = re.compile(r"(années (?:[\w-]{1,20} ){1,5}(?:et|ou|à) (?:les )?)années ")
 DECADE_OF = re.compile(
     r"(?<!\w)((?:années|musique|soirée|rock|tubes|hits|style|look|ambiance|thème|the|son) )'?((?:19"
     r"|20)?[1-9]0)s(?![\w'])",
+    re.IGNORECASE,
+)
+# "Les 90s de réflexion" are seconds.
+LONE_DECADE = re.compile(
+    r"(?<!\w)(?<!dans )((?:les|des) )([6-9]0)s(?![\w'])(?! (?:de (?:réflexion|pause|temps|time|jeu|bonus|chrono)|rest"
+    r"|pour|avant|après|chrono|sont écoulées))",
     re.IGNORECASE,
 )
 DECADE = re.compile(r"(?<![\w.,])(années |les années |les |des |aux |of the )?'?((?:19|20)?\d0)'s(?!\w)", re.IGNORECASE)
@@ -75,7 +86,7 @@ PART_OF = re.compile(r" (?:d[eu']|des |finale)")
 
 def read_dates(text: str) -> str:
     """Say dates that are written in figures, and the day before the name of a month."""
-    text = DECADE_OF.sub(r"\1\2's", text) if "0s" in text else text
+    text = LONE_DECADE.sub(r"\1\2's", DECADE_OF.sub(r"\1\2's", text)) if "0s" in text else text
     text = DECADES.sub(r"\1", DECADE.sub(_say_decade, text)) if "'s" in text else text
     text = TWO_DAYS.sub(r"\1 et \2", text)
     text = DATE_RANGE.sub(_say_range, text)
@@ -93,6 +104,7 @@ def write_out_days(text: str) -> str:
         return text
     text = DAY_AND_DATE.sub(lambda m: _write_out_day(m[1]) + " ", text)
     text = DAY.sub(_write_out_lone_day, text)
+    text = DAY_AFTER_ANOTHER.sub(lambda m: m[1] + _write_out_day(m[2]), text)
     return DAY_AFTER_NUMBER.sub(" au ", DAY_RANGE.sub(" au ", text))
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from monica.text.words import UPPER
+
 # Before these a comma with three digits after it is a decimal comma: 1,250 million, 12,375 BB, 1,859 € le litre.
 DECIMAL_UNIT = (
     r" ?(?:millions?|milliards?|Md?s?|Mio|k|K|kilos?|kg|mg|grammes?|g|tonnes?|t|[KkCcMmDd]?m[²³23]?|mètres?|kilomètres?"
@@ -17,7 +19,7 @@ DECIMAL_UNIT = (
     r"|km)(?!\w)| euro(?!\w)"
 )
 GROUPED = re.compile(r"\d(?:[,']\d\d\d|[kM]\d)")
-COMMA = re.compile(rf"(?<![\w.,'])([€$£]?[1-9]\d{{0,2}}),(\d{{3}})(?![\d,']|\.\d)(?!{DECIMAL_UNIT})")
+COMMA = re.compile(rf"(?<![\w.,'])([€$£]?[1-9]\d{{0,2}}),(\d{{3}})(?![\d']|[.,]\d)(?!{DECIMAL_UNIT})")
 APOSTROPHE = re.compile(r"(?<![\w.,'])([1-9]\d{0,2})((?:'\d{3}){1,4})(?![\w'])")
 IN_THE_MIDDLE = re.compile(r"(?<![\w.,/])(\d{1,3})(?:k(\d{1,3})|M(\d{1,3}))(?![\w.,/²³-]\w|[\w²³])")
 COMMA_BETWEEN = re.compile(r"\d,\d")
@@ -27,7 +29,8 @@ LIST = re.compile(
     re.IGNORECASE,
 )
 AND_MORE = re.compile(r" (?:et|ou|puis) \d")
-ITEM = re.compile(r"(?<![^\s(])(\d{1,2})[.)] (?=[^\W\d])")
+# "1° Pause 2° Reprise": a small letter follows the degrees of "1° dehors, 2° dedans".
+ITEM = re.compile(rf"(?<![^\s(])(\d{{1,2}})(?:[.)] (?=[^\W\d])|° (?=[{UPPER}]))")
 DECIMAL_AFTER = re.compile(DECIMAL_UNIT)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from monica.text.accents_table import readings, strip_accents
+
 DOT = "[·•∙⋅‧・ꞏ]"
 ENDINGS = (
     "e|le|te|ne|se|ve|he|que|sse|euse|rice|trice|eresse|ère|ière|elle|enne|ienne|onne|esse|ive|euses|rices|trices|ères"
@@ -17,7 +19,7 @@ DOTTED = re.compile(
     rf"|(?:[-/]((?:euse|rice|trice)s?)|\((euse|rice|trice|se|ère|ière|ve|te)\)(s)?))(?![\w@-]|\.\w)",
     re.IGNORECASE,
 )
-PAIR = re.compile(rf"(?<!\w)({WORD}{{1,12}}){DOT}({WORD}{{2,14}})(?!\w)")
+PAIR = re.compile(rf"(?<![\w/])({WORD}{{1,12}})(?:{DOT}|/)({WORD}{{2,14}})(?![\w/])")
 FULL_PAIRS = {
     ("un", "une"), ("le", "la"), ("du", "de la"), ("il", "elle"), ("ils", "elles"), ("ceux", "celles"),
     ("celles", "ceux"),
@@ -39,17 +41,20 @@ ALL_OF_YOU = re.compile(
     rf"(?<!\w)(?:tou[st]?(?:{DOT}|[.(/-])(?:toute|te|e)s?(?:\)|(?:{DOT}|[.-])s|(?<=s))s?|toutes(?:{DOT}|[./-])tous|toustes)(?!\w)",
     re.IGNORECASE,
 )
+PLURAL = re.compile(rf"(?<!\w)({WORD}{{2,25}}){DOT}([sSxX])(?!\w|{DOT})")
 LEFT_OVER = re.compile(rf"(?<=[\w.]){DOT}(?=\w)(?<![lL]{DOT}(?=[lL]))")
 ANY = re.compile(
-    r"[·•∙⋅‧・ꞏ]|[.(/-](?:e|euse|rice|trice|i?ère|[a-zèA-ZÈ]{1,8}[.)-])(?<!\.\.)|[.(/-]te|oustes|[.-](?:E|EUSE|RICE|TRICE|I?ÈRE)[.-]"
+    r"[·•∙⋅‧・ꞏ]|[.(/-](?:e|euse|rice|trice|i?ère|[a-zèA-ZÈ]{1,8}[.)-])(?<!\.\.)|[.(/-]te|oustes|/(?:la|une|elles?|celles?|toutes)(?!\w)|[.-](?:E|EUSE|RICE|TRICE|I?ÈRE)[.-]"
 )
 # What a feminine ending takes the place of: direc-teur, direc-trice.
 CUTS: dict[str, tuple[str, ...]] = {
     "euse": ("eur", "eux", "er"), "ice": ("eur",), "rice": ("eur",), "trice": ("teur",), "teresse": ("teur",),
     "eresse": ("eur",), "ère": ("er",), "ière": ("ier",), "elle": ("eau", "el"), "velle": ("veau",), "enne": ("en",),
-    "ienne": ("ien",), "onne": ("on",), "ive": ("if",), "ve": ("f",), "fe": ("f",), "que": ("c",), "se": ("x", "r"),
+    "ienne": ("ien",), "onne": ("on",), "ive": ("if",), "ve": ("f",), "que": ("c",), "se": ("x", "r"),
     "esse": ("e",), "ale": ("al",), "aine": ("ain",), "ouse": ("oux",),
 }  # fmt: skip
+# Words that the table lacks end so only before a mute e: "pongist·e".
+MUTE_STEM = re.compile(r"(?:ist|[bcdfgptv]r|[bcfgp]l|crat|phil|log|nom|graph|path|iqu)$")
 # The two forms sound alike in é, i and u. Of an adjective one is enough; these are nouns, and both are addressed.
 SOUNDS_ALIKE = re.compile(r"[éiu]$", re.IGNORECASE)
 NOUNS = {"ami", "élu", "invité", "employé", "licencié", "délégué", "habitué", "apprenti", "retraité", "bienvenu"}
@@ -63,6 +68,7 @@ def read_inclusive_writing(text: str) -> str:
     text = ALL_OF_YOU.sub(lambda m: ("T" if m[0][0] == "T" else "t") + "outes et tous", text)
     text = PAIR.sub(_say_pair, text)
     text = RAISED.sub(lambda m: _say_both(m[1], m[2], m[3] or "") or m[0], text)
+    text = PLURAL.sub(r"\1\2", text)
     return LEFT_OVER.sub(", ", DOTTED.sub(_say_dotted, text))
 
 
@@ -73,24 +79,45 @@ def _say_dotted(match: re.Match[str]) -> str:
 
 def _say_both(stem: str, ending: str, plural: str) -> str:
     """Return both forms, or "" if the ending does not fit the word."""
+    if stem.isupper() and len(stem) > 1:
+        return _say_both(stem.lower(), ending, plural).upper()
     ending = ending.lower()
     plural = plural.lower()
     if not plural and ending.endswith("s") and ending not in {"us"}:
         ending, plural = ending[:-1], "s"
     if plural and stem[-1:] == "s" and (ending != "e" or stem[-2:-1] not in set("aiouè")):
         stem = stem[:-1]  # joueurs·euses
+    if ending == "e" and stem.endswith("èr"):
+        stem = stem[:-2] + "er"
     feminine = _feminine(stem, ending)
     masculine = stem
     if plural:
-        masculine = stem if stem[-1:].lower() in {"s", "x", "z"} else stem + ("x" if plural == "x" else "s")
+        masculine = _plural(stem, plural)
         feminine += "" if feminine.endswith("s") else "s"
     if ending == "e" and stem.endswith(("e", "es")):  # one form for both
         return masculine
+    if ending == "e" and _needs_e(stem.lower()):
+        return feminine
     if ending == "e" and SOUNDS_ALIKE.search(stem) and stem.lower() not in NOUNS:
         return masculine
-    return (
-        f"{masculine} {'et' if plural else 'ou'} {feminine if stem.isupper() else feminine[0].lower() + feminine[1:]}"
-    )
+    return f"{masculine} {'et' if plural else 'ou'} {feminine[0].lower() + feminine[1:]}"
+
+
+def _plural(masculine: str, mark: str) -> str:
+    if masculine[-1:].lower() in {"s", "x", "z"}:
+        return masculine
+    if masculine.endswith("al") and masculine not in {"banal", "bancal", "fatal", "final", "natal", "naval"}:
+        return masculine[:-1] + "ux"
+    return masculine + ("x" if mark == "x" else "s")
+
+
+def _needs_e(stem: str) -> bool:
+    """Return whether a stem is no word without its e: "bénévol·e" is "bénévole" whoever it is."""
+    letters = strip_accents(stem)
+    if readings(letters):
+        return False
+    known = any(reading.form == stem + "e" and reading.is_a("N", "A") for reading in readings(letters + "e"))
+    return known or MUTE_STEM.search(letters) is not None
 
 
 def _feminine(stem: str, ending: str) -> str:
@@ -113,6 +140,8 @@ def _say_with_article(match: re.Match[str]) -> str:
     noun, ending = match[7], match[8].lower()
     if ending.endswith("s"):
         return match[0]
+    if ending == "e" and _needs_e(noun.lower()):
+        return f"{masculine} ou {FEMININE_ARTICLES[article.lower()]} {noun}e"
     return f"{masculine} {noun} ou {FEMININE_ARTICLES[article.lower()]} {_feminine(noun, ending)}"
 
 

@@ -24,7 +24,7 @@ from monica.text.lexicon_entries import (
     parse_entry,
     parse_toml,
 )
-from monica.text.name_guard import is_name
+from monica.text.names import is_name
 from monica.text.phonemes import in_brackets, speaks_phonemes
 
 WORD = re.compile(r"[^\W\d_]+")

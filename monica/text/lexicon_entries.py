@@ -20,7 +20,7 @@ from monica.errors import ConfigError
 from monica.text.unicode import has_words, tidy
 
 SECTIONS = ("names", "words")
-"""`names` match wherever they stand. `words` do not match inside a name: see monica.text.name_guard."""
+"""`names` match wherever they stand. `words` do not match inside a name: see monica.text.names."""
 ALL, IPA = "said", "ipa"
 
 

@@ -6,16 +6,14 @@ The rules are applied until nothing changes, so that normalising a normalised te
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 from monica.text.accents import restore_accents
 from monica.text.lexicon import Lexicon
 from monica.text.lexicon_file import LexiconFile
 from monica.text.markup import drop_markup
-from monica.text.names import find_names
-from monica.text.phonemes import HiddenPhonemes, in_brackets, speaks_phonemes
+from monica.text.phonemes import HiddenPhonemes, speaks_phonemes
 from monica.text.rules import (
     ACCENTS_RULE,
     FRENCH_AFTER_LEXICON,
@@ -82,23 +80,5 @@ class Normaliser:
             return OTHER_LANGUAGES
         lexicon = self._lexicon.current()
         accents = Rule(ACCENTS_RULE, partial(restore_accents, keep=lexicon.words))
-        respelling = Rule(LEXICON_RULE, partial(_respell, lexicon=lexicon, engine=engine, write_ipa=hidden.hide))
+        respelling = Rule(LEXICON_RULE, partial(lexicon.respell, engine=engine, write_ipa=hidden.hide))
         return (*FRENCH_BEFORE_ACCENTS, accents, *FRENCH_BEFORE_LEXICON, respelling, *FRENCH_AFTER_LEXICON)
-
-
-def _respell(
-    text: str, lexicon: Lexicon, engine: str | None = None, write_ipa: Callable[[str], str] = in_brackets
-) -> str:
-    """Apply a lexicon. A word that is part of a name is no poker word, but the venue may have an entry for the name."""
-    respell = partial(lexicon.respell, engine=engine, write_ipa=write_ipa)
-    pieces: list[str] = []
-    end = 0
-    for start, stop in find_names(text):
-        window = text[max(0, text.rfind(" ", 0, max(0, start - 1))) : max(text.find(" ", stop + 1), stop)]
-        if respell(window) == _shipped_lexicon().respell(window, engine, write_ipa):
-            pieces += [respell(text[end:start]), text[start:stop]]
-            end = stop
-    return "".join([*pieces, respell(text[end:])])
-
-
-_shipped_lexicon = cache(Lexicon.default)

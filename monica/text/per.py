@@ -18,17 +18,21 @@ WHOLE = (
 NOUN = rf"(?:({WHOLE})|({'|'.join(sorted(SHORT, key=len, reverse=True))})(\.?))(?![\w'])"
 SPEED = r"(?!(?:km?|m|mi|et|ou|table|niveau) ?/ ?[hs](?!\w))"
 EACH = re.compile(
-    rf"((?<![\w.,/'])\d[\d .,]{{0,14}}(?:[€$£%']|{SPEED}[^\W\d_]{{1,15}})?|(?<=[€$£])"
-    rf"|euros?) ?/ ?{NOUN}(?: ?/ ?{NOUN})?(?!/)",
+    rf"((?<![\w.,/'])\d[\d .,]{{0,14}}(?:[€$£%']|{SPEED}[^\W\d_]{{1,15}}(?: (?:max|min)(?:i|imum)?)?)?"
+    rf"|(?<=[€$£])|euros?) ?/ ?{NOUN}(?: ?/ ?{NOUN})?(?!/)",
     re.IGNORECASE,
 )
+PERSONS = re.compile(r"(?<![\w.,])(\d{1,5}) ?pers\.?(?= ?/)", re.IGNORECASE)
 SLASH_AND_WORD = re.compile(r"/ ?[^\W\d_]")
 LABEL = re.compile(r"(?:^|[\s(])(?:table|niveau|siège|place|jour|n°|numéro|level|seat|salle) $", re.IGNORECASE)
 
 
 def read_each(text: str) -> str:
     """Say "par" between what is counted and what it is counted for."""
-    return EACH.sub(_say_each, text) if SLASH_AND_WORD.search(text) else text
+    if not SLASH_AND_WORD.search(text):
+        return text
+    text = PERSONS.sub(lambda m: f"{m[1]} personne{'s' * (int(m[1]) > 1)}", text)
+    return EACH.sub(_say_each, text)
 
 
 def _say_each(match: re.Match[str]) -> str:

@@ -25,7 +25,6 @@ from monica.text import (
     markup,
     money,
     multipliers,
-    names,
     numbers,
     ordinals,
     per,
@@ -34,6 +33,7 @@ from monica.text import (
     punctuation,
     ratios,
     stakes,
+    surnames,
     symbols,
     titles,
     unicode,
@@ -89,7 +89,7 @@ PUNCTUATION = (
 """Quotes, dashes and repeated marks, as a voice can say them."""
 
 BEFORE_LEXICON = (
-    Rule("names", names.write_names),
+    Rule("names", surnames.write_surnames),
     Rule("boards", boards.read_boards),
     Rule("items", grouping.separate_items, needs_digit=True),
     Rule("lists", grouping.separate_lists, needs_digit=True),

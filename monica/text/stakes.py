@@ -42,11 +42,12 @@ def _say_stakes(match: re.Match[str]) -> str:
     values = [number_value(number.replace(",", ".")) for number in written]
     in_euros = bool(match[7] or match[2] or match[4])
     in_cents = any(value < 1 for value in values)
+    mixed = in_cents and values[-1] >= 1
     if not _is_game(match, written, values, in_euros) or match[7] == "$":
         return match[0]
-    if in_euros and (len({bool(value < 1) for value in values}) > 1 or not in_cents):
+    if mixed or (in_euros and not in_cents):
         return ", ".join(_say_euros(value, last=value is values[-1], cents=in_cents) for value in values)
-    if in_cents and values[-1] < 1:
+    if in_cents:
         said = ", ".join(cardinal(int(value * 100)) for value in values)
         return f"{said} centimes" if in_euros or len(values) == 2 else said
     return ", ".join(say_value(value) for value in values)

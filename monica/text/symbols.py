@@ -11,9 +11,9 @@ COMPARISONS = {
     "<": " moins de ", "≤": " au plus ", "<=": " au plus ", ">": " plus de ", "≥": " au moins ",
     ">=": " au moins ", "≠": " différent de ",
 }  # fmt: skip
-NAMED = re.compile(r" ?([&=≈@+]) ?")
-NAMES = {"&": " et ", "=": " égale ", "≈": " environ ", "@": " arobase ", "+": " plus "}
-SYMBOL = re.compile(r"[&=≈@+~≃÷|*_`#^¨<>≤≥≠¬¦§†‡°\\]")
+NAMED = re.compile(r" ?([&=≈@+±]) ?")
+NAMES = {"&": " et ", "=": " égale ", "≈": " environ ", "@": " arobase ", "+": " plus ", "±": " plus ou moins "}
+SYMBOL = re.compile(r"[&=≈@+±~≃÷|*_`#^¨<>≤≥≠¬¦§†‡°\\]")
 EMPHASIS = re.compile(r"[*_`#^~¨<>≤≥≠¬¦§†‡°\\]")
 BAR = re.compile(r" ?\| ?")
 AND_OR = re.compile(r"(?<!\w)et ?/ ?ou(?!\w)", re.IGNORECASE)

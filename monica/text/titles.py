@@ -9,8 +9,9 @@ from monica.text.words import UPPER
 # What may stand between "M." and a name, or follow "M." in "M. et Mme" and "M. le Directeur".
 AFTER_TITLE = r"(?:et|ou|le|la|les|l'|de|d'|du|des|van|von|der|el|ben|al|di|da)"
 TITLE = re.compile(
-    rf"(?<![\w.-])(?=[MDPVm])(?:(MM\.|MM(?= )|M\.|Dr\.?|DR\.?|Pr\.?|Me\.|Mgr\.?|Vve|M[rR]\.?|MRS\.?|Mrs\.?"
-    rf"|Ms\.?|Messrs\.?)"
+    rf"(?<![\w.-])(?=[MDPVm])(?:(MM\.|MM(?= )|M\.|Dr\.?|DR\.?|Pr\.?|Me\."
+    rf"|(?:(?<!\w )|(?<=\bde )|(?<=\bà )|(?<=\bet )|(?<=\bpar ))Me(?= )|Mgr\.?|Vve|M[rR]\.?"
+    rf"|MRS\.?|Mrs\.?|Ms\.?|Messrs\.?)"
     rf"(?= [{UPPER}]|[{UPPER}](?!\.)) ?"
     rf"|(?<!\d )(MM\.|M\.|M[rR]\.?|Mrs\.?|Dr\.?)(?= {AFTER_TITLE}(?:[ {UPPER}]|(?<=')))"
     rf"|(Mme|MME|Mmes|MMES|Mlle|MLLE|Mlles|MLLES|[Mm]elle|MELLE|Mademoi\.|mme|mlle|mmes|mlles"
@@ -42,12 +43,12 @@ ABBREVIATIONS = {
     "stp": "s'il te plaît", "rdv": "rendez-vous", "bcp": "beaucoup", "qqn": "quelqu'un",
     "qqch": "quelque chose", "jrs": "jours", "nb": "nombre", "nbre": "nombre", "qté": "quantité",
     "càd": "c'est-à-dire", "tjrs": "toujours", "dept": "département", "dépt": "département",
-    "resp": "respectivement", "insc": "inscriptions",
+    "resp": "respectivement", "insc": "inscriptions", "inscr": "inscriptions",
 }  # fmt: skip
 # Abbreviations only if a full stop follows; without it they are words.
 STOPPED = {
     "max": "maximum", "min": "minimum", "moy": "moyenne", "approx": "environ", "chap": "chapitre",
-    "éd": "édition", "inscr": "inscription", "ex": "exemple", "suppl": "supplément",
+    "éd": "édition", "ex": "exemple", "suppl": "supplément", "niv": "niveau", "qq": "quelques",
 }  # fmt: skip
 STREETS = {"av": "avenue", "bd": "boulevard", "blvd": "boulevard", "pl": "place", "fg": "faubourg"}
 
@@ -66,7 +67,7 @@ STOP_NEEDED = frozenset({"p", "pp", "pg", "art", "vol", "ch", "gr", "pos", "pl",
 LETTER_AFTER = frozenset({"bât", "esc", "appt"})
 NUMBERED_WORD = re.compile(
     rf"(?<![\w.'-])(?<!\d )({'|'.join(sorted(map(re.escape, NUMBERED), key=len, reverse=True))})"
-    r"(\.(?=\d)|\. | )(?=\d|(?-i:[A-Z](?![\w'.])|[IVX]{1,5}(?!\w)))",
+    r"(\.(?=\d)|\. | )(?=\d|(?-i:[A-Z](?![\w'.])|[A-Z]\. ?\d|[IVX]{1,5}(?!\w)))",
     re.IGNORECASE,
 )
 POINTS = re.compile(r"(?<![\w.,])(\d[\d .]{0,12}(?:,\d{1,3})?) ?pts?(?!\w)\.?(?= |$|[,;:!?)])", re.IGNORECASE)
@@ -82,7 +83,9 @@ SECTION_SIGN = re.compile(r"§ ?(?=\d)")
 KNOWN = {*ABBREVIATIONS, *STOPPED, "etc", "ex", "d"}
 WORD = re.compile(r"\w+")
 ABBREVIATION = re.compile(rf"(?<![\w.'-])({'|'.join(ABBREVIATIONS)})(?![\w'-])\.?(?!\w)", re.IGNORECASE)
-STOPPED_WORD = re.compile(rf"(?<![\w.'-])(?<!\d )((?i:{'|'.join(STOPPED)}))\.(?= [a-zà-öø-ÿ\d:])")
+STOPPED_WORD = re.compile(rf"(?<![\w.'-])(?<!\d )((?i:{'|'.join(STOPPED)}))\.(?= [a-zà-öø-ÿ\d:]|:)")
+RESPONSIBLE = re.compile(r"(?<![\w.'-])([Rr]esp)\. ?(?=d(?:e|u|es) |d'|(?:salle|tournoi|table|caisse|bar)(?!\w))")
+STOREY = re.compile(r"(?<=\d)(er|e|ème|eme) ét\.(?=[ ,;:!?)]|$)")
 STREET = re.compile(rf"(?<![\w.'-])({'|'.join(STREETS)})\.? (?=(?:d[eu] |de la |des |d')?[{UPPER}])")
 THAT_IS = re.compile(r"(?<![\w.])c\.? ?-?à-d\.?(?!\w)", re.IGNORECASE)
 FOR_EXAMPLE = re.compile(r"(?<![\w.])p\. ?ex\.?(?!\w)", re.IGNORECASE)
@@ -127,6 +130,7 @@ def write_out_abbreviations(text: str) -> str:
         text = _write_out_words(text)
     if not KNOWN_NUMBERED.isdisjoint(words):
         text = NUMBERED_WORD.sub(_write_out_numbered, text)
+    text = STOREY.sub(r"\1 étage", text) if " ét." in text else text
     if "pt" in text or "PT" in text:
         text = POINTS.sub(_write_out_points, text)
     text = SECTION_SIGN.sub("paragraphe ", text) if "§" in text else text
@@ -154,10 +158,18 @@ def _write_out_points(match: re.Match[str]) -> str:
 def _write_out_words(text: str) -> str:
     text = THAT_IS.sub("c'est-à-dire", text)
     text = FOR_EXAMPLE.sub("par exemple", text)
+    text = RESPONSIBLE.sub(lambda m: m[1] + "onsable ", text)
     text = ETC.sub(lambda m: "et cetera" + ("." if m[1] and (m["capital"] or m["end"] is not None) else ""), text)
     text = ABBREVIATION.sub(lambda m: _keep_stop(m, ABBREVIATIONS[m[1].lower()]), text)
-    return STOPPED_WORD.sub(lambda m: STOPPED[m[1].lower()], text)
+    return STOPPED_WORD.sub(_write_out_stopped, text)
 
 
 def _keep_stop(match: re.Match[str], words: str) -> str:
     return words + "." if match[0].endswith(".") and match.end() == len(match.string) else words
+
+
+def _write_out_stopped(match: re.Match[str]) -> str:
+    words = STOPPED[match[1].lower()]
+    if match[1].isupper():
+        return words.upper()
+    return words[0].upper() + words[1:] if match[1][0].isupper() else words

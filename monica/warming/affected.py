@@ -16,8 +16,8 @@ def affected_phrases(
 ) -> Iterator[KeptPhrase]:
     """Yield the kept phrases whose text would be said differently now, the newest first.
 
-    Only what the engine that speaks here has made: no one asks for the rest. The sentences of a page are kept as they
-    are said, not as they were written: the page is found, its sentences are not.
+    Only what the engine that speaks here has made: no one asks for the rest. A sentence of a page is affected if the
+    page has no such sentence any more. Sentences that were kept before their page was noted are not found.
     changed: looks only at texts that mention one of these entries. Preparing every text of a full cache takes seconds.
     Raises CacheError.
     """
@@ -28,11 +28,12 @@ def affected_phrases(
             continue
         if recipe.engine != frontend.engine:
             continue
-        if changed is not None and not changed.mentions(recipe.text):
+        written = recipe.page or recipe.text
+        if changed is not None and not changed.mentions(written):
             continue
         try:
-            said = frontend.prepare(recipe.text).said
+            prepared = frontend.prepare(written)
         except InvalidText:  # MAX_TEXT_LENGTH was higher then
             continue
-        if said != recipe.said:
+        if recipe.said not in (prepared.sentences if recipe.page else (prepared.said,)):
             yield phrase

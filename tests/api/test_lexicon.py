@@ -141,15 +141,49 @@ def test_affected_phrase_that_cannot_be_made_is_kept(client: FlaskClient, toy: T
     assert client.get(f"/v1/phrases/{stale}").status_code == 200
 
 
-def test_page_is_affected_as_a_whole(settings: Settings, toy: ToyEngine) -> None:
+def test_page_is_affected_with_those_of_its_sentences_that_are_said_differently(
+    settings: Settings, toy: ToyEngine
+) -> None:
     service = started(replace(settings, max_text_length=5000), toy)
     client = local_client(create_app(service=service))
-    page = " ".join(f"La phrase numéro {n} de cette page parle longuement de Rusmir et des blinds." for n in range(5))
+    tail = "Les inscriptions restent ouvertes jusqu'à la prochaine pause, merci de votre patience."
+    page = " ".join([f"La phrase numéro {n} de cette page parle longuement de Rusmir." for n in (2, 3, 4)] + [tail])
     key = say(client, page)
+    kept = {phrase["said"]: phrase for phrase in client.get("/v1/phrases").get_json()["phrases"]}
+    sentences = [said for said in kept if "Roussmir" in said and len(said) < 100]
+    assert len(sentences) == 3
+    client.put(f"/v1/phrases/{kept[sentences[0]]['key']}/pin")
     assert client.get("/v1/lexicon/affected").get_json()["total"] == 0  # nor any of its sentences
+
+    edited = put(client, changed(Rusmir="Rousmire")).get_json()["affected"]
+    assert edited == client.get("/v1/lexicon/affected").get_json()
+    affected = [phrase["key"] for phrase in edited["phrases"]]
+    assert sorted(affected) == sorted([key, *(kept[said]["key"] for said in sentences)])  # the tail is said as before
+
+    toy.spoken.clear()
+    made = client.post(f"/v1/phrases/{kept[sentences[0]]['key']}/remake").get_json()
+    assert (made["said"], made["pinned"]) == (sentences[0].replace("Roussmir", "Rousmire"), True)
+    for old in affected:
+        assert client.post(f"/v1/phrases/{old}/remake").status_code in (200, 404)
+        assert client.get(f"/v1/phrases/{old}").status_code == 404
+    new = [said.replace("Roussmir", "Rousmire") for said in sentences]
+    assert sorted(toy.spoken) == sorted(new)  # each once, and not the tail
+    assert client.get("/v1/lexicon/affected").get_json()["total"] == 0
+    assert client.get("/v1/phrases").get_json()["total"] == 5
+    service.close()
+
+
+def test_sentence_whose_page_is_kept_without_it_is_made_again(settings: Settings, toy: ToyEngine) -> None:
+    service = started(replace(settings, max_text_length=5000), toy)
+    client = local_client(create_app(service=service))
+    say(client, page := "[pause:1s] " + "Rusmir joue encore la main. " * 2)
+    (old,) = [phrase for phrase in client.get("/v1/phrases").get_json()["phrases"] if "pause" not in phrase["said"]]
     put(client, changed(Rusmir="Rousmire"))
-    listed = client.get("/v1/lexicon/affected").get_json()
-    assert [phrase["key"] for phrase in listed["phrases"]] == [key]
+    say(client, page)  # the page and its sentence, under their new keys
+    (new,) = [phrase for phrase in client.get("/v1/phrases?search=Rousmire").get_json()["phrases"] if "pause" not in
+              phrase["said"]]  # fmt: skip
+    client.delete(f"/v1/phrases/{new['key']}")
+    assert client.post(f"/v1/phrases/{old['key']}/remake").get_json()["key"] == new["key"]
     service.close()
 
 

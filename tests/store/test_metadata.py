@@ -63,7 +63,7 @@ def test_metadata_survives_a_round_trip() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"said": None}, {"text": 1}, {"fingerprint": []},
+        {"said": None}, {"text": 1}, {"page": 1}, {"fingerprint": []},
         {"params": {"top_p": None}}, {"params": {"new": float("inf")}},
         {"params": {"new": NESTED}}, {"params": None}, {"seed": -1}, {"seed": True}, {"seed": 1.0}, {"drawn": 2**32},
         {"seconds": float("nan")}, {"seconds": True}, {"made": 1e300}, {"made": -1}, {"made": None}, {"version": 0},
@@ -81,7 +81,7 @@ def test_key_depends_on_what_changes_the_sound_and_not_on_names() -> None:
         replace(RECIPE, params=SynthesisParams(min_p=0.1)), replace(RECIPE, seed=0), replace(RECIPE, audio="2"),
     ]  # fmt: skip
     assert len({RECIPE.key, *(other.key for other in others)}) == 7
-    assert RECIPE.key == replace(RECIPE, text="Oui", engine="other", voice="other").key
+    assert RECIPE.key == replace(RECIPE, text="Oui", page="Oui. Non.", engine="other", voice="other").key
 
 
 @dataclass(frozen=True, slots=True)

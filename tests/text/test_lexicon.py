@@ -272,14 +272,17 @@ def test_one_written_form_is_in_one_section_only(toml: Path) -> None:
 NAMES = [
     "M. Call à la table 3", "M. CALL", "Mme Turn", "Mme TURN", "Monsieur River", "Mlle. Deal", "Dr Check",
     "Seat Ibiza", "une Seat Leon", "Paul River gagne", "avec Jean-Luc Call", "HU Wei, siège 1", "Hu Wei", "CALL Thomas",
-    "River Plate", "Naomi Flush et Marie Bet", "Me Fold", "Les joueurs Anna Board, Luc Raise",
+    "River Plate", "Naomi Flush et Marie Bet", "Me Fold", "Les joueurs Anna Board, Luc Raise", "avec Bet Martine",
+    "Siège 8 : Check Nathan", "Bravo à Call Rusmir", "Call Martine, table 4", "Full Metal Jacket", "Call of Duty",
+    "Madame Marie Floor", "Paul Dealer, siège 2", "Dealer Rusmir, siège 2",
 ]  # fmt: skip
 WORDS = [
     "call", "Call !", "le call de Rusmir", "Call de Rusmir", "La River", "Le Turn", "River Dame de pique", "RIVER",
     "Turn : As", "Un Call, Pablo", "ALL-IN Rusmir !", "BB Rusmir", "SB Pablo, BB Rusmir", "HU entre deux", "le HU",
     "Seat open", "Seat Open table 7", "Main Event", "Bourly Main Event", "Deepstack Bounty", "Dealer Rusmir",
     "Il me call", "TABLE FINALE, BOARD", "Nouveau Call", "Grosse Raise de Pablo", "Le flop. Turn, river",
-    "Monsieur, call ?",
+    "Monsieur, call ?", "Call Rusmir", "Raise Rusmir à 4k", "Il hésite. Fold Rusmir !", "Table 5 : Check Rusmir",
+    "CALL Rusmir", "Full Rusmir", "Le Dealer Rusmir", "Floor Rusmir attendu",
 ]  # fmt: skip
 
 
