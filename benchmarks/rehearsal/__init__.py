@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -38,20 +39,18 @@ if TYPE_CHECKING:
     from monica.engine.chatterbox.t3 import T3
 
 CUDA = torch.device("cuda:0")
-FREE_BYTES = 96 * 2**30
-"""The free memory of the rehearsal's device: enough for eight takes and all graphs."""
 
 
 class Rehearsal:
     """The engine, or parts of it, on a device that does not exist. A context manager, for one thread at a time.
 
-    precision: `bf16` or `fp32`. fail: see `Device`.
+    precision: `bf16` or `fp32`.
     """
 
-    def __init__(self, precision: str = "bf16", fail: Callable[[int], Exception | None] = lambda _: None) -> None:
+    def __init__(self, precision: str = "bf16") -> None:
         self.precision = precision
         self.recorder = Recorder()
-        self.device = Device(self.recorder, fail)
+        self.device = Device(self.recorder)
         self._fake = FakeTensorMode(allow_non_fake_inputs=True)
         self._patches = ExitStack()
         self._modes = ExitStack()
@@ -91,9 +90,11 @@ class Rehearsal:
 
     def load(self, checkpoint: Checkpoint) -> Model:
         """Load a checkpoint as on CUDA: warm-up, captures and self-test included."""
+        from monica.engine.chatterbox import weights
         from monica.engine.chatterbox.model import Model
 
-        return Model(checkpoint, device="cuda", precision=self.precision, language="fr")
+        with patch.object(weights, "load_file", _real(weights.load_file)):
+            return Model(checkpoint, device="cuda", precision=self.precision, language="fr")
 
     def load_t3(self, layers: int = 30, slots: int = 8, *, warm_up: bool = True) -> T3:
         """Load a T3 whose weights have shapes and no contents: no file is needed."""
@@ -138,7 +139,7 @@ class Rehearsal:
         return Generator(CUDA).manual_seed(seed)
 
     def _graphs(self) -> Graphs:
-        return Graphs(CUDA, FREE_BYTES)
+        return Graphs(CUDA, self.device.free)
 
     def _enter_patches(self) -> None:
         enter = self._patches.enter_context
@@ -148,8 +149,8 @@ class Rehearsal:
             enter(patch.object(torch.cuda, name, replacement))
         enter(patch.object(torch, "Generator", Generator))
         enter(patch.object(torch, "load", _real(torch.load)))
-        enter(patch("monica.engine.chatterbox.weights.load_file", _real(_load_file())))
-        enter(patch("monica.engine.chatterbox.model.free_memory", lambda _: FREE_BYTES))
+        enter(patch.object(torch.backends.cuda, "cufft_plan_cache", SimpleNamespace(max_size=4096)))
+        enter(_flags_restored())
         enter(patch.object(torch.nn.Module, "_apply", _apply))
         enter(patch.object(FakeTensor, "numpy", _numpy, create=True))
         enter(patch.object(ThreadPoolExecutor, "submit", _run_here))
@@ -162,6 +163,21 @@ class Rehearsal:
             return capture(graphs, name, function)
 
         return named
+
+
+@contextmanager
+def _flags_restored() -> Iterator[None]:
+    """Undo afterwards what `configure_cuda` sets for the whole process."""
+    matmul = torch.backends.cuda.matmul
+    before = (
+        torch.backends.cudnn.allow_tf32,
+        matmul.allow_tf32,
+        matmul.allow_bf16_reduced_precision_reduction,
+        torch.backends.cuda.cudnn_sdp_enabled(),
+    )
+    yield
+    torch.backends.cudnn.allow_tf32, matmul.allow_tf32, matmul.allow_bf16_reduced_precision_reduction, cudnn = before
+    torch.backends.cuda.enable_cudnn_sdp(cudnn)
 
 
 def _without_contents(module: Any) -> Any:
@@ -182,12 +198,6 @@ def _real(function: Any) -> Any:
             return function(*args, **kwargs)
 
     return outside
-
-
-def _load_file() -> Any:
-    from safetensors.torch import load_file
-
-    return load_file
 
 
 def _apply(module: torch.nn.Module, move: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:

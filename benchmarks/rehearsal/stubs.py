@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -25,13 +26,18 @@ class Stream:
 
 
 class Device:
-    """The state of a CUDA device that captures depend on, with the functions of torch.cuda that change it.
+    """The state of a CUDA device that captures depend on, with the functions of torch.cuda that change it."""
 
-    fail: decides for the n-th capture, from 0, whether it fails, and with what.
-    """
-
-    def __init__(self, recorder: Recorder, fail: Callable[[int], Exception | None] = lambda _: None) -> None:
+    def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
+        self.properties = SimpleNamespace(is_integrated=False, total_memory=128 * 2**30, name="a rehearsal")
+        self.free = 96 * 2**30
+        """Bytes: enough for eight takes and all graphs."""
+        self.graph_bytes = 0
+        """What the driver takes for each graph."""
+        self.fail_capture: Callable[[int], Exception | None] = lambda _: None
+        """Decides for the n-th capture, from 0, whether it is found invalid when it ends, and by which error."""
+        self.memory_fraction = 1.0
         self.default = Stream()
         self.current: Any = self.default
         self.graphs: dict[str, list[Operation]] = {}
@@ -41,7 +47,6 @@ class Device:
         self.name = ""
         """Of the function that is being captured."""
         self.captures = 0
-        self.fail = fail
 
     def patches(self) -> dict[str, Any]:
         """Return what replaces the attributes of torch.cuda, by name."""
@@ -89,9 +94,16 @@ class Device:
             "set_stream": self.set_stream,
             "stream": self.stream,
             "memory_reserved": lambda *_: 0,
+            "mem_get_info": lambda *_: (self.free, self.properties.total_memory),
+            "set_per_process_memory_fraction": self.set_memory_fraction,
+            "get_device_properties": lambda *_: self.properties,
+            "current_device": lambda: 0,
             "synchronize": lambda *_: None,
             "empty_cache": lambda: None,
         }
+
+    def set_memory_fraction(self, fraction: float, *_: object) -> None:
+        self.memory_fraction = fraction
 
     def set_stream(self, stream: Any) -> None:
         self.current = stream
@@ -112,7 +124,8 @@ class Device:
         operations, self.recorder.operations = self.recorder.operations, self._outer
         self.recorder.graph = None
         number, self.captures = self.captures, self.captures + 1
-        if (error := self.fail(number)) is not None:
+        self.free -= self.graph_bytes
+        if (error := self.fail_capture(number)) is not None:
             raise error
         self.graphs[self.name] = operations or []
 
