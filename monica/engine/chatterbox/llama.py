@@ -37,11 +37,14 @@ class Layer:
     def fuse(cls, state: Mapping[str, Tensor], precision: str, device: torch.device) -> Layer:
         """Build a layer from the tensors under `tfmr.layers.N.` in the checkpoint."""
 
+        # `cat` and `clone` read the checkpoint's file into memory. Copies to a GPU straight from a mapped file crawl or
+        # hang on machines where both share their memory.
         def linear(*names: str) -> Linear:
-            return Linear(torch.cat([state[f"{name}_proj.weight"].to(device) for name in names]), precision=precision)
+            weight = torch.cat([state[f"{name}_proj.weight"] for name in names])
+            return Linear(weight.to(device), precision=precision)
 
         def norm(name: str) -> Tensor:
-            weight = state[f"{name}_layernorm.weight"].to(device)
+            weight = state[f"{name}_layernorm.weight"].clone().to(device)
             return weight.to(PRECISIONS[precision]) if weight.dtype == torch.float32 else weight
 
         return cls(

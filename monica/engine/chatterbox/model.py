@@ -20,6 +20,7 @@ from monica.engine.chatterbox.t3 import T3, affordable_slots
 from monica.engine.chatterbox.token_sequence import TokenSequence
 from monica.engine.chatterbox.tokenizer import TextTokenizer
 from monica.engine.chatterbox.watermark import Watermark
+from monica.engine.torch.backends import configure_cuda
 from monica.engine.torch.device import GIB, free_memory
 from monica.engine.torch.graphs import Graphs
 from monica.errors import SynthesisFailed
@@ -37,17 +38,20 @@ class Model:
     """The modules of a checkpoint on a device, in a precision. Raises ConfigError and ModelUnavailable."""
 
     def __init__(self, checkpoint: Checkpoint, *, device: str, precision: str, language: str) -> None:
-        # The quick parts come first, so that errors in them are reported at once.
         self.device = torch.device(device)
+        if device == "cuda":
+            configure_cuda()
+        # The quick parts come first, so that errors in them are reported at once.
         self.watermark = Watermark(self.device)
         self.tokenizer = TextTokenizer(checkpoint.tokenizer, language)
         self.builtin = conditionals.read_builtin_voice(checkpoint.conditionals)
-        self.voice_encoder = weights.load_voice_encoder(checkpoint.voice_encoder).to(self.device)
-        self.s3gen = weights.load_s3gen(checkpoint.s3gen).to(self.device)
+        self.voice_encoder = weights.move(weights.load_voice_encoder(checkpoint.voice_encoder), self.device)
+        self.s3gen = weights.move(weights.load_s3gen(checkpoint.s3gen), self.device)
         front, layers = weights.load_t3(checkpoint.t3)
-        front.to(self.device)
+        weights.move(front, self.device)
 
-        free = free_memory(device)
+        # The layers go to the device only when T3 is made, after its cache: they are counted as if they were there.
+        free = max(0, free_memory(device) - weights.bytes_in(layers, precision) * (device == "cuda"))
         self.graphs = Graphs(self.device, int(free * GRAPHS_SHARE))
         slots = affordable_slots(front.cfg, len(layers), precision, int(free * CACHE_SHARE))
         self.t3 = T3(front, layers, precision=precision, graphs=self.graphs, slots=slots)

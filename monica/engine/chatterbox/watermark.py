@@ -41,14 +41,12 @@ class Watermark:
         """
         network = self._perth.perth_net
         span = HEADROOM_DB - FLOOR_DB
-        # PyTorch's default for convolutions on CUDA is TF32, which is off by a thousandth.
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            spectrum = network.ap.spectrogram(self._to_perth(samples))
-            level = ((20 * spectrum.abs().log10()).clamp(FLOOR_DB) - FLOOR_DB) / span
-            marked, _ = network.encoder(level[None])
-            # Perth separates the phase and puts it back. A gain leaves it in place: the same result, at less cost.
-            gain = 10 ** ((marked[0] - level) * span / 20)
-            return self._from_perth(network.ap.inv_spectrogram(spectrum * gain)).clamp(-1, 1)
+        spectrum = network.ap.spectrogram(self._to_perth(samples))
+        level = ((20 * spectrum.abs().log10()).clamp(FLOOR_DB) - FLOOR_DB) / span
+        marked, _ = network.encoder(level[None])
+        # Perth separates the phase and puts it back. A gain leaves it in place: the same result, at less cost.
+        gain = 10 ** ((marked[0] - level) * span / 20)
+        return self._from_perth(network.ap.inv_spectrogram(spectrum * gain)).clamp(-1, 1)
 
     @torch.inference_mode()
     def detect(self, samples: NDArray[np.float32], sample_rate: int) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from monica.engine.torch.linear import PRECISIONS
 from monica.errors import ConfigError, ModelUnavailable
 
+MAPPED_FROM = 64 * 2**20
+"""Size in bytes from which a file is mapped into memory. Smaller ones are read."""
 UPSTREAM_LOGS = ("input frame rate", "Reference mel length")
 """Beginnings of upstream's messages on the root logger: how it was built, and that it crops a prompt to 40 ms steps."""
 
@@ -69,6 +72,7 @@ def load_t3(path: Path) -> tuple[Any, list[dict[str, Tensor]]]:
         state = load_file(path)
     except Exception as error:  # a guard: there is no telling what a damaged file raises
         raise _unreadable(path) from error
+    _refuse_damaged(state, path)
     front_state: dict[str, Tensor] = {}
     layers: dict[int, dict[str, Tensor]] = {}
     for name, tensor in state.items():
@@ -98,23 +102,44 @@ def load_s3gen(path: Path) -> Any:
         longest = table.pe.size(1) // 2 + 1
         table.pe = None
         table.extend_pe(torch.zeros(()).expand(1, longest))
-    return _fill(s3gen, read_pickle(path), path)
+    state = read_pickle(path)
+    _refuse_damaged(state, path)
+    return _fill(s3gen, state, path)
 
 
 def load_voice_encoder(path: Path) -> Any:
     """Load the voice encoder in float32."""
-    return _fill(build_voice_encoder(), read_pickle(path), path)
+    state = read_pickle(path)
+    _refuse_damaged(state, path)
+    return _fill(build_voice_encoder(), state, path)
 
 
 def read_pickle(path: Path) -> Any:
-    """Read a file that torch.save wrote, memory-mapped if its format allows; tensors and containers only.
+    """Read a file that torch.save wrote: tensors and containers only. A large one is mapped if its format allows.
 
     Raises ModelUnavailable if it cannot be read.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        mapped = path.stat().st_size >= MAPPED_FROM and zipfile.is_zipfile(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # a guard: there is no telling what a damaged file raises
         raise _unreadable(path) from error
+
+
+def move(module: Any, device: torch.device) -> Any:
+    """Move a module's parameters and buffers to a device, those of a mapped file by way of the host's memory.
+
+    A copy to the GPU straight from a mapped file waits for the disk page by page. Where CPU and GPU share their memory
+    it has been seen to crawl at 0.1 GB/s, or to hang for good.
+    """
+    if device.type != "cuda":
+        return module.to(device)
+    return module._apply(lambda tensor: tensor.clone().to(device))
+
+
+def bytes_in(layers: Sequence[Mapping[str, Tensor]], precision: str) -> int:
+    """Return how many bytes T3's layers take on a GPU."""
+    return PRECISIONS[precision].itemsize * sum(tensor.numel() for layer in layers for tensor in layer.values())
 
 
 def trim_fade() -> Tensor:
@@ -162,6 +187,16 @@ def _fill(module: nn.Module, state: object, path: Path) -> nn.Module:
             "install the locked version (`make install EXTRA=chatterbox`)."
         )
     return module.requires_grad_(False).eval()
+
+
+def _refuse_damaged(state: object, path: Path) -> None:
+    """Raise ModelUnavailable if a weight is not finite: every take would fail, and only when it is nearly made."""
+    for name, tensor in state.items() if isinstance(state, dict) else ():
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            continue
+        # The sum is not finite if any value is not, and costs a fraction of looking at each.
+        if not tensor.sum().isfinite() and not tensor.isfinite().all():
+            raise ModelUnavailable(f"{path.name} is damaged: {name} has values that are not finite. Download it again.")
 
 
 def _float32(tensor: Tensor) -> Tensor:

@@ -64,9 +64,6 @@ class TapeGraphs(Graphs):
         self.names: list[str] = []
         self.replays = 0
 
-    def _reserved(self) -> int:
-        return 0
-
     def _capture(self, function: Callable[[], None]) -> Replay:
         function()  # as a real capture's warm-up does
         tape = Tape()

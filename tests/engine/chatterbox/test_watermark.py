@@ -124,18 +124,6 @@ def test_it_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed.err == ""
 
 
-def test_the_network_runs_in_full_precision(watermark: Watermark) -> None:
-    """Also on CUDA, or a thousandth of the mark would be lost. The setting is global, so it must be restored."""
-    before = torch.backends.cudnn.allow_tf32
-    tf32_allowed: list[bool] = []
-    encoder = watermark._perth.perth_net.encoder
-    handle = encoder.register_forward_pre_hook(lambda *_: tf32_allowed.append(torch.backends.cudnn.allow_tf32))
-    mark(watermark, noise(960, 0.1))
-    handle.remove()
-    assert tf32_allowed == [False]
-    assert torch.backends.cudnn.allow_tf32 == before
-
-
 def test_a_missing_perth_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(perth, "PerthImplicitWatermarker", None)
     with pytest.raises(ConfigError, match="setuptools"):

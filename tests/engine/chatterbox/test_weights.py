@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from monica.engine.chatterbox import weights
 from monica.engine.chatterbox.weights import load_s3gen, load_t3, load_voice_encoder, unfilled_tensors
 from monica.errors import ModelUnavailable
 
@@ -73,6 +74,42 @@ def test_a_t3_with_missing_parts_is_reported(checkpoint_dir: Path, tmp_path: Pat
     save_file({name: tensor for name, tensor in state.items() if not re.match(drop, name)}, tmp_path / "t3.safetensors")
     with pytest.raises(ModelUnavailable, match=rf"t3\.safetensors does not fit the model: .*{message}"):
         load_t3(tmp_path / "t3.safetensors")
+
+
+@pytest.mark.parametrize("damage", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize(
+    ("load", "file", "name"),
+    [
+        (load_t3, "t3_mtl23ls_v3.safetensors", "tfmr.layers.1.mlp.up_proj.weight"),
+        (load_t3, "t3_mtl23ls_v3.safetensors", "speech_emb.weight"),
+        (load_s3gen, "s3gen.pt", "flow.decoder.estimator.final_proj.weight"),
+        (load_voice_encoder, "ve.pt", "lstm.bias_hh_l2"),
+    ],
+)
+def test_a_weight_that_is_not_finite_is_refused_by_name(
+    checkpoint_dir: Path, monkeypatch: pytest.MonkeyPatch, load: Any, file: str, name: str, damage: float
+) -> None:
+    """A single one: every take would fail, and only when it is nearly made."""
+
+    def damaged(read: Callable[[Path], dict[str, Tensor]]) -> Callable[[Path], dict[str, Tensor]]:
+        def read_damaged(path: Path) -> dict[str, Tensor]:
+            state = read(path)
+            state[name] = state[name].clone()
+            state[name].view(-1)[3] = damage
+            return state
+
+        return read_damaged
+
+    for reader in ("load_file", "read_pickle"):
+        monkeypatch.setattr(weights, reader, damaged(getattr(weights, reader)))
+    with pytest.raises(ModelUnavailable, match=rf"{file} is damaged: {name} has values that are not finite"):
+        load(checkpoint_dir / file)
+
+
+def test_large_finite_weights_are_no_damage() -> None:
+    """Even if their sum is not finite."""
+    state = {"large": torch.full((2,), torch.finfo(torch.float32).max), "ids": torch.zeros(2, dtype=torch.int64)}
+    weights._refuse_damaged(state, Path("file"))
 
 
 def test_a_tensor_left_without_data_is_found(checkpoint_dir: Path) -> None:
