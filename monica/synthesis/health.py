@@ -69,6 +69,9 @@ class Health:
 
     def lost(self, now: float) -> str | None:
         """Return why the engine will not recover by itself; None if it may. now: the scheduler's clock."""
+        device_lost = self._loader.device_lost or self._scheduler.running.device_lost
+        if device_lost is not None:
+            return device_lost
         engine, began = self._loader.chosen, self._scheduler.turn_began
         if engine is not None and began is not None and now - began > STUCK_S[engine.device]:
             return f"The engine has not come back from a step for {now - began:.0f} s."

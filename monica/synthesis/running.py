@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monica.engine import MAX_SEED, Engine, Utterance
-from monica.errors import DeadlineExceeded, MonicaError, SynthesisFailed
+from monica.errors import DeadlineExceeded, DeviceLost, MonicaError, SynthesisFailed
 from monica.synthesis.checks import find_defect
 from monica.synthesis.take import DEADLINE_PASSED, Lane, Take
 
@@ -79,6 +79,8 @@ class RunningBatch:
         self._starting: Take | None = None
         self.breakdowns_in_a_row = 0
         """Times the engine raised what no engine should; reset by a take that ends well."""
+        self.device_lost: str | None = None
+        """Why the engine cannot be used any more in this process; None if it can."""
 
     @property
     def takes(self) -> tuple[Take, ...]:
@@ -126,6 +128,13 @@ class RunningBatch:
         for each in self._pop(lambda each: each.take.deadline <= now):
             self._report(each.take, *expire(each.take))
 
+    def note_error(self, error: Exception) -> None:
+        """Take note of what the engine raised."""
+        if isinstance(error, DeviceLost):
+            self.device_lost = str(error)
+        elif not isinstance(error, MonicaError):
+            self.breakdowns_in_a_row += 1
+
     def _publish_new(self, running: RunningTake) -> None:
         """Publish the chunks that have come since the last step."""
         chunks = running.utterance.chunks[running.published :]
@@ -162,8 +171,8 @@ class RunningBatch:
             self._running.remove(each)
             try:
                 self._engine().drop(each.utterance)
-            except Exception:
-                self.breakdowns_in_a_row += 1
+            except Exception as error:
+                self.note_error(error)
                 logger.exception("the engine failed to drop a take")
         return popped
 
@@ -192,8 +201,8 @@ class RunningBatch:
 
     def _fail(self, take: Take, error: Exception, started: float) -> None:
         # The engine thread's guard ends here: whatever was raised, out of memory included, ends a take.
+        self.note_error(error)
         if not isinstance(error, MonicaError):
-            self.breakdowns_in_a_row += 1
             logger.error("take %.12s: the engine failed", take.key, exc_info=error)
             error = SynthesisFailed("The engine failed on this sentence.")
         elif isinstance(error, SynthesisFailed) and self._retry(take, str(error), started):

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from monica import metrics
 from monica.engine import Engine
-from monica.errors import MonicaError, NotReady, Overloaded
+from monica.errors import DeviceLost, MonicaError, NotReady, Overloaded
 from monica.synthesis.engine_call import EngineCall
 from monica.synthesis.running import FinishTake, Outcome, PublishChunk, RunningBatch, expire
 from monica.synthesis.take import Lane, Take
@@ -62,8 +62,19 @@ class Scheduler:
         self.failures_in_a_row = 0
         self.last_success: float | None = None
 
-    def start(self) -> None:
-        threading.Thread(target=self._run, name="engine", daemon=True).start()
+    def start(self, load: Callable[[], T]) -> Future[T]:
+        """Start the engine thread. It calls `load` first, and makes turns once that has returned.
+
+        Returns the result of `load`. If `load` raises, the thread ends.
+        """
+        loading = EngineCall(load)
+
+        def run() -> None:
+            if loading.run() is None:
+                self._run()
+
+        threading.Thread(target=run, name="engine", daemon=True).start()
+        return loading.result
 
     def submit(self, takes: list[Take]) -> None:
         """Queue takes of one lane and deadline, all or none.
@@ -134,8 +145,8 @@ class Scheduler:
         self.turn_began = self._clock()
         with self._changed:
             call = self._calls.popleft() if self._calls else None
-        if call is not None:
-            call.run()
+        if call is not None and isinstance(error := call.run(), DeviceLost):
+            self.running.note_error(error)
         now = self.turn_began = self._clock()
         with self._changed:
             expired = self._waiting.remove(lambda take: take.deadline <= now)
