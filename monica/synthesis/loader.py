@@ -1,8 +1,8 @@
 """Loads the engine, and knows whether it is ready. If the model is unavailable, it tries again.
 
 Everything here runs in the engine thread, before its first turn. Much of what CUDA sets up belongs to a thread: the
-handles of cuBLAS and cuDNN, and cuDNN's plans of convolutions. If another thread loaded and warmed up, the first takes on
-air would pay for all of that again.
+handles of cuBLAS and cuDNN, and cuDNN's plans of convolutions. If another thread loaded and warmed up, the first takes
+on air would pay for all of that again.
 """
 
 from __future__ import annotations
