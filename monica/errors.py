@@ -14,6 +14,7 @@ MonicaError                 500 internal
 ├── NotAcceptable           406 not_acceptable
 ├── HungUp                  499 client_hung_up                  only ever in the log: the client has gone
 ├── NotReady                503 model_loading, model_failed, shutting_down
+│   └── DeviceLost          503 model_failed
 ├── Overloaded              503 overloaded
 ├── DeadlineExceeded        504 deadline_exceeded
 ├── SynthesisFailed         500 synthesis_failed
@@ -154,6 +155,17 @@ class NotReady(MonicaError):
         "model_failed": "The model cannot be used; /health says why.",
         "shutting_down": "Monica is shutting down.",
     }
+
+
+class DeviceLost(NotReady):
+    """The device cannot be used any more by this process; it ends, and another one is started.
+
+    An engine raises it. A CUDA context that an error has broken stays broken: every later call in the process fails,
+    so neither another attempt to load nor another take can succeed.
+    """
+
+    code = "model_failed"
+    codes: ClassVar = {}
 
 
 class Overloaded(MonicaError):

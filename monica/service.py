@@ -60,21 +60,30 @@ class Service:
         self._takes.outage.on_end = self._catch_up
 
     def start(self, on_config_error: Callable[[ConfigError], None], on_lost: Callable[[str], None]) -> None:
-        """Start the engine thread and the warmer, and load the model in the background.
+        """Start the engine thread, which loads the model first, and the warmer.
 
-        on_lost: called with the reason if the engine is lost; it ends the process.
+        on_config_error: called in the engine thread if a setting must be changed. on_lost: called with the reason if
+        the engine is lost. Both end the process.
         """
         if self.settings.api_key is None and ensure_token(self.settings.cache_dir) is not None:
             logger.info("no API key: changes need the token in %s", self.settings.cache_dir / TOKEN_NAME)
-        self._scheduler.start()
-        self._loader.start(on_config_error)
+
+        def load() -> None:
+            try:
+                self._loader.load()
+            except ConfigError as error:
+                on_config_error(error)
+
+        self._scheduler.start(load)
         Watchdog(self.health, self._scheduler, on_lost).start()
         self.warmer.start()
 
     def start_and_wait(self) -> None:
-        """Load, start the engine thread, and return. Raises ConfigError, or ModelUnavailable at the first failure."""
-        self._loader.load_once()
-        self._scheduler.start()
+        """Start the engine thread, and wait until it has loaded.
+
+        Raises ConfigError, or ModelUnavailable at the first failure.
+        """
+        self._scheduler.start(self._loader.load_once).result()
 
     def drain(self, timeout: float) -> None:
         """Refuse new takes, and wait until those submitted have ended, `timeout` seconds at most."""

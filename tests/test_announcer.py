@@ -300,17 +300,21 @@ def test_shutdown_while_loading_is_not_a_failure(
     settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     service = Service(settings, toy)
+    returned = threading.Event()
+    load_until_ready = service._loader.load
 
     def load() -> None:
         service.drain(1)
         raise ModelUnavailable("Monica is shutting down.")
 
+    def load_and_tell() -> None:
+        load_until_ready()
+        returned.set()
+
     monkeypatch.setattr(toy, "load", load)
+    monkeypatch.setattr(service._loader, "load", load_and_tell)
     service.start(on_config_error=lambda error: pytest.fail(str(error)), on_lost=pytest.fail)
-    until = time.monotonic() + 5
-    while any(thread.name == "loader" for thread in threading.enumerate()):
-        assert time.monotonic() < until
-        time.sleep(0.005)
+    assert returned.wait(5)
     assert service.health.report()["status"] == "stopping"
     assert "trying again" not in caplog.text
 

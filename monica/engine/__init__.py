@@ -75,7 +75,11 @@ class Utterance:
 
 
 class Engine(Protocol):
-    """Text in, sound out, step by step. One thread loads it, then one thread uses it."""
+    """Text in, sound out, step by step. One thread loads and uses it: no method is called from another one.
+
+    Other threads read its attributes. Every method may raise DeviceLost: then no call can succeed in this process, and
+    Monica ends it for its supervisor to start another.
+    """
 
     name: str
     """Its name in the registry."""

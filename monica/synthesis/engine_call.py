@@ -18,16 +18,17 @@ class EngineCall(Generic[T]):
         self._function = function
         self._context = contextvars.copy_context()
 
-    def run(self) -> None:
-        """Call the function. Exceptions are delivered to the waiting caller, not raised here."""
+    def run(self) -> Exception | None:
+        """Call the function. An exception is delivered to the waiting caller and returned, not raised."""
         if not self.result.set_running_or_notify_cancel():
-            return
+            return None
         try:
             result = self._context.run(self._function)
         except Exception as error:
             self.result.set_exception(error)
-        else:
-            self.result.set_result(result)
+            return error
+        self.result.set_result(result)
+        return None
 
     def reject(self, error: Exception) -> None:
         """Fail with `error`, without calling the function."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,8 @@ MAX_FAILURES = 3
 MAX_BREAKDOWNS = 5
 """Exceptions in a row, of kinds no engine should raise, that make it lost: a broken CUDA context stays broken."""
 STUCK_S = {"cuda": 60.0, "mps": 60.0, "cpu": 300.0}
-"""Duration of a step, by device, after which it counts as stuck. On a slow CPU a long sentence has steps of 30 s."""
+"""Duration of a step, by device, after which it counts as stuck; that of finishing a take, too. On a slow CPU a long
+sentence has steps of 30 s."""
 
 
 class Health:
@@ -69,11 +71,28 @@ class Health:
 
     def lost(self, now: float) -> str | None:
         """Return why the engine will not recover by itself; None if it may. now: the scheduler's clock."""
-        engine, began = self._loader.chosen, self._scheduler.turn_began
-        if engine is not None and began is not None and now - began > STUCK_S[engine.device]:
-            return f"The engine has not come back from a step for {now - began:.0f} s."
+        device_lost = self._loader.device_lost or self._scheduler.running.device_lost
+        if device_lost is not None:
+            return device_lost
+        step_s, job_s, stuck_s = self._times(now)
+        if step_s > stuck_s:
+            return f"The engine has not come back from a step for {step_s:.0f} s."
+        if job_s > stuck_s:
+            return f"A take that was made has not been finished and kept for {job_s:.0f} s."
         breakdowns = self._scheduler.running.breakdowns_in_a_row
         return f"The engine broke down {breakdowns} times in a row." if breakdowns >= MAX_BREAKDOWNS else None
+
+    def _times(self, now: float) -> tuple[float, float, float]:
+        """Return how long the engine has been at a step, and finishing at a job, and when either counts as stuck."""
+        engine, scheduler = self._loader.chosen, self._scheduler
+        if engine is None:
+            return 0.0, 0.0, math.inf
+        step_began, job_began = scheduler.turn_began, scheduler.finishing.job_began
+        return (
+            0.0 if step_began is None else now - step_began,
+            0.0 if job_began is None else now - job_began,
+            STUCK_S[engine.device],
+        )
 
     def diagnose(self, now: float) -> tuple[Status, str | None]:
         """Return the status, and the reason if it is not `ok`."""
@@ -83,9 +102,12 @@ class Health:
         lost = self.lost(now)
         if lost is not None:
             return Status.FAILED, lost
-        began, wanted = scheduler.turn_began, scheduler.wanted_since
-        if began is not None and loader.chosen is not None and now - began > STUCK_S[loader.chosen.device] / 4:
-            return Status.DEGRADED, f"The engine has been at one step for {now - began:.0f} s."
+        step_s, job_s, stuck_s = self._times(now)
+        if step_s > stuck_s / 4:
+            return Status.DEGRADED, f"The engine has been at one step for {step_s:.0f} s."
+        if job_s > stuck_s / 4:
+            return Status.DEGRADED, f"A take has been made, and not finished and kept for {job_s:.0f} s."
+        wanted = scheduler.wanted_since
         if scheduler.failures_in_a_row >= MAX_FAILURES:
             return Status.DEGRADED, f"The last {scheduler.failures_in_a_row} takes failed."
         if wanted is not None and now - wanted > self._overdue_s:

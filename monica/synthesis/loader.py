@@ -1,4 +1,9 @@
-"""Loads the engine in the background, and knows whether it is ready. If the model is unavailable, it tries again."""
+"""Loads the engine, and knows whether it is ready. If the model is unavailable, it tries again.
+
+Everything here runs in the engine thread, before its first turn. Much of what CUDA sets up belongs to a thread: the
+handles of cuBLAS and cuDNN, and cuDNN's plans of convolutions. If another thread loaded and warmed up, the first takes
+on air would pay for all of that again.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from monica.audio.finish import OFF, Finisher
 from monica.config import Settings
 from monica.engine import Engine, SynthesisParams, speak
 from monica.engine.selection import choose_engine
-from monica.errors import ConfigError, ModelUnavailable, MonicaError, NotReady
+from monica.errors import ConfigError, DeviceLost, ModelUnavailable, MonicaError, NotReady
 from monica.voices.recording import DEFAULT_VOICE
 from monica.voices.registry import VoiceRegistry
 
@@ -56,6 +61,8 @@ class Loader:
         self.loaded = False
         self.status = Status.LOADING
         self.reason: str | None = "The model is being loaded."
+        self.device_lost: str | None = None
+        """Why the process cannot use the device any more; None if it can. Loading has ended then."""
 
     @property
     def chosen(self) -> Engine | None:
@@ -75,33 +82,31 @@ class Loader:
             raise NotReady(f"The model cannot be used: {self.reason}", code="model_failed", retry_after=15)
         raise NotReady("The model is being loaded.", retry_after=5)
 
-    def start(self, on_config_error: Callable[[ConfigError], None]) -> None:
-        """Load in a thread of its own. `on_config_error` is called in that thread if a setting must be changed."""
-
-        def run() -> None:
-            try:
-                self.load()
-            except ConfigError as error:
-                self.status, self.reason = Status.FAILED, str(error)
-                on_config_error(error)
-
-        threading.Thread(target=run, name="loader", daemon=True).start()
-
     def load(self) -> None:
-        """Load, trying again at growing intervals while the model is unavailable. Raises ConfigError."""
+        """Load, trying again at growing intervals while the model is unavailable.
+
+        Returns once the engine is ready, Monica is shutting down or the device is lost. Raises ConfigError if a setting
+        must be changed.
+        """
         retry_s = FIRST_RETRY_S
         while not self._stop.is_set():
             try:
                 self.load_once()
-            except ConfigError:
+            except ConfigError as error:
+                self.status, self.reason = Status.FAILED, str(error)
                 raise
+            except DeviceLost as error:
+                # Not tried again: every attempt would fail in the same way, for ever. The watchdog ends the process.
+                self.status, self.reason = Status.FAILED, str(error)
+                self.device_lost = str(error)
+                return
             except MonicaError as error:
                 if self._stop.is_set():
                     return
                 reason = str(error)
                 logger.error("the model is not available: %s; trying again in %.0f s", reason, retry_s)
             except Exception as error:
-                # The loader thread's guard: the server stays up and says why it cannot speak.
+                # The guard of loading: the server stays up and says why it cannot speak.
                 reason = f"{type(error).__name__} while loading."
                 logger.exception("the model cannot be loaded; trying again in %.0f s", retry_s)
             else:
@@ -111,7 +116,7 @@ class Loader:
             retry_s = min(2 * retry_s, MAX_RETRY_S)
 
     def load_once(self) -> None:
-        """Load the engine and its voices, and warm up. Raises ConfigError, or ModelUnavailable."""
+        """Load the engine and its voices, and warm up. Raises ConfigError, ModelUnavailable or DeviceLost."""
         began = time.monotonic()
         self.finisher.warm_up()  # first: the embedded voice may have to stand in at any time
         # Chosen once: the hardware does not change while the process lives.
@@ -139,6 +144,8 @@ class Loader:
         try:
             voice = self.voices[DEFAULT_VOICE]
             samples = speak(engine, WARM_UP_TEXT, voice=voice, params=SynthesisParams(), seed=0, check=self._check_stop)
+        except DeviceLost:
+            raise
         except MonicaError as error:
             raise ModelUnavailable(f"The warm-up failed: {error}") from error
         took, seconds = time.monotonic() - began, len(samples) / engine.sample_rate

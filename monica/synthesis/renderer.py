@@ -104,13 +104,13 @@ class Renderer:
                 del self._in_progress[take.key]
 
     def _publish(self, take: Take, samples: NDArray[np.float32]) -> None:
-        """Finish a chunk of a take and let it be heard. Runs in the engine thread."""
+        """Finish a chunk of a take and let it be heard. Runs in the finishing thread."""
         if take.finisher is None:
             take.finisher = self._finisher.start_stream(self._loader.ready_engine().sample_rate)
         _publish_samples(take, take.finisher.finish_chunk(samples, False))
 
     def _finish(self, take: Take, samples: NDArray[np.float32], took_s: float) -> bytes:
-        """Make the WAV of a take, and keep it if nothing is wrong with it. Runs in the engine thread."""
+        """Make the WAV of a take, and keep it if nothing is wrong with it. Runs in the finishing thread."""
         rate = self._loader.ready_engine().sample_rate
         seconds = len(samples) / rate
         metrics.real_time_factor.observe(took_s / seconds)

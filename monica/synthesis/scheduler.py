@@ -1,4 +1,4 @@
-"""Owns the engine thread: which takes wait, which run now, and which are not made at all.
+"""Owns the engine thread and the finishing thread: which takes wait, which run now, and which are not made at all.
 
 Live takes go first: while there is one, background takes are preempted where they are, and resumed later. Between any
 two steps of the engine, takes are dropped whose deadline has passed or that no one waits for any more.
@@ -11,13 +11,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from monica import metrics
 from monica.engine import Engine
-from monica.errors import MonicaError, NotReady, Overloaded
+from monica.errors import DeviceLost, MonicaError, NotReady, Overloaded
 from monica.synthesis.engine_call import EngineCall
+from monica.synthesis.finishing import FinishingQueue
 from monica.synthesis.running import FinishTake, Outcome, PublishChunk, RunningBatch, expire
 from monica.synthesis.take import Lane, Take
 from monica.synthesis.throughput import Throughput
@@ -48,10 +50,11 @@ class Scheduler:
         publish: PublishChunk = lambda take, samples: None,
     ) -> None:
         self._clock = clock
-        self._changed = threading.Condition()  # guards the queue; never held while a take ends
+        self._changed = threading.Condition()  # guards the queue and the counts; never held while a take ends
         self._waiting = WaitingQueue(queue_size)
-        self.running = RunningBatch(engine, finish, publish, self._report, clock)
         self._throughput = Throughput()
+        self.finishing = FinishingQueue(clock, self._note_progress)
+        self.running = RunningBatch(engine, self.finishing, self._throughput, finish, publish, self._report, clock)
         self._calls: deque[EngineCall[Any]] = deque()
         self._idle = True
         self._refusal: MonicaError | None = None
@@ -62,8 +65,20 @@ class Scheduler:
         self.failures_in_a_row = 0
         self.last_success: float | None = None
 
-    def start(self) -> None:
-        threading.Thread(target=self._run, name="engine", daemon=True).start()
+    def start(self, load: Callable[[], T]) -> Future[T]:
+        """Start the engine thread. It calls `load` first, and makes turns once that has returned.
+
+        Returns the result of `load`. If `load` raises, the thread ends.
+        """
+        loading = EngineCall(load)
+
+        def run() -> None:
+            if loading.run() is None:
+                self._run()
+
+        self.finishing.start()
+        threading.Thread(target=run, name="engine", daemon=True).start()
+        return loading.result
 
     def submit(self, takes: list[Take]) -> None:
         """Queue takes of one lane and deadline, all or none.
@@ -113,20 +128,20 @@ class Scheduler:
             self._refusal = NotReady("Monica is shutting down.", code="shutting_down", retry_after=5)
 
     def drain(self, timeout: float) -> bool:
-        """Wait until every submitted take has ended. Returns False if that took longer than `timeout` seconds."""
+        """Wait until every submitted take has ended and is kept. Returns False after `timeout` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._idle and not self._waiting, timeout)
+            return self._changed.wait_for(self._all_ended, timeout)
 
     def give_up(self, error: MonicaError) -> None:
         """End every take with `error`, now and from now on: the engine thread is lost."""
         with self._changed:
             self._refusal = error
-            takes = [*self._waiting.remove(lambda _: True), *self.running.takes]
+            takes = [*self._waiting.remove(lambda _: True), *self.running.takes, *self.finishing.takes]
             calls = [*self._calls]
             self._calls.clear()
         for call in calls:
             call.reject(error)
-        for take in takes:
+        for take in dict.fromkeys(takes):
             self._report(take, Outcome.FAILED, error)
 
     def turn(self) -> None:
@@ -134,8 +149,8 @@ class Scheduler:
         self.turn_began = self._clock()
         with self._changed:
             call = self._calls.popleft() if self._calls else None
-        if call is not None:
-            call.run()
+        if call is not None and isinstance(error := call.run(), DeviceLost):
+            self.running.note_error(error)
         now = self.turn_began = self._clock()
         with self._changed:
             expired = self._waiting.remove(lambda take: take.deadline <= now)
@@ -152,17 +167,28 @@ class Scheduler:
         while True:
             with self._changed:
                 if not self._has_work():
-                    self._idle, self.wanted_since = True, None
-                    self._changed.notify_all()
+                    self._idle = True
+                    self._note_progress()
                     self._changed.wait_for(self._has_work)
                     self._idle = False
             self.turn()
 
     def _has_work(self) -> bool:
-        return bool(self._calls or self._waiting or self.running.takes)
+        return bool(self._calls or self.running.takes or (self._waiting and self.finishing.has_room))
+
+    def _all_ended(self) -> bool:
+        """Whether no take is left, neither before, in nor after the engine."""
+        return self._idle and not (self._waiting or self.running.takes or self.finishing.takes)
+
+    def _note_progress(self) -> None:
+        """Wake those who wait for takes to end, and the engine thread if it waits for room."""
+        with self._changed:
+            if self._all_ended():
+                self.wanted_since = None
+            self._changed.notify_all()
 
     def _start_next(self) -> None:
-        """Choose the lane that runs, and start one of its takes if a slot is free.
+        """Choose the lane that runs, and start one of its takes if a slot is free and finishing keeps up.
 
         One, because its prefill holds up the takes that run.
         """
@@ -173,7 +199,7 @@ class Scheduler:
             return
         lane = Lane.LIVE if Lane.LIVE in wanted else Lane.BACKGROUND
         self.running.switch_to(lane)
-        if self.running.has_free_slot:
+        if self.running.has_free_slot and self.finishing.has_room:
             with self._changed:
                 take = self._waiting.pop(lane)
         if take is not None:
@@ -213,20 +239,23 @@ class Scheduler:
         return max(1, math.ceil(self._throughput.seconds_for(each)))
 
     def _report(self, take: Take, outcome: Outcome, result: bytes | MonicaError | None) -> None:
+        """Take note of how a take ended, and hand it to those who wait for it. From any thread."""
         metrics.takes.labels(outcome).inc()
-        if result is None:
-            with self._changed:
+        with self._changed:
+            if take.sound.done():  # given up while the engine or the disk was stuck; now it has come back
+                return
+            if result is None:
                 self._waiting.put_back(take)
-            return
-        if outcome in (Outcome.OK, Outcome.SUSPECT):
-            self._throughput.add_take(len(take.text))
-            self.failures_in_a_row, self.last_success = 0, self._clock()
-            self.wanted_since = self.last_success
-        elif outcome is Outcome.FAILED:
-            self.failures_in_a_row += 1
-        if take.sound.done():  # given up while the engine was stuck; now it has come back
-            return
-        if isinstance(result, bytes):
-            take.sound.set_result(result)
-        else:
-            take.sound.set_exception(result)
+                self._changed.notify_all()
+                return
+            if outcome in (Outcome.OK, Outcome.SUSPECT):
+                self.failures_in_a_row, self.last_success = 0, self._clock()
+                self.wanted_since = self.last_success
+            elif outcome is Outcome.FAILED:
+                self.failures_in_a_row += 1
+        # Without the lock: what is called back may take others. Another thread may have been faster meanwhile.
+        with suppress(InvalidStateError):
+            if isinstance(result, bytes):
+                take.sound.set_result(result)
+            else:
+                take.sound.set_exception(result)

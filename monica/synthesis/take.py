@@ -67,7 +67,7 @@ class Take:
     sound: Future[bytes] = field(default_factory=Future)
     """The WAV, or the error it ended with."""
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
-    """The request's context, so that the engine thread logs under the request's id."""
+    """The request's context, so that what the engine and finishing threads log has the request's id."""
     submitted: float = 0.0
     """When it was queued, in the scheduler's seconds."""
     attempts: int = 1

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from monica.config import Settings
 from monica.engine import CloningEngine, Engine, Reference, is_cloning
-from monica.errors import ConfigError, Forbidden, MonicaError, SynthesisFailed, UnknownVoice
+from monica.errors import ConfigError, DeviceLost, Forbidden, MonicaError, SynthesisFailed, UnknownVoice
 from monica.store.cache import Store
 from monica.voices.recording import (
     DEFAULT_VOICE,
@@ -118,10 +118,10 @@ class VoiceRegistry:
             raise ConfigError(f"MONICA_VOICES_DIR={str(self._folder)!r} cannot be read: {error.strerror}.") from error
 
     def make_speakable(self, engine: Engine, check: Callable[[], None]) -> None:
-        """Make sure that conditionals of every voice are stored. Runs in the thread that has loaded the engine.
+        """Make sure that conditionals of every voice are stored. Runs in the engine thread.
 
         check: called between two voices; what it raises ends the work. Raises ConfigError, or another MonicaError, if
-        the default voice cannot be made.
+        the default voice cannot be made, and DeviceLost whichever voice it was that the device failed on.
         """
         if not is_cloning(engine):
             self._voices = {DEFAULT_VOICE: Voice(DEFAULT_VOICE, None, "", engine.fingerprint)}
@@ -139,6 +139,8 @@ class VoiceRegistry:
             check()
             try:
                 self._ensure_cloned(voice)
+            except DeviceLost:
+                raise
             except MonicaError as error:  # whatever a recording does to the model, the other voices must speak
                 self.unregister(voice)
                 logger.warning("voice %s is left out: %s", voice.name, error)

@@ -1,4 +1,4 @@
-"""A real Monica whose engine hangs or keeps breaking down ends her worker by herself and starts another."""
+"""A real Monica whose engine hangs, keeps breaking down or loses its device ends her worker and starts another."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_step_that_does_not_return_ends_the_worker_and_another_takes_over(tmp_pa
         assert "Traceback" not in server.log()
 
 
-def test_engine_that_breaks_down_repeatedly_is_restarted(tmp_path: Path) -> None:
+def test_engine_that_breaks_down_repeatedly_or_loses_its_device_while_loading_is_restarted(tmp_path: Path) -> None:
     faults = Faults(tmp_path / "faults")
     settings = ESPEAK | {"MONICA_CACHE_DIR": str(tmp_path / "cache")} | faults.settings
     with Server(tmp_path, settings) as server:
@@ -62,6 +62,10 @@ def test_engine_that_breaks_down_repeatedly_is_restarted(tmp_path: Path) -> None
             codes = [server.say(f"Phrase numéro {n}.").json()["error"]["code"] for n in range(5)]
             assert codes == ["synthesis_failed"] * 5
             until(lambda: "the engine is lost: The engine broke down 5 times in a row." in server.log())
-        until(lambda: not workers_of(server) & first)
+        with faults.on("lost"):  # as it would be if the next worker found the GPU in a state that kills it
+            until(lambda: "the engine is lost: The device failed" in server.log())
+            seen = workers_of(server)
+        until(lambda: not workers_of(server) & (first | seen))
         server.wait_ready()
         assert server.say("Une phrase.").status_code == 200
+        assert "trying again" not in server.log()  # in the process that has lost it, no attempt can succeed

@@ -43,6 +43,8 @@ class ToyEngine:
         """Fails every take. A MonicaError is the utterance's own; anything else is raised by `step`."""
         self.fail_load_with: list[Exception] = []
         """Raised by `load`, one per call."""
+        self.fail_warm_up_with: MonicaError | None = None
+        """The error of the warm-up's take."""
         self.silent = False
         self.hasty: set[str] = set()
         self.utterances: list[ToyUtterance] = []
@@ -64,7 +66,11 @@ class ToyEngine:
 
     def step(self) -> None:
         for utterance in [each for each in self.utterances if each not in self.paused]:
-            if utterance.text != WARM_UP_TEXT:
+            if utterance.text == WARM_UP_TEXT:
+                utterance.error = self.fail_warm_up_with
+                if utterance.error is not None:
+                    continue
+            else:
                 if not self.gate.is_set():
                     time.sleep(0.005)
                     continue

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monica.engine import SynthesisParams, Utterance
-from monica.errors import SynthesisFailed
+from monica.errors import DeviceLost, SynthesisFailed
 
 RATE = 100
 Attempt = str
-"""The outcome of an attempt. The engine reports `error`; `refuse`, `crash begin` and `crash step` are raised. The
-others describe the sound: ok, silent, empty, no numbers, endless, hasty, long."""
+"""The outcome of an attempt. The engine reports `error`; `refuse`, and `crash` or `lost` with `begin` or `step`, are
+raised. The others describe the sound: ok, silent, empty, no numbers, endless, hasty, long."""
 
 
 def sound(text: str, kind: Attempt) -> NDArray[np.float32]:
@@ -68,6 +68,8 @@ class SteppingEngine:
             raise SynthesisFailed("There is not enough memory.")
         if utterance.kind == "crash begin":
             raise RuntimeError("begin")
+        if utterance.kind == "lost begin":
+            raise DeviceLost("an illegal memory access", retry_after=15)
         self.held.append(utterance)
         assert len(self.held) - len(self.paused) <= self.slots, "more utterances than slots"
         return utterance
@@ -78,6 +80,8 @@ class SteppingEngine:
             utterance.left -= 1
             if utterance.kind == "crash step":
                 raise RuntimeError("step")
+            if utterance.kind == "lost step":
+                raise DeviceLost("an illegal memory access", retry_after=15)
             if utterance.left <= 0:
                 utterance.complete = utterance.kind != "endless"
                 if utterance.kind == "error":

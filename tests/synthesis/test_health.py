@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from queue import Queue
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from monica.config import Settings
-from monica.errors import NotReady, SynthesisFailed
+from monica.errors import DeviceLost, ModelUnavailable, NotReady, SynthesisFailed
 from monica.service import Service
 from monica.speech import SpeechRequest
 from monica.synthesis.health import MAX_BREAKDOWNS, MAX_FAILURES, STUCK_S, Health
 from monica.synthesis.loader import Status
+from monica.voices.recording import read_recording
 from tests.conftest import started
-from tests.support.engines import ToyEngine
+from tests.support.engines import CloningToy, ToyEngine
+from tests.support.recordings import record
 from tests.synthesis.test_scheduler import Harness
 
 
@@ -27,7 +32,7 @@ def harness() -> Harness:
 
 @pytest.fixture
 def health(harness: Harness) -> Health:
-    loader: Any = SimpleNamespace(status=Status.OK, reason=None, chosen=harness.engine)
+    loader: Any = SimpleNamespace(status=Status.OK, reason=None, chosen=harness.engine, device_lost=None)
     return Health(Settings(deadline_s=30), loader, harness.scheduler)
 
 
@@ -101,6 +106,70 @@ def test_engine_that_breaks_down_repeatedly_is_lost(harness: Harness, health: He
         harness.turns(3)
     assert "broke down 5 times" in str(health.lost(harness.clock.now))
     assert health.diagnose(harness.clock.now)[0] is Status.FAILED
+
+
+@pytest.mark.parametrize("kind", ["lost begin", "lost step"])
+def test_lost_device_is_told_at_once(harness: Harness, health: Health, kind: str) -> None:
+    """A second take could not succeed, so there is none, and the engine is not given five chances to break down."""
+    harness.engine.script["hello"] = [kind]
+    take = harness.ask("hello")
+    harness.turns(2)
+    error = take.sound.exception(0)
+    assert isinstance(error, DeviceLost)
+    assert (error.status, error.code, error.retry_after) == (503, "model_failed", 15)
+    assert len(harness.engine.begun) == 1
+    assert health.lost(harness.clock.now) == "an illegal memory access"
+    assert health.diagnose(harness.clock.now) == (Status.FAILED, "an illegal memory access")
+
+
+def test_device_that_is_lost_in_an_engine_call_is_told_too(harness: Harness, health: Health) -> None:
+    def clone() -> bytes:
+        raise DeviceLost("an illegal memory access")
+
+    call = harness.scheduler.call(clone)
+    harness.scheduler.turn()
+    assert isinstance(call.exception(0), DeviceLost)
+    assert health.lost(harness.clock.now) == "an illegal memory access"
+
+
+def test_device_that_is_lost_while_loading_ends_the_process_and_is_not_tried_again(
+    settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monica.synthesis.loader.FIRST_RETRY_S", 0.0)
+    monkeypatch.setattr("monica.synthesis.watchdog.INTERVAL_S", 0.02)
+    monkeypatch.setattr("monica.synthesis.watchdog.FAREWELL_S", 0.0)
+    reasons: Queue[str] = Queue()
+    # Out of memory is tried again: another process may have used it. The lost device is not.
+    toy.fail_load_with = [ModelUnavailable("no memory"), MemoryError(), DeviceLost("a failed launch"), MemoryError()]
+    service = Service(settings, toy)
+    service.start(on_config_error=lambda error: pytest.fail(str(error)), on_lost=reasons.put)
+    assert reasons.get(timeout=10) == "a failed launch"
+    assert len(toy.fail_load_with) == 1
+    report = service.health.report()
+    assert (report["status"], report["reason"]) == ("failed", "a failed launch")
+    with pytest.raises(NotReady) as caught:
+        service.announcer.announce(SpeechRequest("hello"))
+    assert caught.value.code == "model_failed"
+    service.close()
+
+
+@pytest.mark.parametrize("where", ["warm-up", "another voice"])
+def test_device_that_is_lost_after_the_model_is_loaded_is_no_other_error(
+    settings: Settings, tmp_path: Path, where: str
+) -> None:
+    """A failed warm-up is tried again, and a voice that cannot be cloned is left out: but not for this reason."""
+    record(tmp_path / "voices", "monica.wav", "anna.wav")
+    (tmp_path / "monica.wav").write_bytes((tmp_path / "voices" / "monica.wav").read_bytes())
+    (tmp_path / "voices" / "monica.wav").unlink()
+    toy, lost = CloningToy(), DeviceLost("a failed launch")
+    service = Service(replace(settings, reference_audio=tmp_path / "monica.wav", voices_dir=tmp_path / "voices"), toy)
+    if where == "warm-up":
+        toy.fail_warm_up_with = lost
+    else:
+        toy.break_on = {read_recording(tmp_path / "voices" / "anna.wav", 120, "anna").digest: lost}
+    with pytest.raises(DeviceLost):
+        service.start_and_wait()
+    service.close()
 
 
 @pytest.mark.parametrize("status", [Status.LOADING, Status.FAILED, Status.STOPPING])

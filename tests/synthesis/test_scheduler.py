@@ -48,7 +48,7 @@ class Harness:
         return take
 
     def turns(self, count: int, seconds: float = 0.0) -> None:
-        """Make turns. seconds: how long each step of the engine takes."""
+        """Make turns, and finish what each of them has made. seconds: how long each step of the engine takes."""
 
         def elapse() -> None:
             self.clock.now += seconds
@@ -56,6 +56,12 @@ class Harness:
         self.engine.elapse = elapse
         for _ in range(count):
             self.scheduler.turn()
+            self.finish()
+
+    def finish(self) -> None:
+        """Do what the finishing thread has to do."""
+        while self.scheduler.finishing.do_next():
+            pass
 
     def speaking(self) -> list[str]:
         """Return the texts that the engine advances with every step."""

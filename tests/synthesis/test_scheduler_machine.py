@@ -109,6 +109,12 @@ class SchedulerMachine(RuleBasedStateMachine):
     def _live(self) -> set[str]:
         return {take.text for take in self.scheduler.running.takes if take.lane is Lane.LIVE}
 
+    @rule(jobs=st.integers(1, 6))
+    def finish(self, jobs: int) -> None:
+        """Takes are finished whenever the other thread comes to it."""
+        for _ in range(jobs):
+            self.scheduler.finishing.do_next()
+
     @rule(seconds=st.sampled_from([1, 1, 5, 20, 400]))
     def wait(self, seconds: int) -> None:
         self.now += seconds
@@ -134,8 +140,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         if not hasattr(self, "engine"):
             return
         turns = 0
-        while self.scheduler._has_work():
+        while self.scheduler._has_work() or self.scheduler.finishing.takes:
             self.scheduler.turn()
+            self.scheduler.finishing.do_next()
             turns += 1
             assert turns < 3000, "takes that never end"
         assert self.engine.held == self.engine.paused == []

@@ -13,6 +13,7 @@ from monica.engine import MAX_LOADED_VOICES, Reference, SynthesisParams, Utteran
 from monica.engine.chatterbox import checkpoint
 from monica.engine.chatterbox.language import check_language
 from monica.engine.torch.digest import SUMS, digest_files
+from monica.engine.torch.lost import report_lost_device
 from monica.errors import ConfigError, UnknownVoice
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ logger = logging.getLogger(__name__)
 
 
 class ChatterboxEngine:
-    """Chatterbox-Multilingual by Resemble AI, in this process. Source: github.com/resemble-ai/chatterbox."""
+    """Chatterbox-Multilingual by Resemble AI, in this process. Source: github.com/resemble-ai/chatterbox.
+
+    For one thread, from `load` on. Every method raises DeviceLost after an error that this process cannot recover from.
+    """
 
     name = "chatterbox"
     clones = True
@@ -62,6 +66,7 @@ class ChatterboxEngine:
         self._loaded()
         return f"chatterbox {self._digest} t3-{self._settings.t3} {self._precision} {self._settings.language}"
 
+    @report_lost_device()
     def load(self) -> None:
         """Find the checkpoint and load it onto the device.
 
@@ -77,6 +82,7 @@ class ChatterboxEngine:
                 f"Chatterbox is not installed ({error}): `make install EXTRA=chatterbox`, or MONICA_ENGINE=espeak."
             ) from error
 
+    @report_lost_device()
     def make_conditionals(self, reference: Reference | None) -> bytes:
         """Encode a voice as safetensors bytes, which can be stored. None: the checkpoint's built-in voice.
 
@@ -84,6 +90,7 @@ class ChatterboxEngine:
         """
         return self._loaded().model.encode_voice(reference).to_bytes()
 
+    @report_lost_device()
     def add_voice(self, name: str, conditionals: bytes) -> None:
         """Make the voice `name` usable. Beyond MAX_LOADED_VOICES voices, the least recently used one is forgotten.
 
@@ -97,6 +104,7 @@ class ChatterboxEngine:
         while len(self._voices) > MAX_LOADED_VOICES:
             del self._voices[next(iter(self._voices))]
 
+    @report_lost_device()
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         """Start on a text. Its samples will be watermarked. There must be a free slot.
 
@@ -107,16 +115,20 @@ class ChatterboxEngine:
         conditionals = self._voices[voice] = self._voices.pop(voice)
         return self._loaded().begin(text, conditionals, params, seed, stream=stream)
 
+    @report_lost_device()
     def step(self) -> None:
         """Advance all utterances that are not paused: those in T3 by a token, those in S3Gen one after the other."""
         self._loaded().step()
 
+    @report_lost_device()
     def pause(self, utterance: Utterance) -> None:
         self._loaded().pause(utterance)
 
+    @report_lost_device()
     def resume(self, utterance: Utterance) -> None:
         self._loaded().resume(utterance)
 
+    @report_lost_device()
     def drop(self, utterance: Utterance) -> None:
         self._loaded().drop(utterance)
 

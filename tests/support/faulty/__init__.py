@@ -7,6 +7,7 @@ slow       a take that begins meanwhile needs fifty steps of 20 ms before it is 
 held       no take ends; steps return, so that takes can still be dropped
 stuck      a step does not return
 broken     a step raises what no engine should raise
+lost       loading and steps fail as if the device were lost to the process
 silent     the sound is silent
 piecewise  a stream that begins meanwhile comes in twenty chunks, one every 20 ms
 torn       a stream that comes in chunks fails after some of them

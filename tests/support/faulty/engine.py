@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monica.config import Settings
 from monica.engine import SynthesisParams, Utterance, espeak
-from monica.errors import SynthesisFailed
+from monica.errors import DeviceLost, SynthesisFailed
 from monica.serving import worker
 from monica.synthesis import health
 
@@ -29,6 +29,10 @@ class FaultyEspeak(espeak.EspeakEngine):
         self._steps_left: dict[Utterance, int] = {}
         self._unpublished: dict[Utterance, list[NDArray[np.float32]]] = {}
 
+    def load(self) -> None:
+        self._lose_device()
+        super().load()
+
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         utterance = super().begin(text, voice=voice, params=params, seed=seed)
         self._steps_left[utterance] = SLOW_STEPS if self._has("slow") else 0
@@ -37,6 +41,7 @@ class FaultyEspeak(espeak.EspeakEngine):
         return utterance
 
     def step(self) -> None:
+        self._lose_device()
         while self._has("stuck"):
             time.sleep(STEP_S)
         if self._has("broken"):
@@ -67,6 +72,10 @@ class FaultyEspeak(espeak.EspeakEngine):
         super().drop(utterance)
         del self._steps_left[utterance]
         self._unpublished.pop(utterance, None)
+
+    def _lose_device(self) -> None:
+        if self._has("lost"):
+            raise DeviceLost("The device failed, and is lost to this process.", retry_after=15)
 
     def _has(self, fault: str) -> bool:
         return (self._folder / fault).exists()
