@@ -166,7 +166,7 @@ def test_page_is_affected_as_a_whole(settings: Settings, toy: ToyEngine) -> None
         (
             {"words": {"a": {"ipa": "b☃"}}},
             "lexicon_invalid",
-            "'a': IPA 'b☃': espeak-ng's French voice cannot say '☃'",
+            "'a': IPA 'b☃': the voices cannot say '☃'",
             "a",
         ),
         ({"names": {"a": "b"}, "words": {"a": "b"}}, "lexicon_invalid", "'a': is there twice", "a"),
