@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 _KEY = re.compile(r"[!-~]+")  # characters that fit into a header and are neither folded nor cut there
 
+_STAND_INS = ", ".join(f"`{name}`" for name in EMBEDDED)
+
 D = TypeVar("D")  # of a default, apart from T: mypy would take a float's reader for wrong if it may also return None
 
 
@@ -65,7 +67,7 @@ def _engine(name: str) -> str:
 
 
 def _stand_in(name: str) -> str | None:
-    value = one_of("off", EMBEDDED)(name)
+    value = one_of("off", *EMBEDDED)(name)
     return None if value == "off" else value
 
 
@@ -95,7 +97,7 @@ class Settings:
         "MONICA_ENGINE",
         "auto",
         _engine,
-        "The engine that speaks. `auto`: the one for CUDA or MPS if this machine has either, else the embedded voice.",
+        "The engine that speaks. `auto`: the one for CUDA or MPS if this machine has either, else the best other one.",
     )
     device: str = _setting(
         "MONICA_DEVICE",
@@ -165,7 +167,7 @@ class Settings:
         "MONICA_FALLBACK",
         None,
         _stand_in,
-        f"`{EMBEDDED}`: the embedded voice answers a live request if the engine fails on it or would answer too late.",
+        f"The voice that answers a live request if the engine fails on it or would answer too late: {_STAND_INS}.",
     )
     threads: int = _setting(
         "MONICA_THREADS",

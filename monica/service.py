@@ -52,7 +52,7 @@ class Service:
         self.uploads = Uploads(
             settings, registry, self._loader.ready_engine, self._call_in_engine, self._write_identity
         )
-        fallback = Fallback(settings, finisher) if settings.fallback else None
+        fallback = Fallback(settings.fallback, settings, finisher) if settings.fallback else None
         self.health = Health(settings, self._loader, self._scheduler, fallback.name if fallback else None, self._outage)
         self.announcer = Announcer(settings, self.frontend, self._loader, renderer, self._takes, fallback)
         self.warmer = Warmer(settings, self.announcer, self.frontend, self.catalogue, self.health)

@@ -30,6 +30,8 @@ for _name in [name for name in os.environ if name.startswith("MONICA_")]:
 MARKERS = {
     "engine/chatterbox/": "torch",
     "engine/torch/": "torch",
+    "engine/pico/test_engine.py::test_odd_texts": "slow",
+    "engine/pico/test_process.py": "slow",
     "engine/test_selection.py::test_chatterbox_on_a_cpu_that_was_asked_for": "torch",
     "engine/test_selection.py::test_auto_with_an_accelerator_is_chatterbox": "torch",
     "clients/": "system",

@@ -25,7 +25,13 @@ LAYERS = (
     ("monica.voices",),
     ("monica.store",),
     ("monica.audio", "monica.text"),
-    ("monica.engine.chatterbox", "monica.engine.espeak", "monica.engine.selection", "monica.engine.torch"),
+    (
+        "monica.engine.chatterbox",
+        "monica.engine.espeak",
+        "monica.engine.pico",
+        "monica.engine.selection",
+        "monica.engine.torch",
+    ),
     ("monica.address", "monica.admission", "monica.config", "monica.environment"),
     ("monica.engine",),  # the protocol and the registry, which the settings take the engines' names from
     ("monica.errors", "monica.metrics", "monica.logs", "monica.this_machine"),
@@ -49,6 +55,7 @@ HOMES = {
     "perth": ("monica.engine.chatterbox",),
     "soundfile": ("monica.audio.wav", "monica.voices.recording"),
     "av": ("monica.audio.formats", "monica.audio.stretch"),
+    "py_nanotts": (),  # its library is loaded by a process of its own only: see monica/engine/pico/child.py
     "espeakng_loader": ("monica.engine.espeak",),
     "environs": ("monica.config", "monica.environment"),
     "pyloudnorm": (),  # in tests only, with scipy: what the base install would weigh with them is in RESULTS
@@ -149,6 +156,7 @@ def test_the_lock_has_wheels_for_every_platform() -> None:
         "nvidia-": ("linux-x86", "linux-arm"),
         "triton": ("linux-x86", "linux-arm"),
         "cuda-": ("linux-x86", "linux-arm"),
+        "py-nanotts": ("linux-x86", "linux-arm"),
     }
     missing = []
     for package in lock["package"]:

@@ -16,17 +16,19 @@ from monica.voices.recording import read_reference
 def examine(settings: Settings) -> Iterator[Finding]:
     """Check an installation, the cheapest checks first."""
     yield _examine_cache(settings)
-    yield from engine_spec(EMBEDDED).examine(settings)
+    for name in EMBEDDED:
+        if name in (settings.engine, settings.fallback) or engine_spec(name).why_not(settings) is None:
+            yield from engine_spec(name).examine(settings)
     try:
         engine = choose_engine(settings)
     except ConfigError as error:
         yield Finding("engine", False, str(error), "Do one of the two, then look again.")
         return
     why = f"MONICA_ENGINE={settings.engine}"
-    if settings.engine == "auto" and engine.name == EMBEDDED:
+    if settings.engine == "auto" and engine.name in EMBEDDED:
         why += "; no CUDA or MPS device was found or asked for: if there is an NVIDIA GPU, see nvidia-smi"
     yield Finding("engine", True, f"{engine.name} speaks here ({why})")
-    if engine.name != EMBEDDED:
+    if engine.name not in EMBEDDED:
         yield from engine_spec(engine.name).examine(settings)
     if engine.clones:
         yield _examine_reference(settings)

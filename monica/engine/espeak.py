@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from monica import metrics
 from monica.config import Settings
 from monica.engine import PHONEMES, SynthesisParams, Utterance, speak
-from monica.engine.espeak_ipa import check_ipa, write_mnemonics
+from monica.engine.espeak_ipa import write_mnemonics
+from monica.engine.french_ipa import ELIDED, ELIDED_IPA, check_ipa
 from monica.engine.registry import EngineSpec, Finding
 from monica.errors import ConfigError, InvalidText, MonicaError, SynthesisFailed
 
@@ -32,9 +33,6 @@ _POSITION_CHARACTER = 1
 _BUFFER_MS = 100
 _VOICES = {"no": "nb", "zh": "cmn"}  # language codes that are not the names of espeak-ng's voices
 
-# "l'⟦ɔlin⟧": before phonemes the library spells the elided word as a letter, so its consonant becomes a phoneme too.
-_ELIDED = re.compile(r"(?<![\w'])(qu|[cdjlmnst])['’]⟦", re.IGNORECASE)
-_ELIDED_IPA = {"c": "s", "j": "ʒ", "qu": "k"}
 _DOUBLE_BRACKET = re.compile(r"\[(?=\[)")
 _BEFORE_WORD = re.compile(r"⟧(?=\w)")
 # Vietnamese letters, for the most part. The library spells them out: "e accent circonflexe tilde".
@@ -172,7 +170,7 @@ def write_for_espeak(text: str) -> str:
     """Write a prepared text as the library reads it: phonemes as mnemonics, and letters it knows in place of others."""
     text = _DOUBLE_BRACKET.sub("[ ", text)
     if "⟦" in text:
-        text = _ELIDED.sub(lambda m: "⟦" + _ELIDED_IPA.get(m[1].lower(), m[1].lower()), text)
+        text = ELIDED.sub(lambda m: "⟦" + ELIDED_IPA.get(m[1].lower(), m[1].lower()), text)
         text = PHONEMES.sub(_write_phonemes, _BEFORE_WORD.sub("⟧ ", text))
     # After the phonemes, whose nasal vowels are letters with a loose mark.
     text = unicodedata.normalize("NFC", text)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from monica.engine.french_ipa import is_vowel, split_symbols
+
 VOWELS = {
     "i": "i", "ɪ": "I", "y": "y", "u": "u", "e": "e", "ø": "Y", "o": "o", "ə": "@", "ɛ": "E", "œ": "W", "ɔ": "O",
     "a": "a", "ɑ": "a",  # the voice has one a, as most speakers do
@@ -20,12 +22,8 @@ CONSONANTS = {
     "ɥ": "y",  # as the voice itself says the u of "lui"
 }  # fmt: skip
 STRESS = {"ˈ": "'", "'": "'", "ˌ": ","}
-SILENT = frozenset(".ː‿͜͡")
-"""Syllable breaks, length and ties. The voice has neither long vowels nor affricates of its own: tʃ is t and ʃ."""
 
 _SYMBOLS = {unicodedata.normalize("NFD", ipa): mnemonic for ipa, mnemonic in (VOWELS | CONSONANTS).items()}
-_VOWELS = frozenset(unicodedata.normalize("NFD", ipa) for ipa in VOWELS)
-_NASAL = "\N{COMBINING TILDE}"
 
 
 def write_mnemonics(ipa: str) -> str:
@@ -37,33 +35,11 @@ def write_mnemonics(ipa: str) -> str:
     return " ".join(map(_write_word, ipa.split()))
 
 
-def check_ipa(ipa: str) -> None:
-    """Raise ValueError if espeak-ng cannot say these phonemes. The message is for people."""
-    for word in ipa.split():
-        if not any(symbol in _VOWELS for symbol in _symbols(word)):
-            raise ValueError(f"{word!r} has no vowel")
-
-
-def _symbols(word: str) -> list[str]:
-    """Split a word into the keys of _SYMBOLS and STRESS. Raises ValueError."""
-    symbols: list[str] = []
-    for char in unicodedata.normalize("NFD", word):
-        if char in SILENT:
-            continue
-        if char == _NASAL and symbols and symbols[-1] + char in _SYMBOLS:
-            symbols[-1] += char
-        elif char in STRESS or char in _SYMBOLS:
-            symbols.append(char)
-        else:
-            raise ValueError(f"espeak-ng's French voice cannot say {char!r} (U+{ord(char):04X})")
-    return symbols
-
-
 def _write_word(word: str) -> str:
-    symbols = _symbols(word)
+    symbols = split_symbols(word)
     stressed = -1
     if not any(symbol in STRESS for symbol in symbols):
-        vowels = [place for place, symbol in enumerate(symbols) if symbol in _VOWELS]
+        vowels = [place for place, symbol in enumerate(symbols) if is_vowel(symbol)]
         stressed = next((place for place in reversed(vowels) if symbols[place] != "ə"), vowels[-1] if vowels else -1)
     written: list[str] = []
     stress = ""  # IPA marks the syllable, espeak-ng the vowel
@@ -72,7 +48,7 @@ def _write_word(word: str) -> str:
             stress = STRESS[symbol]
             continue
         mark = ""
-        if symbol in _VOWELS:
+        if is_vowel(symbol):
             mark, stress = "'" if place == stressed else stress, ""
         # A bar between phonemes keeps any two from being read as one, as "a" and "I" would be.
         written.append(mark + _SYMBOLS[symbol])

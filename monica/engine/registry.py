@@ -18,13 +18,16 @@ from monica.errors import ConfigError
 if TYPE_CHECKING:
     from monica.config import Settings
 
-EMBEDDED = "espeak"
-"""The engine that needs no accelerator and no download. `auto` chooses it if there is no accelerator, and it is the
-one that MONICA_FALLBACK lets stand in."""
+LAST_RESORT = "espeak"
+"""The engine that speaks every language on every machine, and needs neither an accelerator nor a download."""
+EMBEDDED = ("pico", LAST_RESORT)
+"""The engines that need no accelerator, the best first. `auto` chooses among them if there is none, and they are those
+that MONICA_FALLBACK lets stand in."""
 
 ENGINES = {
     "chatterbox": "monica.engine.chatterbox.spec",
-    EMBEDDED: "monica.engine.espeak",
+    "pico": "monica.engine.pico.spec",
+    LAST_RESORT: "monica.engine.espeak",
 }
 """Name to module; the module's `SPEC` is an EngineSpec. An engine added from outside must be here before the
 application is imported and the settings are read, for both take the names from here."""
@@ -64,6 +67,8 @@ class EngineSpec:
     check_ipa: Callable[[str], None] | None = None
     """For an engine that speaks phonemes: raises ValueError if it cannot say these words in IPA, with a message that
     names the symbol. None if the engine reads letters only."""
+    why_not: Callable[[Settings], str | None] = lambda settings: None
+    """Tells why an embedded engine cannot speak with these settings, in words that follow its name; None if it can."""
     installed: Callable[[], bool] = lambda: True
     """Tells whether the packages it needs are installed, without importing them."""
     install_command: str = "make install"
@@ -73,7 +78,7 @@ class EngineSpec:
         if not self.installed():
             raise ConfigError(
                 f"{self.title} is not installed ({why}); install it with: {self.install_command}, "
-                f"or set MONICA_ENGINE={EMBEDDED}."
+                f"or set MONICA_ENGINE={LAST_RESORT}."
             )
 
 

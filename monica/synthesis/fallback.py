@@ -1,4 +1,4 @@
-"""The embedded voice stands in if the engine fails. If it is switched on, another voice is better than no sentence."""
+"""An embedded voice stands in if the engine fails. If it is switched on, another voice is better than no sentence."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from monica.audio.finish import OFF, Finisher
 from monica.audio.wav import encode_wav, join_wavs
 from monica.config import Settings
 from monica.engine import SynthesisParams, speak
-from monica.engine.registry import EMBEDDED, engine_spec
+from monica.engine.registry import engine_spec
 
 
 class Fallback:
-    """Speaks at once, in the calling thread. Raises ConfigError if the embedded engine lacks the language."""
+    """Speaks at once, in the calling thread. name: of the engine.
 
-    def __init__(self, settings: Settings, finisher: Finisher = OFF) -> None:
+    Raises ConfigError if it is not installed or lacks the language.
+    """
+
+    def __init__(self, name: str, settings: Settings, finisher: Finisher = OFF) -> None:
         self._finisher = finisher
-        self._engine = engine_spec(EMBEDDED).make(settings)
+        spec = engine_spec(name)
+        spec.require_installed(f"MONICA_FALLBACK={name}")
+        self._engine = spec.make(settings)
         self._engine.load()
         self._lock = threading.Lock()
         self.name = self._engine.name

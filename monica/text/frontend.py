@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from monica.config import Settings
-from monica.engine.registry import EMBEDDED
+from monica.engine.selection import choose_embedded
 from monica.errors import InvalidText
 from monica.text import Lexicon, LexiconFile, NormalisedText, Normaliser, has_words, split_sentences, tidy
 from monica.text.markup import MAX_PAUSE_S, split_at_pauses, write_pause
@@ -59,7 +59,7 @@ class TextFrontend:
 
     def __init__(self, settings: Settings, speaker: Callable[[], str | None] = lambda: None) -> None:
         self._speaker = speaker
-        self._named = EMBEDDED if settings.engine == "auto" else settings.engine
+        self._named = choose_embedded(settings)[0] if settings.engine == "auto" else settings.engine
         self._max_length = settings.max_text_length
         self.lexicon_file = LexiconFile(settings.lexicon) if settings.lexicon else None
         """The venue's lexicon; None if the settings name no file."""

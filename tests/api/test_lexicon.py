@@ -200,7 +200,7 @@ def test_sentence_whose_page_is_kept_without_it_is_made_again(settings: Settings
         (
             {"words": {"a": {"ipa": "b☃"}}},
             "lexicon_invalid",
-            "'a': IPA 'b☃': espeak-ng's French voice cannot say '☃'",
+            "'a': IPA 'b☃': the voices cannot say '☃'",
             "a",
         ),
         ({"names": {"a": "b"}, "words": {"a": "b"}}, "lexicon_invalid", "'a': is there twice", "a"),

@@ -19,10 +19,10 @@ import soundfile
 from click.testing import CliRunner
 
 from monica.cli.installation import prefetch
-from monica.config import Settings
+from monica.config import LANGUAGES, Settings
 from monica.engine import SynthesisParams, registry, selection
 from monica.engine.chatterbox import spec as chatterbox
-from monica.engine.registry import EMBEDDED, ENGINES, engine_names, engine_spec, engine_specs
+from monica.engine.registry import EMBEDDED, ENGINES, LAST_RESORT, engine_names, engine_spec, engine_specs
 from monica.errors import ConfigError
 from tests.support import third
 from tests.support.server import ROOT, Server, clean_environment
@@ -31,6 +31,7 @@ ENGINE_MODULES = (
     "monica.engine.registry",
     "monica.engine.espeak",
     "monica.engine.espeak_ipa",
+    "monica.engine.pico",
     "monica.engine.chatterbox",
 )
 NAMED_ELSEWHERE = {
@@ -71,13 +72,14 @@ def test_a_third_engine_is_in_the_metrics(third_server: Server) -> None:
     assert dict(re.findall(r'^monica_engine\{engine="(\w+)"\} (\S+)$', text, re.MULTILINE)) == {
         "chatterbox": "0.0",
         "espeak": "0.0",
+        "pico": "0.0",
         "toy": "1.0",
     }
 
 
 def test_a_third_engine_is_in_the_openapi_document(third_server: Server) -> None:
     document = requests.get(f"{third_server.url}/openapi.json", timeout=10).json()
-    assert list(engine_enums(document)) == [["chatterbox", "espeak", "toy"]] * len(list(engine_enums(document)))
+    assert list(engine_enums(document)) == [["chatterbox", "pico", "espeak", "toy"]] * len(list(engine_enums(document)))
     assert list(engine_enums(document)) != []
 
 
@@ -103,9 +105,9 @@ def test_doctor_examines_a_third_engine(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert [line.partition(":")[0].removeprefix("ok").strip() for line in lines] == [
-        "cache", "espeak", "engine", "toy box",
+        "cache", "pico", "espeak", "engine", "toy box",
     ]  # fmt: skip
-    assert lines[2:] == [
+    assert lines[3:] == [
         "ok   engine: toy speaks here (MONICA_ENGINE=toy)",
         "ok   toy box: there is a toy that speaks fr",
     ]
@@ -115,8 +117,8 @@ def test_doctor_examines_a_third_engine(tmp_path: Path) -> None:
 def test_settings_accept_a_third_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONICA_ENGINE", third.NAME)
     assert Settings.from_env().engine == third.NAME
-    monkeypatch.setenv("MONICA_ENGINE", "piper")
-    with pytest.raises(ConfigError, match=r"Must be one of: auto, chatterbox, espeak, toy\."):
+    monkeypatch.setenv("MONICA_ENGINE", "sphinx")
+    with pytest.raises(ConfigError, match=r"Must be one of: auto, chatterbox, pico, espeak, toy\."):
         Settings.from_env()
 
 
@@ -125,7 +127,7 @@ def test_auto_chooses_the_engine_for_the_accelerator(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(selection, "accelerator", lambda: "npu")
     assert selection.choose_engine(Settings()).name == third.NAME
     monkeypatch.setattr(selection, "accelerator", lambda: None)
-    assert selection.choose_engine(Settings()).name == EMBEDDED
+    assert selection.choose_engine(Settings()).name == EMBEDDED[0]
 
 
 @pytest.mark.usefixtures("with_third")
@@ -134,7 +136,7 @@ def test_auto_chooses_the_engine_for_the_accelerator(monkeypatch: pytest.MonkeyP
     [
         (third.NAME, ["The toy is in its box"]),
         ("chatterbox", ["The checkpoint is downloaded"]),
-        ("espeak", ["The checkpoint is downloaded", "The toy is in its box"]),
+        ("pico", ["The checkpoint is downloaded", "The toy is in its box"]),
         ("auto", ["The checkpoint is downloaded", "The toy is in its box"]),
     ],
 )
@@ -151,15 +153,21 @@ def test_prefetch_downloads_for_the_engine_or_for_all(
 
 
 def test_a_name_is_that_of_the_spec_and_of_the_engine() -> None:
-    assert engine_names() == ("chatterbox", "espeak")
+    assert engine_names() == ("chatterbox", "pico", "espeak")
     assert tuple(spec.name for spec in engine_specs()) == engine_names()
     assert tuple(spec.make(Settings(device="cpu")).name for spec in engine_specs()) == engine_names()
 
 
-def test_the_embedded_engine_needs_nothing() -> None:
-    spec = engine_spec(EMBEDDED)
+def test_the_last_resort_needs_nothing() -> None:
+    spec = engine_spec(LAST_RESORT)
     assert spec.installed()
     assert (spec.prefetch, spec.accelerators) == (None, frozenset())
+    assert all(spec.why_not(Settings(language=language)) is None for language in LANGUAGES)
+    assert EMBEDDED[-1] == LAST_RESORT
+
+
+def test_embedded_engines_need_no_accelerator() -> None:
+    assert [engine_spec(name).accelerators for name in EMBEDDED] == [frozenset()] * len(EMBEDDED)
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -222,10 +230,10 @@ def test_specs_need_nothing_of_the_extra() -> None:
     script = (
         "import sys;"
         "sys.modules.update(dict.fromkeys(['torch', 'chatterbox', 'huggingface_hub', 'librosa', 'perth', "
-        "'safetensors', 'soxr', 'tokenizers', 'torchaudio']));"
+        "'py_nanotts', 'safetensors', 'soxr', 'tokenizers', 'torchaudio']));"
         "from monica.engine.registry import engine_specs; print([spec.name for spec in engine_specs()])"
     )
-    assert run(script) == ["['chatterbox', 'espeak']"]
+    assert run(script) == ["['chatterbox', 'pico', 'espeak']"]
 
 
 def run(script: str) -> list[str]:

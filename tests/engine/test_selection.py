@@ -9,6 +9,9 @@ from monica.engine import selection
 from monica.engine.accelerator import accelerator
 from monica.engine.chatterbox import spec as chatterbox
 from monica.engine.espeak import EspeakEngine
+from monica.engine.pico import spec as pico
+from monica.engine.pico.engine import PicoEngine
+from monica.engine.registry import EMBEDDED
 from monica.errors import ConfigError
 
 
@@ -17,13 +20,46 @@ def not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chatterbox, "SPEC", replace(chatterbox.SPEC, installed=lambda: False))
 
 
-def test_auto_without_an_accelerator_is_espeak_and_says_so(
+@pytest.fixture
+def without_pico(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS."""
+    monkeypatch.setattr(pico, "find_installation", lambda: None)
+
+
+def test_auto_without_an_accelerator_is_pico_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(selection, "accelerator", lambda: None)
+    with caplog.at_level("INFO"):
+        assert isinstance(selection.choose_engine(Settings()), PicoEngine)
+    assert [r.message for r in caplog.records] == [
+        "engine: pico, an embedded voice; it is not Monica's cloned voice (auto: neither CUDA nor MPS is here, or "
+        "MONICA_DEVICE=cpu)"
+    ]
+
+
+@pytest.mark.usefixtures("without_pico")
+def test_auto_without_pico_is_espeak_and_says_why(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(selection, "accelerator", lambda: None)
     with caplog.at_level("INFO"):
         assert isinstance(selection.choose_engine(Settings()), EspeakEngine)
-    assert "it is not Monica's cloned voice" in caplog.text
+    assert "engine: espeak, " in caplog.text
+    assert "MONICA_DEVICE=cpu; not pico: it has no package for this system)" in caplog.text
+    with pytest.raises(ConfigError, match=r"Pico is not installed \(MONICA_ENGINE=pico\)"):
+        selection.choose_engine(Settings(engine="pico"))
+
+
+def test_auto_in_a_language_that_pico_does_not_speak_is_espeak(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        assert isinstance(selection.choose_engine(Settings(language="pl", device="cpu")), EspeakEngine)
+    assert "not pico: it does not speak pl" in caplog.text
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_an_embedded_engine_may_be_asked_for(name: str) -> None:
+    assert selection.choose_engine(Settings(engine=name)).name == name
 
 
 @pytest.mark.usefixtures("not_installed")
@@ -31,7 +67,7 @@ def test_auto_with_an_accelerator_but_no_chatterbox_says_what_to_install(monkeyp
     monkeypatch.setattr(selection, "accelerator", lambda: "cuda")
     with pytest.raises(ConfigError, match="make install EXTRA=chatterbox"):
         selection.choose_engine(Settings())
-    assert isinstance(selection.choose_engine(Settings(device="cpu")), EspeakEngine)
+    assert isinstance(selection.choose_engine(Settings(device="cpu")), PicoEngine)
     assert isinstance(selection.choose_engine(Settings(engine="espeak")), EspeakEngine)
 
 

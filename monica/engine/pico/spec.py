@@ -1,0 +1,51 @@
+"""What the registry knows of Pico. The library is never loaded into this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monica.config import Settings
+from monica.engine import SynthesisParams, speak
+from monica.engine.french_ipa import check_ipa
+from monica.engine.pico.engine import VOICES, PicoEngine
+from monica.engine.pico.process import find_installation
+from monica.engine.registry import EngineSpec, Finding
+from monica.errors import ConfigError, MonicaError
+
+
+def installed() -> bool:
+    return find_installation() is not None
+
+
+def make_engine(settings: Settings) -> PicoEngine:
+    return PicoEngine(settings)
+
+
+def why_not(settings: Settings) -> str | None:
+    """Return why Pico cannot speak here; None if it can."""
+    if not installed():
+        return "it has no package for this system"
+    return None if settings.language in VOICES else f"it does not speak {settings.language}"
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Speak a word."""
+    try:
+        engine = make_engine(settings)
+        engine.load()
+        samples = speak(engine, "Bonjour.", voice="", params=SynthesisParams(), seed=0)
+    except (ConfigError, MonicaError, OSError) as error:
+        yield Finding("pico", False, str(error), "Install again: make install")
+    else:
+        yield Finding("pico", True, f"{engine.model} says « Bonjour » in {len(samples) / engine.sample_rate:.2f} s")
+
+
+SPEC = EngineSpec(
+    name="pico",
+    title="Pico",
+    make=make_engine,
+    examine=examine,
+    check_ipa=check_ipa,
+    why_not=why_not,
+    installed=installed,
+)
