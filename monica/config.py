@@ -186,6 +186,12 @@ class Settings:
         "`all`: every path needs the key, except `/health/live` and, from this machine, `/health`.",
     )
 
+    proxy_prefix: bool = _setting(
+        "MONICA_PROXY_PREFIX",
+        False,
+        switch("off", "on"),
+        "`on`: links begin with the `X-Forwarded-Prefix` of a proxy that serves Monica under a path.",
+    )
     cors_origins: tuple[str, ...] = _setting(
         "MONICA_CORS_ORIGINS",
         (),

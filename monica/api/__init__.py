@@ -7,7 +7,8 @@ from pathlib import Path
 
 import flask_smorest
 import flask_swagger_ui
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Response, json, request
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from monica.admission import MAX_BODY_BYTES
 from monica.api import access, auth, cors, errors
@@ -26,12 +27,26 @@ from monica.api.tts import tts
 from monica.api.voices import voices
 from monica.service import Service
 
+ASSETS = "/docs/assets"
+
 
 class Api(flask_smorest.Api):
     ERROR_SCHEMA = ErrorSchema
 
     def _register_error_handlers(self) -> None:
         """Registers none: monica.api.errors handles all errors, in one shape."""
+
+    def _openapi_json(self) -> Response:
+        """Serve the document. Behind a proxy that mounts Monica under a prefix, it names that as the server."""
+        mounted = {"servers": [{"url": request.script_root}]} if request.script_root else {}
+        document = json.dumps(self.spec.to_dict() | mounted, indent=2, sort_keys=False)
+        return Response(document, mimetype="application/json")
+
+    def _openapi_swagger_ui(self) -> str:
+        """Serve the page. Its files are looked for where it is itself, under a prefix too."""
+        self._swagger_ui_url = f"{request.script_root}{ASSETS}/"
+        page: str = super()._openapi_swagger_ui()
+        return page
 
 
 def build(service: Service, version: str) -> Flask:
@@ -47,13 +62,16 @@ def build(service: Service, version: str) -> Flask:
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
         OPENAPI_SWAGGER_UI_PATH="/docs",
-        OPENAPI_SWAGGER_UI_URL="/docs/assets/",
+        OPENAPI_SWAGGER_UI_URL=f"{ASSETS}/",
         OPENAPI_SWAGGER_UI_CONFIG={"deepLinking": True, "tryItOutEnabled": True},
         API_SPEC_OPTIONS={"components": {"securitySchemes": auth.SECURITY_SCHEMES}},
     )
     app.url_map.strict_slashes = False  # a slash at the end changes nothing
     app.extensions["monica"] = service
     app.extensions["monica-repeats"] = Repeats(service.announcer)
+    if service.settings.proxy_prefix:
+        # Of all that a proxy may say, only the prefix. The address and the host decide who this machine is.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=0, x_host=0, x_prefix=1)  # type: ignore[method-assign]
     access.register(app)
     if service.settings.cors_origins:
         cors.register(app, service.settings.cors_origins)
@@ -66,5 +84,5 @@ def build(service: Service, version: str) -> Flask:
         api.register_blueprint(blueprint)
     # Swagger UI's files come from a wheel, so the page loads nothing from another host.
     assets = Path(os.fspath(flask_swagger_ui.__file__)).parent / "dist"
-    app.register_blueprint(Blueprint("docs", __name__, static_folder=assets, static_url_path="/docs/assets"))
+    app.register_blueprint(Blueprint("docs", __name__, static_folder=assets, static_url_path=ASSETS))
     return app

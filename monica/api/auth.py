@@ -32,7 +32,15 @@ SECURITY_SCHEMES = {
     },
     "apiKeyHeader": {"type": "apiKey", "in": "header", "name": KEY_HEADER, "description": "The same."},
 }
-FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+FORWARDED = (
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Prefix",
+    "X-Real-IP",
+    "Via",
+)
 """Headers that reveal a proxy. Every client of a proxy on this machine would otherwise look like this machine."""
 _ERROR_REF = {"$ref": "#/components/schemas/Error"}
 

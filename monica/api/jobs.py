@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import flask_smorest
-from flask import Response, jsonify, request
+from flask import Response, jsonify, request, url_for
 
 from monica.api.body import BODY_ERRORS, read_body
 from monica.api.current import service
@@ -55,7 +55,7 @@ def warm() -> Response:
     job = service().warmer.submit(source)
     response = jsonify(job.as_dict())
     response.status_code = 202
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    response.headers["Location"] = url_for("jobs.show", job_id=job.id)
     return response
 
 

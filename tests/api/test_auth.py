@@ -81,7 +81,8 @@ def test_without_a_key_no_other_machine_is_allowed(open_client: FlaskClient, add
 
 
 @pytest.mark.parametrize(
-    "name", ["Forwarded", "X_Forwarded_For", "X_Forwarded_Host", "X_Forwarded_Proto", "X_Real_IP", "Via"]
+    "name",
+    ["Forwarded", "X_Forwarded_For", "X_Forwarded_Host", "X_Forwarded_Proto", "X_Forwarded_Prefix", "X_Real_IP", "Via"],
 )
 @pytest.mark.parametrize("value", ["127.0.0.1", "", "for=127.0.0.1"])
 def test_proxied_request_does_not_count_as_this_machine(open_client: FlaskClient, name: str, value: str) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,30 +11,10 @@ import pytest
 import requests
 
 from monica.this_machine import read_token
+from tests.deployment.nginx.bare import bare_nginx
 from tests.support.command import monica
-from tests.support.server import Server, free_port
-from tests.support.system import program
-from tests.support.wire import until
+from tests.support.server import Server
 
-CONFIG = """
-{user}
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{ proxy_pass http://127.0.0.1:{upstream}; }}
-    }}
-}}
-"""
 CHANGES = [
     ("POST", "/v1/phrases/warm"),
     ("GET", "/v1/phrases"),
@@ -50,20 +28,8 @@ CHANGES = [
 @pytest.fixture
 def bare(tmp_path: Path, server: Server) -> Iterator[str]:
     """Run the proxy and yield its URL."""
-    nginx, port = program("nginx"), free_port()
-    user = "user root;" if os.geteuid() == 0 else ""
-    (tmp_path / "nginx.conf").write_text(CONFIG.format(user=user, folder=tmp_path, port=port, upstream=server.port))
-    process = subprocess.Popen([nginx, "-p", tmp_path, "-c", tmp_path / "nginx.conf", "-e", "stderr"])
-
-    def listens() -> bool:
-        assert process.poll() is None
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    until(listens)
-    yield f"http://127.0.0.1:{port}"
-    process.send_signal(signal.SIGTERM)
-    process.wait(30)
+    with bare_nginx(tmp_path, f"location / {{ proxy_pass http://127.0.0.1:{server.port}; }}") as url:
+        yield url
 
 
 def test_stranger_behind_a_bare_proxy_speaks_and_changes_nothing(bare: str, server: Server) -> None:
