@@ -17,7 +17,6 @@ from monica.errors import (
     NotReady,
     Overloaded,
     SynthesisFailed,
-    UnknownVoice,
 )
 from monica.speech import Announcement, SpeechRequest
 from monica.store.cache import Store
@@ -135,6 +134,11 @@ class Announcer:
         self._loader.ready_engine()
         return sorted(self._loader.voices)
 
+    def voice_aliases(self) -> dict[str, str]:
+        """Return the names of voices by their aliases. Raises NotReady until the engine is ready."""
+        self._loader.ready_engine()
+        return self._loader.registry.aliases
+
     def _prepare(self, request: SpeechRequest) -> tuple[PreparedText, float]:
         """Return the text as it is said, and the deadline of its takes in monotonic seconds."""
         now = time.monotonic()
@@ -212,15 +216,13 @@ class Announcer:
     def _recipe(self, request: SpeechRequest, said: str, text: str = "") -> Recipe:
         """Return how a text is made into sound. text: as it was written, which a look-up does not need."""
         engine = self._loader.ready_engine()
-        voice = self._loader.registry.find(request.voice)
-        if voice is None:
-            raise UnknownVoice(f"There is no such voice. Known: {', '.join(self.voices())}.", param="voice")
+        voice = self._loader.registry.resolve(request.voice)
         return Recipe(
             text=text,
             said=said,
             engine=engine.name,
             fingerprint=engine.fingerprint,
-            voice=request.voice,
+            voice=voice.name,
             voice_digest=voice.digest,
             params=request.params,
             seed=request.seed,

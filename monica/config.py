@@ -24,6 +24,7 @@ from monica.environment import (
     number,
     one_of,
     origins,
+    pairs,
     path,
     switch,
     text,
@@ -141,6 +142,12 @@ class Settings:
         False,
         switch("off", "on"),
         "`on`: clients that send MONICA_API_KEY can add and remove voices over HTTP.",
+    )
+    voice_aliases: tuple[tuple[str, str], ...] = _setting(
+        "MONICA_VOICE_ALIASES",
+        (),
+        pairs,
+        "Other names that voices are asked for by: `alloy=marie,nova=monica`. For clients with fixed names of voices.",
     )
     loudness: float | None = _setting(
         "MONICA_LOUDNESS",

@@ -97,6 +97,19 @@ def origins(name: str) -> tuple[str, ...]:
     return found
 
 
+def pairs(name: str) -> tuple[tuple[str, str], ...]:
+    """Read `name=value` pairs, separated by commas."""
+    found: dict[str, str] = {}
+    for written in _Environment().str(name).split(","):
+        key, is_pair, value = (part.strip() for part in written.partition("="))
+        if not (key and is_pair and value):
+            raise EnvError(f"Not name=value: {written.strip()!r}.")
+        if key in found:
+            raise EnvError(f"{key} is there twice.")
+        found[key] = value
+    return tuple(found.items())
+
+
 def level(unit: str, lowest: float, highest: float) -> Reader[float | None]:
     """Make the reader of a level in decibels; `off` is None."""
 

@@ -114,5 +114,8 @@ def model(model_id: str) -> dict[str, Any]:
 @openai.route("/v1/audio/voices", methods=["GET"])
 @openai.response(200, VoicesSchema)
 def voices() -> dict[str, Any]:
-    """List the known voices."""
-    return {"voices": [{"id": name, "name": name} for name in service().announcer.voices()]}
+    """List the known voices, and then their aliases."""
+    announcer = service().announcer
+    known = [{"id": name, "name": name} for name in announcer.voices()]
+    aliases = [{"id": alias, "name": alias, "alias_of": name} for alias, name in announcer.voice_aliases().items()]
+    return {"voices": known + aliases}

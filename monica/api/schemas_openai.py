@@ -112,10 +112,16 @@ class VoiceSchema(ma.Schema):
     name = ma.fields.String(required=True, metadata={"example": DEFAULT_VOICE})
 
 
+class ListedVoiceSchema(VoiceSchema):
+    alias_of = ma.fields.String(
+        metadata={"description": "The voice that speaks, if this is an alias of MONICA_VOICE_ALIASES."}
+    )
+
+
 class VoicesSchema(ma.Schema):
     """The list of voices."""
 
-    voices = ma.fields.List(ma.fields.Nested(VoiceSchema), required=True)
+    voices = ma.fields.List(ma.fields.Nested(ListedVoiceSchema), required=True)
 
 
 @lru_cache(maxsize=256)  # a repeated phrase has the same body

@@ -50,7 +50,7 @@ class VoiceRegistry:
     """Voices by name. Lookups may come from any thread; methods that touch the engine run in the engine thread."""
 
     def __init__(self, settings: Settings, conditionals: Store) -> None:
-        """Raises ConfigError if MONICA_VOICES_DIR is set and does not exist."""
+        """Raises ConfigError if MONICA_VOICES_DIR is set and does not exist, or an alias cannot ever name a voice."""
         self._folder = settings.voices_dir
         self._reference = settings.reference_audio
         self._max_seconds = settings.reference_duration_s
@@ -60,6 +60,12 @@ class VoiceRegistry:
         self._voices: dict[str, Voice] = {}  # replaced as a whole, never changed
         if self._folder is not None and not self._folder.is_dir():
             raise ConfigError(f"MONICA_VOICES_DIR={str(self._folder)!r}: there is no such folder.")
+        self._aliases = dict(settings.voice_aliases)
+        for alias, name in self._aliases.items():
+            if alias == DEFAULT_VOICE:
+                raise ConfigError(f"MONICA_VOICE_ALIASES: {alias} is the voice of REFERENCE_AUDIO, and no alias.")
+            if not is_voice_name(name):
+                raise ConfigError(f"MONICA_VOICE_ALIASES: {alias}={name}: a voice's name is {NAME_RULE}.")
 
     @property
     def digests(self) -> dict[str, str]:
@@ -68,6 +74,28 @@ class VoiceRegistry:
 
     def find(self, name: str) -> Voice | None:
         return self._voices.get(name)
+
+    def resolve(self, name: str) -> Voice:
+        """Return the voice that a request means by a name: the voice of that name, or the one it is an alias of.
+
+        Raises UnknownVoice.
+        """
+        voices = self._voices
+        voice = voices.get(name) or voices.get(self._aliases.get(name, ""))
+        if voice is None:
+            reason = "There is no such voice."
+            if name in self._aliases:
+                meant = self._aliases[name]
+                reason = f"{name} stands for {meant} here (MONICA_VOICE_ALIASES), and there is no such voice."
+            known = sorted([*voices, *self.aliases])
+            raise UnknownVoice(f"{reason} Known: {', '.join(known)}.", param="voice")
+        return voice
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """The names of voices by their aliases, as far as they can be spoken. A voice hides an alias of its name."""
+        voices = self._voices
+        return {alias: name for alias, name in self._aliases.items() if name in voices and alias not in voices}
 
     def read_recordings(self, engine: Engine) -> None:
         """Read the recordings. Done before the engine is loaded, so that a wrong setting is reported at once.
@@ -125,6 +153,7 @@ class VoiceRegistry:
         """
         if not is_cloning(engine):
             self._voices = {DEFAULT_VOICE: Voice(DEFAULT_VOICE, None, "", engine.fingerprint)}
+            self._warn_of_aliases()
             return
         self._engine = engine
         self._engine.bring_voice = self._load_voice
@@ -144,6 +173,13 @@ class VoiceRegistry:
             except MonicaError as error:  # whatever a recording does to the model, the other voices must speak
                 self.unregister(voice)
                 logger.warning("voice %s is left out: %s", voice.name, error)
+        self._warn_of_aliases()
+
+    def _warn_of_aliases(self) -> None:
+        """Log the aliases of unknown voices. No error: the voice may be uploaded, or its file broken for once."""
+        for alias, name in self._aliases.items():
+            if name not in self._voices:
+                logger.warning("MONICA_VOICE_ALIASES: %s=%s: there is no voice called %s", alias, name, name)
 
     def new_voice(self, name: str, recording: Path | None, recording_digest: str) -> Voice:
         """Return a voice, not registered yet, as this engine would clone it. Raises Forbidden if it clones none."""

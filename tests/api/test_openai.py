@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -12,9 +13,12 @@ import pytest
 import soundfile
 from flask.testing import FlaskClient
 
+from monica import create_app
 from monica.audio.formats import Format
 from monica.audio.wav import wav_duration
-from tests.conftest import Call
+from monica.config import Settings
+from tests.conftest import Call, started
+from tests.support.engines import ToyEngine
 
 TEXT = "Pablo vient de se faire éliminer par Rusmir !"
 BODY = {"model": "tts-1", "input": TEXT, "voice": "monica"}
@@ -98,6 +102,17 @@ def test_voices_and_models_are_listed(call: Call) -> None:
     assert call("GET", "/v1/models/monica").json == model
     unknown = call("GET", "/v1/models/tts-1")
     assert (unknown.status, unknown.json["error"]["code"]) == (404, "model_unknown")
+
+
+def test_alias_of_a_voice_is_listed_and_speaks(settings: Settings) -> None:
+    service = started(replace(settings, voice_aliases=(("alloy", "monica"), ("nova", "luc"))), ToyEngine())
+    client = create_app(service=service).test_client()
+    listed = client.get("/v1/audio/voices").get_json()["voices"]
+    said = [client.post("/v1/audio/speech", json=BODY | {"voice": voice}) for voice in ("monica", "alloy", "nova")]
+    service.close()
+    assert listed == [{"id": "monica", "name": "monica"}, {"id": "alloy", "name": "alloy", "alias_of": "monica"}]
+    assert [answer.status_code for answer in said] == [200, 200, 404]
+    assert said[1].headers["X-Monica-Cache"] == "hit"
 
 
 def test_unknown_fields_are_ignored(call: Call) -> None:

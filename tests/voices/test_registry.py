@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +117,54 @@ def test_an_unknown_voice(start: Start, folder: Path, name: str) -> None:
     record(folder, "anna.wav")
     with pytest.raises(UnknownVoice, match=r"^There is no such voice. Known: anna, monica\.$"):
         start(CloningToy()).announcer.announce(SpeechRequest("Tapis !", voice=name))
+
+
+ALIASES = (("alloy", "anna"), ("Nova", "monica"), ("onyx", "luc"), ("zoe", "anna"))
+
+
+@pytest.fixture
+def aliased(cloning: Settings, folder: Path) -> Settings:
+    """Return settings with aliases: of a voice, of the default, of none, and one that a voice hides."""
+    record(folder, "anna.wav", "zoe.wav")
+    return replace(cloning, voice_aliases=ALIASES)
+
+
+def test_alias_is_another_name_and_no_other_voice(start: Start, aliased: Settings) -> None:
+    announcer = start(CloningToy(), aliased).announcer
+    for alias, voice in (("alloy", "anna"), ("Nova", "monica")):
+        said = announcer.announce(SpeechRequest("Tapis !", voice=alias))
+        again = announcer.announce(SpeechRequest("Tapis !", voice=voice))
+        assert (said.source, again.source, again.key) == ("miss", "hit", said.key)
+    assert announcer.announce(SpeechRequest("Tapis !", voice="zoe")).source == "miss"
+    assert announcer.voices() == ["anna", "monica", "zoe"]
+    assert announcer.voice_aliases() == {"alloy": "anna", "Nova": "monica"}
+
+
+def test_alias_is_not_what_a_phrase_is_kept_with(start: Start, aliased: Settings) -> None:
+    service = start(CloningToy(), aliased)
+    service.announcer.announce(SpeechRequest("Tapis !", voice="alloy"))
+    assert [phrase.voice for phrase in service.catalogue.phrases()] == ["anna"]
+
+
+def test_alias_of_an_unknown_voice(start: Start, aliased: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    announcer = start(CloningToy(), aliased).announcer
+    assert [r.message for r in caplog.records if "ALIASES" in r.message] == [
+        "MONICA_VOICE_ALIASES: onyx=luc: there is no voice called luc"
+    ]
+    says = "onyx stands for luc here (MONICA_VOICE_ALIASES), and there is no such voice. Known: Nova, alloy, anna, mo"
+    with pytest.raises(UnknownVoice, match=re.escape(says)):
+        announcer.announce(SpeechRequest("Tapis !", voice="onyx"))
+
+
+@pytest.mark.parametrize(
+    ("pair", "says"),
+    [(("monica", "anna"), "is the voice of REFERENCE_AUDIO"), (("a", "Anna"), "a=Anna: a voice's name")],
+)
+def test_alias_that_can_never_work_stops_the_start(
+    start: Start, cloning: Settings, pair: tuple[str, str], says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        start(CloningToy(), replace(cloning, voice_aliases=(pair,)))
 
 
 def test_a_voice_is_cloned_once(start: Start, folder: Path) -> None:
