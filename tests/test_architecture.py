@@ -54,7 +54,7 @@ HOMES = {
     "chatterbox": ("monica.engine.chatterbox",),
     "perth": ("monica.engine.chatterbox",),
     "soundfile": ("monica.audio.wav", "monica.voices.recording"),
-    "av": ("monica.audio.formats", "monica.audio.stretch"),
+    "av": ("monica.audio.formats", "monica.audio.stretch", "monica.voices.phone_recording"),
     "py_nanotts": (),  # its library is loaded by a process of its own only: see monica/engine/pico/child.py
     "espeakng_loader": ("monica.engine.espeak",),
     "environs": ("monica.config", "monica.environment"),

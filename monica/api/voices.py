@@ -20,7 +20,7 @@ from monica.errors import (
     SynthesisFailed,
     UnknownVoice,
 )
-from monica.voices.recording import BadRecording
+from monica.voices.recording import ACCEPTED, BadRecording
 from monica.voices.uploads import VoiceExists, VoicesUnusable
 
 voices = flask_smorest.Blueprint("voices", __name__, description="Voices")
@@ -36,7 +36,7 @@ _FORM_SCHEMA = {
         "file": {
             "type": "string",
             "format": "binary",
-            "description": "A recording of the voice: WAV, FLAC, Ogg or MP3, ten seconds of clear speech or more.",
+            "description": f"A recording of the voice: {ACCEPTED}; ten seconds of clear speech or more.",
         },
     },
 }

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from monica.engine import Reference
 from monica.errors import ConfigError, MonicaError
+from monica.voices.phone_recording import container_suffix, decode_phone_recording
 
 DEFAULT_VOICE = "monica"
 MIN_SECONDS = 1.0
@@ -21,6 +22,9 @@ SILENCE_PEAK = 1e-3
 MIN_RATE, MAX_RATE = 4_000, 384_000
 """Accepted sample rates, in hertz."""
 BLOCK_FRAMES = 2**14
+ACCEPTED = "WAV, FLAC, Ogg, MP3, AIFF, M4A, MP4, WebM, 3GP, AMR and AAC"
+UNREADABLE = (soundfile.SoundFileError, OSError, TypeError, ValueError, ZeroDivisionError)
+"""What libsndfile's errors are."""
 
 NAME_RULE = "1 to 64 of the letters a to z, digits, - and _, with a letter or a digit first"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -62,11 +66,13 @@ def read_recording(path: Path, max_seconds: float, title: str) -> Reference:
     try:
         with soundfile.SoundFile(path) as recording:
             rate, seconds = recording.samplerate, recording.frames / recording.samplerate
-            if not MIN_RATE <= rate <= MAX_RATE:
-                raise BadRecording(f"It has {rate} samples a second, not {MIN_RATE} to {MAX_RATE}.")
+            _check_rate(rate)
             mono = _read_mono(recording, int(max_seconds * rate))
-    except (soundfile.SoundFileError, OSError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise BadRecording("This is not a recording that can be read.") from error
+    except UNREADABLE:
+        try:
+            mono, rate, seconds = decode_phone_recording(path, max_seconds, _check_rate)
+        except ValueError as error:
+            raise BadRecording(f"This is not a recording that can be read. Accepted are {ACCEPTED}.") from error
     if not np.isfinite(mono).all():
         raise BadRecording("It holds samples that are not numbers.")
     used = len(mono) / rate
@@ -87,7 +93,15 @@ def read_recording(path: Path, max_seconds: float, title: str) -> Reference:
 
 def suffix_of(path: Path) -> str:
     """Return the file suffix that fits the format of a readable recording."""
-    return f".{soundfile.info(path).format.lower()}"
+    try:
+        return f".{soundfile.info(path).format.lower()}"
+    except UNREADABLE:
+        return container_suffix(path)
+
+
+def _check_rate(rate: int) -> None:
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise BadRecording(f"It has {rate} samples a second, not {MIN_RATE} to {MAX_RATE}.")
 
 
 def _read_mono(recording: soundfile.SoundFile, frames: int) -> NDArray[np.float32]:

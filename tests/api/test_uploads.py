@@ -21,7 +21,7 @@ from monica.config import Settings
 from monica.errors import ConfigError
 from tests.conftest import started
 from tests.support.engines import CloningToy, ToyEngine
-from tests.support.recordings import UNUSABLE, record, recording
+from tests.support.recordings import UNUSABLE, phone_recording, record, recording
 
 KEY = "une-clef"
 ALLOWED = {"Authorization": f"Bearer {KEY}"}
@@ -93,11 +93,11 @@ def error(answer: TestResponse) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("format", ["WAV", "FLAC", "OGG", "MP3"])
+@pytest.mark.parametrize("format", ["WAV", "FLAC", "OGG", "MP3", "M4A"])
 def test_a_voice_is_added_and_speaks(
     client: FlaskClient, serve: Serve, toy: CloningToy, folder: Path, uploads_on: Settings, format: str
 ) -> None:
-    sound = recording(format=format)
+    sound = phone_recording("mp4", "aac") if format == "M4A" else recording(format=format)
     added = upload(client, "anna", sound)
     assert (added.status_code, added.get_json()) == (201, {"id": "anna", "name": "anna"})
     assert voices(client) == ["anna", "monica"]

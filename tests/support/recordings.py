@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import cast
 from zlib import crc32
 
+import av
 import numpy as np
 import soundfile
 
@@ -45,3 +47,27 @@ UNUSABLE = {
     "slow": encoded(noise(10, 1_000), 1_000),
     "fast": encoded(noise(0.4, 500_000), 500_000),
 }
+
+
+def phone_recording(
+    format: str, codec: str, *, rate: int = 48_000, seconds: float = 3.0, channels: int = 1, video: bool = False
+) -> bytes:
+    """Return a tone as a phone or a browser records it, the same in all channels. format: libav's name of it."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=format) as container:
+        stream = cast("av.AudioStream", container.add_stream(codec, rate))
+        stream.layout = layout = ("mono", "stereo")[channels - 1]
+        if video:
+            picture = container.add_stream("mpeg4", 5)
+            picture.width = picture.height = 64
+            picture.pix_fmt = "yuv420p"
+            container.mux(picture.encode(av.VideoFrame(64, 64, "yuv420p")))
+            container.mux(picture.encode(None))
+        tone = 0.3 * np.sin(2 * np.pi * 200 * np.arange(int(seconds * rate)) / rate)
+        samples = np.repeat((tone * 32767).astype(np.int16), channels)[None]
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout=layout)
+        frame.sample_rate = rate
+        if seconds:
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()
