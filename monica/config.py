@@ -193,6 +193,12 @@ class Settings:
         "`all`: every path needs the key, except `/health/live` and, from this machine, `/health`.",
     )
 
+    get_speech: bool = _setting(
+        "MONICA_GET_SPEECH",
+        False,
+        switch("off", "on"),
+        "`on`: `GET /blabla?text=...` and `GET /v1/audio/speech?input=...` speak too, for media players.",
+    )
     proxy_prefix: bool = _setting(
         "MONICA_PROXY_PREFIX",
         False,

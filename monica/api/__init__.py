@@ -20,6 +20,7 @@ from monica.api.lexicon import lexicon
 from monica.api.metrics import metrics
 from monica.api.openai import openai
 from monica.api.phrases import Key, phrases
+from monica.api.players import players
 from monica.api.repeats import Repeats
 from monica.api.schemas import ErrorSchema
 from monica.api.text import text
@@ -82,6 +83,8 @@ def build(service: Service, version: str) -> Flask:
     api.register_converter(Key, Key.schema)
     for blueprint in (tts, openai, voices, text, lexicon, jobs, phrases, bundles, health, metrics):
         api.register_blueprint(blueprint)
+    if service.settings.get_speech:
+        api.register_blueprint(players)
     # Swagger UI's files come from a wheel, so the page loads nothing from another host.
     assets = Path(os.fspath(flask_swagger_ui.__file__)).parent / "dist"
     app.register_blueprint(Blueprint("docs", __name__, static_folder=assets, static_url_path=ASSETS))

@@ -18,10 +18,11 @@ from monica.errors import Forbidden, MonicaError, Unauthorized
 from monica.this_machine import ensure_token, is_loopback
 
 READING = ("get", "head")
-SPEAKING = ("tts", "openai", "text")
-"""Blueprints whose POSTs only speak. Without a key, anyone may use them."""
-PRIVATE = ("phrases", "bundles", "lexicon")
-"""Blueprints that need the same permission for reading as for changes: neither kept phrases nor names are public."""
+SPEAKING = ("tts", "openai", "text", "players")
+"""Blueprints that only speak. Without a key, anyone may use them."""
+PRIVATE = ("phrases", "bundles", "lexicon", "players")
+"""Blueprints whose GETs need the same permission as other methods: neither kept phrases nor names are public, and to
+speak costs as much by GET as by POST."""
 HEALTH, LIVE = "/health", "/health/live"
 
 SECURITY_SCHEMES = {

@@ -7,9 +7,11 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any, NoReturn, cast
+from urllib.parse import unquote_to_bytes
 
 import flask
 from gunicorn.http.errors import ParseException
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge
 from werkzeug.utils import cached_property
 
@@ -22,6 +24,19 @@ BODY_ERRORS = (InvalidEncoding, RequestTimeout, UnsupportedEncoding, Overloaded)
 
 class Request(flask.Request):
     """A request whose body never seems to end before its end, and which is decoded if it was sent as gzip."""
+
+    @cached_property
+    def args(self) -> MultiDict[str, str]:
+        """The query. Raises InvalidRequest if it is not UTF-8.
+
+        Werkzeug leaves such parts percent-encoded, as if someone had written them so, and fails on bytes as they are.
+        """
+        try:
+            unquote_to_bytes(self.query_string).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InvalidRequest("The query is not UTF-8, percent-encoded.") from error
+        query: MultiDict[str, str] = super().args
+        return query
 
     @cached_property
     def stream(self) -> IO[bytes]:

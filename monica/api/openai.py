@@ -29,7 +29,9 @@ from monica.api.schemas_openai import (
 from monica.api.streaming import EVENTS, can_stream, stream_response
 from monica.api.tts import SPEECH_ERRORS
 from monica.audio.formats import Format
+from monica.audio_stream import AudioStream
 from monica.errors import InvalidRequest, InvalidText, MonicaError
+from monica.speech import Announcement
 
 
 class UnknownModel(MonicaError):
@@ -52,7 +54,7 @@ _EVENT = {
 }
 _SOUND = {"schema": {"type": "string", "format": "binary"}}
 _RESPONSES = error_responses(*SPEECH_ERRORS)
-_RESPONSES["200"] = {
+SOUNDS = _RESPONSES["200"] = {
     "description": "The sound, in `response_format`.",
     "content": {format.content_type(PCM_RATE): _SOUND for format in Format} | {EVENTS: {"schema": _EVENT}},
 }
@@ -62,14 +64,19 @@ _RESPONSES["200"] = {
 @openai.doc(requestBody=_BODY, responses=_RESPONSES)
 def speech() -> Response:
     """Speak a text, as OpenAI's API does."""
-    wanted = parse_openai(read_body(request))
+    return answer_openai(parse_openai(read_body(request)))[0]
+
+
+def answer_openai(wanted: OpenAIRequest) -> tuple[Response, AudioStream | Announcement]:
+    """Speak a text, as a stream if it asks for one. Returns the answer and its sound."""
     _check_language(wanted.language)
     try:
-        response = _speak(wanted)
+        response, sound = _speak(wanted)
     except InvalidText as error:
         raise InvalidText(error.message, code=error.code, param="input") from error
+    g.outcome = outcome(sound.source, response)
     metrics.time_to_first_audio.observe(time.perf_counter() - g.began)
-    return response
+    return response, sound
 
 
 def _check_language(asked: str | None) -> None:
@@ -79,19 +86,15 @@ def _check_language(asked: str | None) -> None:
         raise InvalidRequest(f"language: Monica speaks {spoken} here, and no other language.", param="language")
 
 
-def _speak(wanted: OpenAIRequest) -> Response:
+def _speak(wanted: OpenAIRequest) -> tuple[Response, AudioStream | Announcement]:
     wait_for = Client.of(request.environ).wait
     rate = PCM_RATE if wanted.format is Format.PCM else None
     events = wanted.stream_format is StreamFormat.SSE
     if events or (wanted.stream_format is StreamFormat.AUDIO and can_stream()):
         audio = service().announcer.stream(wanted.speech, wait_for)
-        response = stream_response(audio, wanted.format, speed=wanted.speed, rate=rate, events=events)
-        g.outcome = outcome(audio.source, response)
-        return response
+        return stream_response(audio, wanted.format, speed=wanted.speed, rate=rate, events=events), audio
     announcement = service().announcer.announce(wanted.speech, wait_for)
-    response = sound_response(announcement, wanted.format, speed=wanted.speed, rate=rate)
-    g.outcome = outcome(announcement.source, response)
-    return response
+    return sound_response(announcement, wanted.format, speed=wanted.speed, rate=rate), announcement
 
 
 @openai.route("/v1/models", methods=["GET"])

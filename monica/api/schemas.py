@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
 from typing import Any
 
 import marshmallow as ma
+from werkzeug.datastructures import MultiDict
 
 from monica.api.body import decode
 from monica.engine import MAX_SEED, SynthesisParams
@@ -19,6 +21,7 @@ DEFAULTS = SynthesisParams()
 DEADLINE_HEADER = "X-Deadline-Ms"
 LONGEST_DEADLINE_MS = 3_600_000  # the largest MONICA_DEADLINE_S
 
+_LITERAL = re.compile(r"true|false|-?(?:0|[1-9][0-9]{0,20})(?:\.[0-9]{1,20})?")
 _MILLISECONDS = re.compile(r"[1-9][0-9]{0,6}")
 
 
@@ -225,6 +228,23 @@ def parse_deadline(header: str, longest_s: float) -> float:
 def parse_text(body: bytes) -> str:
     """Parse the body of POST /v1/text. Raises InvalidRequest, which names the first wrong field, or InvalidJson."""
     return str(validate(_TEXT, decode(body))["text"])
+
+
+def body_of_query(schema: type[BodySchema], query: MultiDict[str, str], *others: str) -> bytes:
+    """Return the JSON body that a query stands for, to be parsed like one. others: parameters that are not part of it.
+
+    Raises InvalidRequest if a parameter is given twice.
+    """
+    fields: dict[str, object] = {}
+    known = schema._declared_fields
+    for name, values in query.lists():
+        if len(values) > 1:
+            raise InvalidRequest(f"{name}: it is given {len(values)} times.", param=name)
+        if name not in others:
+            # What is no number where one is expected stays text, and the schema refuses it.
+            is_text = not isinstance(known.get(name), Number | Truth | ma.fields.Integer)
+            fields[name] = values[0] if is_text or not _LITERAL.fullmatch(values[0]) else json.loads(values[0])
+    return json.dumps(fields).encode()
 
 
 def validate(schema: ma.Schema, fields: dict[str, Any]) -> Any:

@@ -61,16 +61,16 @@ _HEADERS = {
     "Vary": _TEXT | {"description": "Accept"},
     "Cache-Control": _TEXT | {"description": "`no-store` if the embedded voice stood in, else absent."},
 }
-_DEADLINE = {
+DEADLINE = {
     "in": "header",
     "name": DEADLINE_HEADER,
     "required": False,
     "schema": {"type": "integer", "minimum": 1, "maximum": LONGEST_DEADLINE_MS},
     "description": "Whole milliseconds after which the answer is useless to the caller: after that it is 504. "
-    "At most the server's own deadline, MONICA_DEADLINE_S.",
+    "At most the server's own deadline, MONICADEADLINE_S.",
     "example": 8000,
 }
-_STREAM = {
+STREAM = {
     "in": "query",
     "name": "stream",
     "required": False,
@@ -105,23 +105,35 @@ _OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is 
     description="The sentence: a WAV of mono 16-bit PCM, or the format in Accept: flac, mp3, opus, aac, pcm.",
     headers=_HEADERS,
 )
-@tts.doc(requestBody=_BODY, parameters=[_DEADLINE, _STREAM], responses=_OTHER_RESPONSES)
+@tts.doc(requestBody=_BODY, parameters=[DEADLINE, STREAM], responses=_OTHER_RESPONSES)
 def blabla() -> Response:
     """Speak a sentence. `Cache-Control: no-cache` makes a new take, `no-store` does not keep it."""
-    announcer, settings = service().announcer, service().settings
     speech = parse_speech(read_body(request))
     if "Cache-Control" in request.headers:
         asked = request.cache_control
         speech = replace(speech, fresh="no-cache" in asked, keep="no-store" not in asked)
-    if DEADLINE_HEADER in request.headers:
-        allowed = parse_deadline(request.headers[DEADLINE_HEADER], settings.deadline_s)
-        speech = replace(speech, deadline_s=allowed)
+    speech = with_deadline(speech)
     format = choose_format(request.accept_mimetypes)
     if "If-None-Match" in request.headers and not speech.fresh:
-        etag = _matching_etag(announcer, speech, format)
+        etag = _matching_etag(service().announcer, speech, format)
         if etag is not None:
             return Response(status=304, headers={"ETag": f'"{etag}"', "Vary": "Accept"})
-    wait_for = Client.of(request.environ).wait
+    response, sound = speak(speech, format)
+    if isinstance(sound, Announcement) and format is Format.WAV:
+        mark_repeatable(speech, sound)
+    return response
+
+
+def with_deadline(speech: SpeechRequest) -> SpeechRequest:
+    """Return a request with the deadline of X-Deadline-Ms, if there is one. Raises InvalidRequest."""
+    if DEADLINE_HEADER not in request.headers:
+        return speech
+    return replace(speech, deadline_s=parse_deadline(request.headers[DEADLINE_HEADER], service().settings.deadline_s))
+
+
+def speak(speech: SpeechRequest, format: Format) -> tuple[Response, AudioStream | Announcement]:
+    """Speak a sentence, as a stream if the query asks for one. Returns the answer and its sound."""
+    announcer, wait_for = service().announcer, Client.of(request.environ).wait
     sound: AudioStream | Announcement
     if wants_stream():
         sound = announcer.stream(speech, wait_for)
@@ -132,13 +144,11 @@ def blabla() -> Response:
     if sound.key is not None and not response.is_streamed:
         response.headers["ETag"] = f'"{_etag(sound.key, format)}"'
     g.outcome = outcome(sound.source, response)
-    if isinstance(sound, Announcement) and format is Format.WAV:
-        mark_repeatable(speech, sound)
     took = time.perf_counter() - g.began
     response.headers["X-Generation-Time"] = f"{took:.2f}s"
     response.headers["Vary"] = "Accept"
     metrics.time_to_first_audio.observe(took)
-    return response
+    return response, sound
 
 
 def _etag(key: str, format: Format) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import soundfile
+from flask.testing import FlaskClient
 
 from tests.conftest import Answer, Call
 
@@ -138,6 +139,14 @@ def test_ten_thousand_emoji(call: Call) -> None:
 def test_unknown_voice(call: Call, voice: str) -> None:
     assert_error(say(call, voice=voice), 404, "voice_unknown", "voice")
     assert say(call, voice="monica").status == 200
+
+
+@pytest.mark.parametrize("query", ["a=\xe9", "a=%E9", "%ff", "stream=%80"])
+def test_query_that_is_not_utf_8(client: FlaskClient, query: str) -> None:
+    for method, path in (("POST", "/blabla"), ("GET", "/v1/phrases"), ("GET", "/v1/phrases/bundle")):
+        answer = client.open(path, method=method, json={"text": "Bo !"}, environ_overrides={"QUERY_STRING": query})
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (422, "request_invalid")
+        assert "not UTF-8" in answer.get_json()["error"]["message"]
 
 
 def test_unknown_path(call: Call) -> None:
