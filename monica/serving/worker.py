@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -16,6 +15,7 @@ from gunicorn.util import http_date
 from gunicorn.workers import base, gthread
 
 from monica.admission import KEY_HEADER, carries_key
+from monica.serving.answer_socket import AnswerSocket
 from monica.serving.body_reader import BodyReader
 from monica.serving.gunicorn_patches import head_of, response_of, take_expectation
 from monica.serving.incoming import Headers
@@ -24,8 +24,6 @@ from monica.serving.receiver import Connection, Receiver
 if TYPE_CHECKING:
     from monica.api.repeats import Repeats
 
-UNREAD_S = 60
-"""Send timeout of an answer that the client does not read."""
 STOPPING_IDLE_S = 2
 """How long a stopping worker keeps idle connections, for a request that a client may already be sending."""
 LARGE_BODIES = 4
@@ -82,11 +80,7 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
             if error.errno in NO_DESCRIPTOR and not self.receiver.close_oldest():
                 time.sleep(0.01)  # the listener stays readable: without a pause this would be a busy loop
             return
-        connection = Connection(self.cfg, client, address, listener.getsockname())
-        # Blocking for the threads; the receiver asks each call not to block. Not settimeout: it makes the socket
-        # non-blocking, and the answer would leave it in fragments.
-        client.setblocking(True)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(UNREAD_S))
+        connection = Connection(self.cfg, AnswerSocket.of(client), address, listener.getsockname())
         self.nr_conns += 1
         self.receiver.await_request(connection)
         self.murder_keepalived()
@@ -94,6 +88,7 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def handle(self, conn: Connection) -> bool:
         """Answer a request that has arrived. Runs in a thread. Returns whether the connection stays open."""
         data, whole = bytes(conn.request.data), conn.request.is_alone
+        conn.sock.begin_answer()
         # A stopping worker announces that it closes the connection, which a repeated answer does not.
         if whole and self.alive and (answer := self.repeats.answer(data, http_date)) is not None:
             return self._send(conn, *answer)
@@ -195,7 +190,3 @@ def _learning(application: WSGI, repeats: Repeats) -> WSGI:
         return result
 
     return serve
-
-
-def _timeval(seconds: int) -> bytes:
-    return struct.pack("ll", seconds, 0)

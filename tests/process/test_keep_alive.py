@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 
+import httpx2
 import pytest
 import requests
 
@@ -67,6 +68,15 @@ def test_next_request_of_python_is_served(server: Server) -> None:
             refused = session.post(f"{server.url}/blabla", json={"text": "x" * 70_000}, timeout=20)
             assert (refused.status_code, refused.headers["Connection"]) == (413, "close")
             assert session.post(f"{server.url}/blabla", json={"text": "Bonsoir."}, timeout=20).status_code == 200
+
+
+def test_next_request_of_httpx_is_served(server: Server) -> None:
+    """The client under OpenAI's SDK, whose pool tells a connection that closes in its own way."""
+    with httpx2.Client(timeout=20) as session:
+        for _ in range(20):
+            refused = session.post(f"{server.url}/blabla", json={"text": "x" * 70_000})
+            assert (refused.status_code, refused.headers["Connection"]) == (413, "close")
+            assert session.post(f"{server.url}/blabla", json={"text": "Bonsoir."}).status_code == 200
 
 
 @pytest.mark.parametrize(

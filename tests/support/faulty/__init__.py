@@ -26,7 +26,8 @@ class Faults:
     """The switches. A file in `folder`, which must be empty at first, is a fault that is on.
 
     stuck_s: seconds after which a step counts as stuck forever, instead of the time in monica.synthesis.health.
-    unread_s: seconds after which a client that reads nothing of its answer is dropped, instead of the worker's time.
+    unread_s: seconds after which a client that reads nothing of its answer is dropped, and that its pauses may take
+        together before its rate counts, instead of the times in monica.serving.answer_socket.
     """
 
     def __init__(self, folder: Path, stuck_s: float | None = None, unread_s: int | None = None) -> None:

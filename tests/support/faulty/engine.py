@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from monica.config import Settings
 from monica.engine import SynthesisParams, Utterance, espeak
 from monica.errors import DeviceLost, SynthesisFailed
-from monica.serving import worker
+from monica.serving import answer_socket
 from monica.synthesis import health
 
 SLOW_STEPS = 50
@@ -87,4 +87,4 @@ def install() -> None:
     if "FAULTS_STUCK_S" in os.environ:
         health.STUCK_S.update(dict.fromkeys(health.STUCK_S, float(os.environ["FAULTS_STUCK_S"])))
     if "FAULTS_UNREAD_S" in os.environ:
-        worker.UNREAD_S = int(os.environ["FAULTS_UNREAD_S"])
+        answer_socket.STALL_S = answer_socket.GRACE_S = int(os.environ["FAULTS_UNREAD_S"])
