@@ -6,13 +6,17 @@ import hashlib
 import logging
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from monica.engine import Reference
 from monica.errors import ConfigError, MonicaError
+
+if TYPE_CHECKING:
+    # libsndfile and what comes with it take a twentieth of the start of a server, and few servers read a recording.
+    import soundfile
 
 DEFAULT_VOICE = "monica"
 MIN_SECONDS = 1.0
@@ -59,6 +63,8 @@ def read_recording(path: Path, max_seconds: float, title: str) -> Reference:
 
     title: what the log calls it. Raises BadRecording if it is unreadable, too short or silent.
     """
+    import soundfile
+
     try:
         with soundfile.SoundFile(path) as recording:
             rate, seconds = recording.samplerate, recording.frames / recording.samplerate
@@ -87,6 +93,8 @@ def read_recording(path: Path, max_seconds: float, title: str) -> Reference:
 
 def suffix_of(path: Path) -> str:
     """Return the file suffix that fits the format of a readable recording."""
+    import soundfile
+
     return f".{soundfile.info(path).format.lower()}"
 
 
