@@ -91,9 +91,9 @@ def front(folder: Path, monica: int, repeats: bool, sound: bytes) -> Iterator[in
     port = free_port()
     (folder / "static").mkdir(parents=True)
     (folder / "static" / "sound.wav").write_bytes(sound)
-    certificate = ["-keyout", folder / "privkey.pem", "-out", folder / "fullchain.pem", "-subj", "/CN=monica"]
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *certificate], check=True,
-                   capture_output=True)  # fmt: skip
+    certificate = f"-keyout {folder}/privkey.pem -out {folder}/fullchain.pem -subj /CN=monica"
+    command = f"openssl req -x509 -newkey rsa:2048 -nodes {certificate}"
+    subprocess.run(command.split(), check=True, capture_output=True)
     write_site(folder, monica, port, repeats)
     user = "user root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=user))
@@ -135,14 +135,13 @@ def throughput(port: int, asked: bytes, seconds: float, clients: int) -> float:
         body = len(answer.read())
         left = {}
         for connection in connections:
-            selector.register(connection, selectors.EVENT_READ)
+            selector.register(connection, selectors.EVENT_READ, connection)
             connection.sendall(asked)
             left[connection] = -1
         count, until = 0, time.monotonic() + seconds
         while time.monotonic() < until:
             for key, _ in selector.select(1):
-                connection = key.fileobj
-                assert isinstance(connection, socket.socket)
+                connection = key.data
                 size = connection.recv_into(buffer)
                 if left[connection] < 0:  # the head is in the first part
                     left[connection] = buffer.index(b"\r\n\r\n", 0, size) + 4 + body
