@@ -53,14 +53,14 @@ HOMES = {
     "torch": ("monica.engine.torch", "monica.engine.chatterbox"),
     "chatterbox": ("monica.engine.chatterbox",),
     "perth": ("monica.engine.chatterbox",),
-    "soundfile": ("monica.audio.wav", "monica.voices.recording"),
+    "soundfile": ("monica.voices.recording",),
     "av": ("monica.audio.formats", "monica.audio.stretch", "monica.voices.phone_recording"),
     "py_nanotts": (),  # its library is loaded by a process of its own only: see monica/engine/pico/child.py
     "espeakng_loader": ("monica.engine.espeak",),
     "environs": ("monica.config", "monica.environment"),
     "pyloudnorm": (),  # in tests only, with scipy: what the base install would weigh with them is in RESULTS
     "scipy": (),
-    "num2words": ("monica.text.numbers",),
+    "num2words": (),  # in tests only: it imports forty languages
     "tomlkit": ("monica.text.lexicon_file",),
     "cachetools": ("monica.store.recent",),
 }

@@ -43,6 +43,12 @@ from monica.synthesis.take import Source
 
 tts = flask_smorest.Blueprint("tts", __name__, description="Speech")
 
+PROXY_KEEPS_HEADER = "X-Monica-Proxy-Keeps"
+"""The header by which nginx asks for how long it may answer a request by itself."""
+PROXY_KEEPS_S = 5
+"""For how long a proxy may. A phrase that is removed or made again is heard as it was for that long, as it may be from
+another node."""
+
 _TEXT = {"schema": {"type": "string"}}
 _HEADERS = {
     "Content-Disposition": _TEXT | {"description": 'inline; filename="monica.wav", with the suffix of the format.'},
@@ -143,6 +149,8 @@ def speak(speech: SpeechRequest, format: Format) -> tuple[Response, AudioStream 
         response = sound_response(sound, format)
     if sound.key is not None and not response.is_streamed:
         response.headers["ETag"] = f'"{_etag(sound.key, format)}"'
+        if sound.source is Source.HIT and PROXY_KEEPS_HEADER in request.headers:
+            response.headers["X-Accel-Expires"] = str(PROXY_KEEPS_S)
     g.outcome = outcome(sound.source, response)
     took = time.perf_counter() - g.began
     response.headers["X-Generation-Time"] = f"{took:.2f}s"

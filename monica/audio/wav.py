@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32] | NDArray[np.int16]
 HEADER_BYTES = 44
-"""The length of a header: RIFF, fmt and the head of data, which is all that libsndfile writes for 16-bit PCM."""
+"""The length of a header: RIFF, fmt and the head of data. libsndfile writes the same, but would have to be loaded at
+the start."""
+UNKNOWN_BYTES = 0xFFFFFFFF
+"""Bytes of sound in the header of a stream."""
 
 
 def encode_wav(samples: Samples, sample_rate: int) -> bytes:
@@ -36,9 +37,7 @@ def wav_stream_header(sample_rate: int) -> bytes:
     (github.com/speaches-ai/speaches/issues/493). Browsers and libraries take this as "unknown"
     (github.com/evuraan/yellowShoes/issues/13).
     """
-    unknown = 0xFFFFFFFF
-    form = (16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)  # bytes of fmt, PCM, channels, rate, bytes/s, align, bits
-    return struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", unknown, b"WAVE", b"fmt ", *form, b"data", unknown)
+    return _header(sample_rate, UNKNOWN_BYTES)
 
 
 def wav_duration(wav: bytes) -> float:
@@ -75,6 +74,10 @@ def join_wavs(wavs: list[bytes], pauses_s: Sequence[float]) -> bytes:
 
 
 def _write_wav(pcm: NDArray[np.int16], sample_rate: int) -> bytes:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, pcm, sample_rate, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()
+    return _header(sample_rate, 2 * len(pcm)) + pcm.astype("<i2", copy=False).tobytes()
+
+
+def _header(sample_rate: int, sound_bytes: int) -> bytes:
+    file_bytes = UNKNOWN_BYTES if sound_bytes == UNKNOWN_BYTES else HEADER_BYTES - 8 + sound_bytes
+    form = (16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)  # bytes of fmt, PCM, channels, rate, bytes/s, align, bits
+    return struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", file_bytes, b"WAVE", b"fmt ", *form, b"data", sound_bytes)

@@ -7,9 +7,11 @@ not use torch never imports it.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from monica.engine import Engine
@@ -89,8 +91,13 @@ def engine_names() -> tuple[str, ...]:
 
 def engine_spec(name: str) -> EngineSpec:
     """Return the spec of the engine called `name`. Raises KeyError if there is none."""
-    spec: EngineSpec = importlib.import_module(ENGINES[name]).SPEC
+    spec: EngineSpec = _module(ENGINES[name]).SPEC
     return spec
+
+
+@functools.cache  # every phoneme of the lexicon is checked by its engine
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(name)
 
 
 def engine_specs() -> Iterator[EngineSpec]:

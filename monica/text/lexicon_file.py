@@ -13,9 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
-
 from monica.errors import MonicaError
 from monica.text.lexicon import Lexicon
 from monica.text.lexicon_entries import SECTIONS, LexiconError, parse_sections, parse_toml
@@ -155,6 +152,10 @@ def _version(content: bytes) -> str:
 
 def _rewrite(content: bytes, sections: Sections) -> bytes:
     """Return the content of a lexicon with these entries, and all else that was in it. Raises LexiconRefused."""
+    # Only here: it takes a thirtieth of the start of a server, and few lexicons are edited over HTTP.
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
     try:
         document = tomlkit.parse(content.decode("utf-8-sig"))
         for section in SECTIONS:
@@ -184,7 +185,9 @@ def _rewrite(content: bytes, sections: Sections) -> bytes:
 def _item(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
-    table = tomlkit.inline_table()
+    from tomlkit import inline_table
+
+    table = inline_table()
     for name, part in value.items():
         table[name] = _item(part)
     return table

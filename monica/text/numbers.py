@@ -1,7 +1,4 @@
-"""Numbers in French words. Digits that no other rule has claimed are read here, so that none is left.
-
-num2words makes the cardinals. Its ordinals and its gender are not used: they are wrong from 80th on.
-"""
+"""Numbers in French words. Digits that no other rule has claimed are read here, so that none is left."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import re
 from decimal import Decimal
 from functools import lru_cache
 
-from num2words import num2words
+from monica.text.cardinals import spell
 
 MAX_QUANTITY_DIGITS = 15
 """The number of digits of the longest number that is read as one quantity. A longer one is read digit by digit."""
@@ -48,7 +45,7 @@ MILLIONS = re.compile(
 @lru_cache(maxsize=4096)
 def cardinal(number: int, *, feminine: bool = False) -> str:
     """Say a whole number of at most MAX_QUANTITY_DIGITS digits: vingt et un, or vingt et une."""
-    words: str = num2words(number, lang="fr")
+    words = spell(number)
     return words + "e" if feminine and words.endswith("un") else words
 
 

@@ -6,14 +6,18 @@ import hashlib
 import logging
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from monica.engine import Reference
 from monica.errors import ConfigError, MonicaError
 from monica.voices.phone_recording import container_suffix, decode_phone_recording
+
+if TYPE_CHECKING:
+    # libsndfile and what comes with it take a twentieth of the start of a server, and few servers read a recording.
+    import soundfile
 
 DEFAULT_VOICE = "monica"
 MIN_SECONDS = 1.0
@@ -23,7 +27,8 @@ MIN_RATE, MAX_RATE = 4_000, 384_000
 """Accepted sample rates, in hertz."""
 BLOCK_FRAMES = 2**14
 ACCEPTED = "WAV, FLAC, Ogg, MP3, AIFF, M4A, MP4, WebM, 3GP, AMR and AAC"
-UNREADABLE = (soundfile.SoundFileError, OSError, TypeError, ValueError, ZeroDivisionError)
+# libsndfile raises RuntimeErrors of its own. Their class is not named, because it is imported only when it is needed.
+UNREADABLE = (RuntimeError, OSError, TypeError, ValueError, ZeroDivisionError)
 """What libsndfile's errors are."""
 
 NAME_RULE = "1 to 64 of the letters a to z, digits, - and _, with a letter or a digit first"
@@ -63,6 +68,8 @@ def read_recording(path: Path, max_seconds: float, title: str) -> Reference:
 
     title: what the log calls it. Raises BadRecording if it is unreadable, too short or silent.
     """
+    import soundfile
+
     try:
         with soundfile.SoundFile(path) as recording:
             rate, seconds = recording.samplerate, recording.frames / recording.samplerate
@@ -93,6 +100,8 @@ def read_recording(path: Path, max_seconds: float, title: str) -> Reference:
 
 def suffix_of(path: Path) -> str:
     """Return the file suffix that fits the format of a readable recording."""
+    import soundfile
+
     try:
         return f".{soundfile.info(path).format.lower()}"
     except UNREADABLE:

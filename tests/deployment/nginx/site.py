@@ -72,6 +72,7 @@ class Site:
                 f"/etc/letsencrypt/live/{NAME}": str(certificate),
                 "/var/log/nginx": str(folder),
                 "/var/www/html": str(folder / "www"),
+                "/dev/shm/monica-nginx": str(folder / "repeats"),
                 "allow 127.0.0.0/8;": "allow 127.0.0.1;",
                 **{f"127.0.0.1:{8080 + n}": f"127.0.0.1:{port}" for n, port in enumerate(nodes)},
                 **(changes or {}),
