@@ -62,6 +62,7 @@ SHOWN_PAIR = re.compile(
     r"|call|se)|au (?:flop|bouton|cutoff)|en (?:petite|grosse|position)|UTG))",
     re.IGNORECASE,
 )
+POCKET = re.compile(r"(?<!\w)([Pp])ocket (10|[2-9])s(?!\w)")
 PAIR_OF = re.compile(
     r"(?<!\w)(paires? |pocket )(?:de |d')?([2-9])\2(?: (et|ou|contre) ([2-9])\4)?(?!\w)(?![.,]\d)", re.IGNORECASE
 )
@@ -111,6 +112,11 @@ def read_cards(text: str) -> str:
 
 def read_hands(text: str) -> str:
     """Say starting hands: as roi assortis, paire de dames."""
+    text = (
+        POCKET.sub(lambda m: f"{'paire' if m[1] == 'p' else 'Paire'} {_pair_of(m[2])}", text)
+        if "ocket" in text
+        else text
+    )
     if not TWO_RANKS.search(text):
         return text
     text = SHOWDOWN.sub(_say_showdown, text)

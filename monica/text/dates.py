@@ -36,7 +36,7 @@ SHORT_DAY = "lun|mar|mer|jeu|vend?|sam|dim"
 # A day without a full stop needs a date after it: "mar", "mer" and "jeu" are words, "Sam" is a name.
 DAY_AND_DATE = re.compile(
     rf"(?<![\w.'-])({SHORT_DAY})(\.?) (?=(?:\d{{1,2}}|1er)(?: ?[-/&] ?\d{{1,2}})? ?(?:/ ?\d{{1,2}}(?!\d)"
-    rf"|(?:{NAMES})(?!\w)))",
+    rf"|(?:{NAMES})(?!\w)|à \d{{1,2}} ?h))",
     re.IGNORECASE,
 )
 DAY = re.compile(

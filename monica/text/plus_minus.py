@@ -15,6 +15,7 @@ MORE = re.compile(
     rf"(?<![\w.,+/'-])({NUMBER}(?: ?(?:[kK]|M|€|%|\$))?) ?\+(?=(?P<noun> (?!et |ou |à |si |pour |de (?!jetons"
     rf"|points|chips)|du )[^\W\d_])| ?[€$%](?! ?\d)|[,.;:!?)]|$)"
 )
+MORE_OR_LESS = re.compile(r"\+/- ?(?=\d)")
 LESS_OF = re.compile(r"(?<![\w.,)])[-−–] (?=d(?:e |')\d)(?!de \d[^\s]{0,8} (?:h )?à )")
 MORE_OF = re.compile(r"(?<![\w.,)])\+ (?=d(?:e |')\d)")
 SIGNS = {"+": "plus ", "-": "moins ", "±": "plus ou moins "}
@@ -34,7 +35,7 @@ def read_plus_and_minus(text: str) -> str:
 def read_less_and_more(text: str) -> str:
     """Say "- de 10 places" and "+ de 500 joueurs". The dash of a list is not followed by a number of something."""
     if "+/-" in text:
-        text = text.replace("+/-", " ± ")
+        text = MORE_OR_LESS.sub("± ", text)
     if "-" in text or "−" in text or "–" in text:
         text = LESS_OF.sub("moins ", text)
     return MORE_OF.sub("plus ", text) if "+" in text else text

@@ -180,7 +180,20 @@ def test_any_text_is_taken(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["a ", "le elimine ", "est tres plus bien elimine ", "n a ete ", "a-", "la-", "ou il ", "ete"]
+    "unit",
+    [
+        "a ",
+        "le elimine ",
+        "est tres plus bien elimine ",
+        "n a ete ",
+        "a-",
+        "la-",
+        "ou il ",
+        "ete",
+        "wing and a ",
+        "le cafe a cafe ",
+        "ne reste que un ",
+    ],
 )
 def test_long_text_takes_its_share(unit: str) -> None:
     """5 000 characters take no more per character than 500. The factor of three is for a busy machine."""
