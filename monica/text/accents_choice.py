@@ -41,12 +41,17 @@ def choose(words: Sequence[Word]) -> None:
             word.said, word.reason = word.readings[0].form, "only form"
         elif word.readings:
             open_words.append(i)
-    for i in open_words:
-        if words[i].key in SMALL:
-            words[i].said, words[i].reason = SMALL[words[i].key](words, i), "small word"
+    small = [i for i in open_words if words[i].key in SMALL]
+    _choose_small(words, small)
     for i in open_words:
         if words[i].key not in SMALL:
             _apply(words, i)
+    _choose_small(words, [i for i in small if words[i].said is None])  # by now the verb may be known
+
+
+def _choose_small(words: Sequence[Word], places: Sequence[int]) -> None:
+    for i in places:
+        words[i].said, words[i].reason = SMALL[words[i].key](words, i), "small word"
 
 
 def _are_spellings(word: Word) -> bool:

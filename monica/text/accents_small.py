@@ -76,6 +76,7 @@ def _a_by_follower(words: Sequence[Word], i: int) -> str | None:
     after, then = at(words, i + 1), at(words, i + 2)
     everybody = after.key in {"tous", "toutes"} and (then.is_mark or then.key in LINKS)
     phrase = after.key in {"cause", "cote"} and then.key in {"de", "du", "d", "des"}
+    phrase = phrase or (at(words, i - 1).key in GREETINGS and after.key in PERSONS | {"lui", "eux", "celui", "celle"})
     phrase = phrase or (after.key == "tres" and then.key == "bientot")
     if after.key in AFTER_TO or everybody or phrase or _is_hour(words, i + 1) or _is_range(words, i):
         return "à"

@@ -37,6 +37,7 @@ LETTER_OF_A_SUIT = re.compile(
 HAND_OF_A_SUIT = re.compile(
     r"(?<![\w.,/'-])(10|[AKQJT2-9])-?(?!\1)(10|[AKQJT2-9]) (?=de (?:pique|cœur|coeur|carreau|trèfle)s?(?!\w))"
 )
+BEATS = re.compile(rf"(?<=[♠♥♦♣]) ?> ?(?={CARD})")
 LEFT_OVER = re.compile(r"[♠♥♦♣]")
 
 # If this is not in the text, which is nearly always so, the slower expressions below need not be tried.
@@ -102,7 +103,7 @@ def read_cards(text: str) -> str:
         text = LETTER_OF_A_SUIT.sub(lambda m: f"{RANKS[m[1] or m[2]]} de ", text)
     if not LEFT_OVER.search(text):
         return text
-    text = CARDS.sub(_say_cards, text)
+    text = CARDS.sub(_say_cards, BEATS.sub(" bat ", text))
     text = NAMED_CARD.sub(_say_named_card, text)
     text = SUIT_FIRST.sub(lambda m: f" {say_card(m[2], m[1])} ", text)
     text = NAMED_HEART.sub(r"\1 cœur", text)

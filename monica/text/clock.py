@@ -12,6 +12,11 @@ HOURS_MINUTES = re.compile(
     r"(?: ?([0-5]?\d) ?(?:s(?:ec)?|S(?:EC)?|'')(?![\w'])|(?<=')([0-5]\d)(?!\w))?(?![\w:'])(?![.,/]\d)"
 )
 HOURS = re.compile(r"(?<![\w/:])(?<!\d[.,])(\d{1,3})(?: ?h|H)(?![\w'/])(?! [0-5]\d(?![\d ]))")
+PART_OF_AN_HOUR = re.compile(r"(?<![\w/.,])(?<!\d )(1/2|1/4|3/4) ?(?:h|d'h(?:eure)?)(?![\w'/])")
+ARTICLE_BEFORE = re.compile(
+    r"(?:(?<!\w)(?:une?|l[ea]|les|cette?|du|au|derni(?:er|ère)|premi(?:er|ère)|chaque) |[ld]')$", re.IGNORECASE
+)
+PARTS_OF_AN_HOUR = {"1/2": ("une ", "demi-heure"), "1/4": ("un ", "quart d'heure"), "3/4": ("", "trois quarts d'heure")}
 COLONS = re.compile(r"(?<![\w.,/:])(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?![\w:/])(?![.,]\d)")
 # A clock with colons shows what is left of a level, rather than the time of day, after or before these words.
 LASTING = re.compile(
@@ -69,6 +74,7 @@ def read_times_of_day(text: str) -> str:
     text = ROUND_THE_CLOCK.sub(
         lambda m: "vingt-quatre heures sur vingt-quatre" if m[1] else "sept jours sur sept", text
     )
+    text = PART_OF_AN_HOUR.sub(_say_part_of_an_hour, text) if "/" in text else text
     if " H" in text and not LOWER.search(text):
         text = CAPITAL_HOURS.sub(r"\1H", text)
     text = COLONS.sub(_say_colons, text)
@@ -83,6 +89,12 @@ def read_durations(text: str) -> str:
     text = HALF.sub(lambda m: f"{say_count(int(m[1]), 'heure')} et demie", text)
     text = MINUTES_SECONDS.sub(_say_minutes_seconds, text)
     return AMOUNT.sub(_say_amount, text)
+
+
+def _say_part_of_an_hour(match: re.Match[str]) -> str:
+    article, part = PARTS_OF_AN_HOUR[match[1]]
+    has_article = ARTICLE_BEFORE.search(match.string[max(0, match.start() - 9) : match.start()])
+    return part if has_article else article + part
 
 
 def _say_colons(match: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ import re
 from monica.text.numbers import NUMBER
 
 DAY_COUNT = re.compile(r"(?<![\w'-])J ?([+-]) ?(?=\d)")
+HOUR_COUNT = re.compile(r"(?:(?<=^)|(?<=[.,;:!(] )|(?<=\bà ))H ?- ?(?=\d{1,2}(?![\w/]))")
 SIGN = re.compile(r"(?:(?<=^)|(?<=[\s(\[:;,=/]))([+±-]) ?(?=\d)")
 SUM = re.compile(r"(?<=[\d€$£%]) ?\+ ?(?=[\d€$£])")
 MORE_THAN = re.compile(r"(?<=\d)\+(?!\w)")
@@ -26,6 +27,7 @@ def read_plus_and_minus(text: str) -> str:
     if "+" not in text and "-" not in text and "±" not in text:
         return text
     text = DAY_COUNT.sub(lambda m: f"J {SIGNS[m[1]]}", text)
+    text = HOUR_COUNT.sub("H moins ", text)
     text = MORE.sub(_say_more, text)
     text = SUM.sub(" plus ", text)
     text = SIGN.sub(lambda m: SIGNS[m[1]], text)
