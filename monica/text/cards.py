@@ -67,6 +67,13 @@ POCKET = re.compile(r"(?<!\w)([Pp])ocket (10|[2-9])s(?!\w)")
 PAIR_OF = re.compile(
     r"(?<!\w)(paires? |pocket )(?:de |d')?([2-9])\2(?: (et|ou|contre) ([2-9])\4)?(?!\w)(?![.,]\d)", re.IGNORECASE
 )
+# "AK/QQ" are two hands.
+SLASHED_HANDS = re.compile(r"(?<![\w/])([AKQJT]{2}[so]?) ?/ ?(?=[AKQJT]{2}[so]?(?![\w/]))")
+SEVERAL_OF = re.compile(
+    r"(?<!\w)((?i:paires?|brelan|carré|set|trips)) (?:de |d')([AKQJTRDV])(?![\w'/-]|\.\w)(?!\.? [A-ZÀ-Þ])"
+)
+SEVERAL = {"A": "d'as", "R": "de rois", "K": "de rois", "D": "de dames", "Q": "de dames", "V": "de valets",
+           "J": "de valets", "T": "de dix"}  # fmt: skip
 SET_OF = re.compile(r"(?<!\w)((?:brelan|set|carré|trips) (?:de |d'))([2-9])\2{1,3}(?!\w)(?![.,]\d)", re.IGNORECASE)
 ACE_AND = re.compile(rf"(?<![\w'-])([Aa]s|[Rr]oi|[Dd]ame|[Vv]alet)-({RANK})(?![\w'-])(?![.,]\d)")
 LABEL_BEFORE = re.compile(
@@ -118,8 +125,11 @@ def read_hands(text: str) -> str:
         if "ocket" in text
         else text
     )
+    if " de " in text or "d'A" in text:
+        text = SEVERAL_OF.sub(lambda m: f"{m[1]} {SEVERAL[m[2]]}", text)
     if not TWO_RANKS.search(text):
         return text
+    text = SLASHED_HANDS.sub(r"\1, ", text)
     text = SHOWDOWN.sub(_say_showdown, text)
     text = ACE_AND.sub(lambda m: f"{m[1]} {RANKS[m[2]]}", text)
     text = PAIR_OF.sub(_say_pair_of, text)

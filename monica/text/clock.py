@@ -38,6 +38,7 @@ MINUTES_SECONDS = re.compile(
     r"| ?m ?([0-5]?\d) ?s)(?![\w'])(?![.,/ ]\d)"
 )
 SECOND_MARK = re.compile(r"(?<![\w'′’.,])(\d{1,2}) ?(?:''|″|′′)(?![\w'])")
+STRAIGHT_MARK = re.compile(r"(?:(?<![\w'′’.,])(\d{1,2})(?=\"(?!\w)))?\"")
 INCHES = re.compile(r"(?:écran|télé|tv|moniteur|dalle|pouces)\w{0,8}(?: de| en)? $", re.IGNORECASE)
 HALF = re.compile(rf"{NUMBER_START}(\d{{1,3}})[.,]50? ?(?:h|heures?)(?![\w'/])")
 AMOUNT = re.compile(
@@ -61,7 +62,23 @@ def say_count(number: int, noun: str, *, feminine: bool = True) -> str:
 
 def read_second_marks(text: str) -> str:
     """Write 30'' as 30 s before its mark is taken for a quotation mark."""
+    if '"' in text:
+        text = _write_straight_seconds(text)
     return SECOND_MARK.sub(_write_seconds, text) if "''" in text or "″" in text or "′′" in text else text
+
+
+def _write_straight_seconds(text: str) -> str:
+    """Write 20" as 20 s, unless the mark closes a quotation that was opened before."""
+    quoted = False
+
+    def write(match: re.Match[str]) -> str:
+        nonlocal quoted
+        if match[1] and not quoted:
+            return _write_seconds(match)
+        quoted = not quoted
+        return match[0]
+
+    return STRAIGHT_MARK.sub(write, text)
 
 
 def _write_seconds(match: re.Match[str]) -> str:

@@ -15,7 +15,7 @@ WHOLE = (
     "|session|round|membre|enfant|adulte|repas|unité|pièce|match|partie|set|victoire|point|élimination|club|ville"
     "|région|département|pays|saison|chambre|véhicule|voiture|soir|soirée|week-end|demi-journée|bouteille|verre"
 )
-NOUN = rf"(?:({WHOLE})|({'|'.join(sorted(SHORT, key=len, reverse=True))})(\.?))(?![\w'])"
+NOUN = rf"(?:({WHOLE})|({'|'.join(sorted(SHORT, key=len, reverse=True))})(\.?))(?![\w'])(?! ?\d)"
 SPEED = r"(?!(?:km?|m|mi|et|ou|table|niveau) ?/ ?[hs](?!\w))"
 EACH = re.compile(
     rf"((?<![\w.,/'])\d[\d .,]{{0,14}}(?:[€$£%']|{SPEED}(?:[^\W\d_]|-(?=[^\W\d_])){{1,15}}(?: (?:max|min)"

@@ -24,7 +24,7 @@ RANGE_OF_LABELS = re.compile(
 )
 RANK = r"(?:ers?|[eè]?res?|i?[eéè]?mes?|es?|è|nde?s?|E|ER|[EÈ]ME|[EÈ]?RE)"
 RANGE_OF_RANKS = re.compile(rf"(?<![\w/.,-])(\d{{1,5}})({RANK})? ?- ?(\d{{1,5}})({RANK})(?![\w/])")
-DEMI = re.compile(rf"{LEFT}1/2 (heure|finale|journée|tarif|douzaine|tour)(s?)(?!\w)")
+DEMI = re.compile(rf"{LEFT}1/2[ -](heure|finale|journée|tarif|douzaine|tour)(s?)(?!\w)")
 FINAL = re.compile(rf"{LEFT}1/(4|8|16|32)(?:e|ème|es|èmes)?(?: de)? finale(s?)(?!\w)")
 FINALS = {
     "2": "demie",

@@ -68,7 +68,7 @@ STOP_NEEDED = frozenset({"p", "pp", "pg", "art", "vol", "ch", "gr", "pos", "pl",
 LETTER_AFTER = frozenset({"bât", "esc", "appt"})
 NUMBERED_WORD = re.compile(
     rf"(?<![\w.'-])(?<!\d )({'|'.join(sorted(map(re.escape, NUMBERED), key=len, reverse=True))})"
-    r"(\.(?=\d)|\. | )(?=\d|(?-i:[A-Z](?![\w'.])|[A-Z]\. ?\d|[IVX]{1,5}(?!\w)))",
+    r"(\.(?=\d|(?-i:[A-Z](?!\w)))|\. | )(?=\d|(?-i:[A-Z](?![\w'.])|[A-Z]\. ?\d|[IVX]{1,5}(?!\w)))",
     re.IGNORECASE,
 )
 POINTS = re.compile(r"(?<![\w.,])(\d[\d .]{0,12}(?:,\d{1,3})?) ?pts?(?!\w)\.?(?= |$|[,;:!?)])", re.IGNORECASE)
@@ -91,6 +91,7 @@ RANKED_WORDS = {"ét": "étage", "pos": "position", "pl": "place"}
 # "T12 S4" and "T.12" are what staff write on a seat card.
 SEAT_CODE = re.compile(r"(?<![\w.])T\.? ?(\d{1,3})[ ,/-]{1,2}S\.? ?(\d{1,2})(?![\w/])")
 FINAL_TABLE = re.compile(r"(?<![\w.'-])TF(?![\w'-])")
+PARAGRAPH = re.compile(r"(?<=\d )al\. ?(?=\d)")
 TABLE_CODE = re.compile(r"(?<![\w.])T\. ?(\d{1,3})(?![\w/]|[.,]\d)")
 STREET = re.compile(rf"(?<![\w.'-])({'|'.join(STREETS)})\.? (?=(?:d[eu] |de la |des |d')?[{UPPER}])")
 THAT_IS = re.compile(r"(?<![\w.])c\.? ?-?à-d\.?(?!\w)", re.IGNORECASE)
@@ -137,6 +138,7 @@ def write_out_abbreviations(text: str) -> str:
     if not KNOWN_NUMBERED.isdisjoint(words):
         text = NUMBERED_WORD.sub(_write_out_numbered, text)
     text = RANKED.sub(lambda m: f"{m[1]} {RANKED_WORDS[m[2]]}{'' if m[3] else '.'}", text)
+    text = PARAGRAPH.sub("alinéa ", text)
     if "T" in text:
         text = FINAL_TABLE.sub("table finale", text)
         text = TABLE_CODE.sub(r"table \1", SEAT_CODE.sub(r"table \1, siège \2", text))
