@@ -31,7 +31,8 @@ from monica.text.accents_table import PATH, readings, strip_accents
 from monica.text.accents_words import read_words
 
 FOLDER = Path(__file__).parent.parent / "tests" / "text" / "accents"
-HELD_OUT = ("heldout.txt", "heldout_later.txt", "heldout_last.txt", "heldout_more.txt", "heldout_fresh.txt")
+HELD_OUT = ("heldout.txt", "heldout_later.txt", "heldout_last.txt", "heldout_more.txt", "heldout_fresh.txt",
+            "heldout_unseen.txt")  # fmt: skip
 WORD = re.compile(r"[^\W\d_]+")
 SURE = 0.98
 """The share of the uses of its letters that a form must have, for a source to be asked word by word."""

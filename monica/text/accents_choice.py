@@ -41,12 +41,17 @@ def choose(words: Sequence[Word]) -> None:
             word.said, word.reason = word.readings[0].form, "only form"
         elif word.readings:
             open_words.append(i)
-    for i in open_words:
-        if words[i].key in SMALL:
-            words[i].said, words[i].reason = SMALL[words[i].key](words, i), "small word"
+    small = [i for i in open_words if words[i].key in SMALL]
+    _choose_small(words, small)
     for i in open_words:
         if words[i].key not in SMALL:
             _apply(words, i)
+    _choose_small(words, [i for i in small if words[i].said is None])  # by now the verb may be known
+
+
+def _choose_small(words: Sequence[Word], places: Sequence[int]) -> None:
+    for i in places:
+        words[i].said, words[i].reason = SMALL[words[i].key](words, i), "small word"
 
 
 def _are_spellings(word: Word) -> bool:
@@ -186,7 +191,7 @@ def _noun(words: Sequence[Word], i: int) -> str | None:
 
 def _plural(words: Sequence[Word], i: int) -> str | None:
     """After a noun or a participle in the plural, where the other form is that of "tu": "les joueurs elimines"."""
-    word, before = words[i], at(words, i - 1)
+    word, before = words[i], at(words, i - 1 - (at(words, i - 1).key == "non"))
     if word.key[-1] != "s" or not all(reading.is_a("P", "A") or reading.is_only("T") for reading in word.readings):
         return None
     if before.is_a("Nmp", "Nep", "Nmi", "Nei"):
@@ -238,7 +243,8 @@ def _has_object(words: Sequence[Word], i: int) -> bool:
 def _after_preposition(words: Sequence[Word], i: int) -> str | None:
     """After a preposition, which a noun follows or an infinitive: "sans regle"."""
     before = at(words, i - 1)
-    if not before.is_only("S") and before.key not in {"de", "d"}:
+    in_order = before.key == "en" and at(words, i - 2).key in BE_ANY
+    if not before.is_only("S") and before.key not in {"de", "d"} and not in_order:
         return None
     return words[i].pick("N", "I")
 

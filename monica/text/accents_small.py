@@ -67,7 +67,7 @@ def _a(words: Sequence[Word], i: int) -> str | None:
     if before.key in {"lui", "leur", "nous", "vous", "en"} and after.is_a("P"):
         return "a"
     found = _a_by_follower(words, i)
-    if found is None and (after.readings or after.is_name or after.is_number):
+    if found is None and (after.readings or after.is_name or after.is_number or after.key.endswith("s")):
         return _a_by_clause(words, i)
     return found  # an unknown word may well be an English verb: "Karim a call"
 
@@ -76,6 +76,7 @@ def _a_by_follower(words: Sequence[Word], i: int) -> str | None:
     after, then = at(words, i + 1), at(words, i + 2)
     everybody = after.key in {"tous", "toutes"} and (then.is_mark or then.key in LINKS)
     phrase = after.key in {"cause", "cote"} and then.key in {"de", "du", "d", "des"}
+    phrase = phrase or (at(words, i - 1).key in GREETINGS and after.key in PERSONS | {"lui", "eux", "celui", "celle"})
     phrase = phrase or (after.key == "tres" and then.key == "bientot")
     if after.key in AFTER_TO or everybody or phrase or _is_hour(words, i + 1) or _is_range(words, i):
         return "à"
@@ -99,7 +100,7 @@ def _has_done(words: Sequence[Word], i: int) -> bool:
         return False
     if j > i + 1 or not any(reading.is_a("N", "I", "S") and reading.form not in done for reading in readings):
         return True
-    if at(words, j + 1).key in ACTED_ON:
+    if at(words, j + 1).key in ACTED_ON | COUNTS or at(words, j + 1).is_number:
         return True  # a noun after "à" is not followed by an article
     subject = words[i - 1] if i else at(words, -1)
     return subject.is_name or (subject.begins and not subject.readings)

@@ -66,13 +66,19 @@ def readings(key: str) -> tuple[Reading, ...]:
         return ()
     start = table.find(f"\n{key} ".encode("ascii", "replace"), *place)
     if start < 0:
-        return _plurals(key)
+        return _inflected(key)
     line = table[start + 1 : table.index(b"\n", start + 1)].decode()
     return tuple(_read(written, key) for written in line.split(" ")[1:])
 
 
-def _plurals(key: str) -> tuple[Reading, ...]:
-    """Return what a word that the source has not met stands for if it has met the singular: "rappelées"."""
+def _inflected(key: str) -> tuple[Reading, ...]:
+    """Return what a word stands for of which the source has met only the singular or masculine: "cumulées"."""
+    if key.endswith("ee"):
+        return tuple(
+            Reading(reading.form + "e", ("Pfs",), reading.rare)
+            for reading in readings(key[:-1])
+            if reading.form.endswith("é") and "Pms" in reading.tags
+        )
     if not key.endswith(("ees", "ants", "antes", "eurs", "euses", "iques", "ables")):
         return ()
     return tuple(

@@ -31,6 +31,14 @@ RANKS_ON_A_STREET = re.compile(
     re.IGNORECASE,
 )
 ROW = re.compile(rf"(?<![\w'.,:/♠♥♦♣-]){RANK}[shdc](?:{SEPARATOR}{RANK}[shdc]){{1,8}}(?![\w'♠♥♦♣-]|[.,:]\d)")
+# "Ah et Kh", "Kd contre Jc", "le 4s à la turn".
+LINKED = re.compile(
+    rf"(?<![\w'.,:/♠♥♦♣-])({RANK}[shdc])( (?:et|ou|contre|vs\.?|face à|puis) (?:l[ea] )?)({RANK}[shdc])"
+    r"(?![\w'♠♥♦♣-]|[.,:]\d)"
+)
+BEFORE_A_STREET = re.compile(
+    rf"(?<!\w)((?:le|un|du) )({RANK}[shdc])(?= (?:à la|au|sur la|sur le|en) {STREET}(?!\w))", re.IGNORECASE
+)
 SHOWN = re.compile(
     r"(?<!\w)(?:montrer?|retourner?|dévoiler?|abat|tient|avec|possède|révèle|expose|main|contre|vs\.?|face à"
     r"|couche|show)"
@@ -54,7 +62,8 @@ def read_boards(text: str) -> str:
             text = SPELLED_OUT.sub(lambda m: f"[{m[1].upper()}{ENGLISH[m[2].lower()]}]", text)
             text = BRACKETED.sub(_say_bracketed, text)
         text = ON_A_STREET.sub(_say_on_a_street, text) if street else text
-        text = ROW.sub(_say_row, text)
+        text = BEFORE_A_STREET.sub(_say_before_a_street, text) if street else text
+        text = ROW.sub(_say_row, LINKED.sub(_say_linked, text))
         if SAID.search(text):  # "9h 9s" beside other cards
             text = ROW.sub(lambda m: _say_all(m[0]), text)
     return RANKS_ON_A_STREET.sub(_say_ranks, text) if street else text
@@ -87,10 +96,21 @@ def _say_ranks(match: re.Match[str]) -> str:
     return match[1] + ", ".join(RANKS[rank] for rank in ranks)
 
 
+def _say_before_a_street(match: re.Match[str]) -> str:
+    return match[0] if match[2].capitalize() in WORDS else match[1] + _say_all(match[2])  # "un as à la turn"
+
+
+def _are_surely_cards(found: list[tuple[str, str]], suits: str = "dc") -> bool:
+    return any((rank.isalpha() or suit in suits) and rank + suit not in WORDS for rank, suit in found)
+
+
+def _say_linked(match: re.Match[str]) -> str:
+    sure = _are_surely_cards(ONE.findall(match[1]) + ONE.findall(match[3]), "d")  # "5c et 10c" are cents
+    return f"{_say_all(match[1])}{match[2]}{_say_all(match[3])}" if sure else match[0]
+
+
 def _say_row(match: re.Match[str]) -> str:
     found = ONE.findall(match[0])
-    letters = any(rank.isalpha() and rank + suit not in WORDS for rank, suit in found)
     glued = " " not in match[0] and len(set(found)) > 1 and all(rank == "A" for rank, _ in found)  # not "AhAh"
-    diamonds_or_clubs = any(suit in "dc" and rank + suit not in WORDS for rank, suit in found)
     shown = SHOWN.search(match.string[max(0, match.start() - 14) : match.start()])
-    return _say_all(match[0]) if letters or diamonds_or_clubs or glued or shown else match[0]
+    return _say_all(match[0]) if _are_surely_cards(found) or glued or shown else match[0]

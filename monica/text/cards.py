@@ -37,6 +37,7 @@ LETTER_OF_A_SUIT = re.compile(
 HAND_OF_A_SUIT = re.compile(
     r"(?<![\w.,/'-])(10|[AKQJT2-9])-?(?!\1)(10|[AKQJT2-9]) (?=de (?:pique|cœur|coeur|carreau|trèfle)s?(?!\w))"
 )
+BEATS = re.compile(rf"(?<=[♠♥♦♣]) ?> ?(?={CARD})")
 LEFT_OVER = re.compile(r"[♠♥♦♣]")
 
 # If this is not in the text, which is nearly always so, the slower expressions below need not be tried.
@@ -62,9 +63,17 @@ SHOWN_PAIR = re.compile(
     r"|call|se)|au (?:flop|bouton|cutoff)|en (?:petite|grosse|position)|UTG))",
     re.IGNORECASE,
 )
+POCKET = re.compile(r"(?<!\w)([Pp])ocket (10|[2-9])s(?!\w)")
 PAIR_OF = re.compile(
     r"(?<!\w)(paires? |pocket )(?:de |d')?([2-9])\2(?: (et|ou|contre) ([2-9])\4)?(?!\w)(?![.,]\d)", re.IGNORECASE
 )
+# "AK/QQ" are two hands.
+SLASHED_HANDS = re.compile(r"(?<![\w/])([AKQJT]{2}[so]?) ?/ ?(?=[AKQJT]{2}[so]?(?![\w/]))")
+SEVERAL_OF = re.compile(
+    r"(?<!\w)((?i:paires?|brelan|carré|set|trips)) (?:de |d')([AKQJTRDV])(?![\w'/-]|\.\w)(?!\.? [A-ZÀ-Þ])"
+)
+SEVERAL = {"A": "d'as", "R": "de rois", "K": "de rois", "D": "de dames", "Q": "de dames", "V": "de valets",
+           "J": "de valets", "T": "de dix"}  # fmt: skip
 SET_OF = re.compile(r"(?<!\w)((?:brelan|set|carré|trips) (?:de |d'))([2-9])\2{1,3}(?!\w)(?![.,]\d)", re.IGNORECASE)
 ACE_AND = re.compile(rf"(?<![\w'-])([Aa]s|[Rr]oi|[Dd]ame|[Vv]alet)-({RANK})(?![\w'-])(?![.,]\d)")
 LABEL_BEFORE = re.compile(
@@ -101,7 +110,7 @@ def read_cards(text: str) -> str:
         text = LETTER_OF_A_SUIT.sub(lambda m: f"{RANKS[m[1] or m[2]]} de ", text)
     if not LEFT_OVER.search(text):
         return text
-    text = CARDS.sub(_say_cards, text)
+    text = CARDS.sub(_say_cards, BEATS.sub(" bat ", text))
     text = NAMED_CARD.sub(_say_named_card, text)
     text = SUIT_FIRST.sub(lambda m: f" {say_card(m[2], m[1])} ", text)
     text = NAMED_HEART.sub(r"\1 cœur", text)
@@ -111,8 +120,16 @@ def read_cards(text: str) -> str:
 
 def read_hands(text: str) -> str:
     """Say starting hands: as roi assortis, paire de dames."""
+    text = (
+        POCKET.sub(lambda m: f"{'paire' if m[1] == 'p' else 'Paire'} {_pair_of(m[2])}", text)
+        if "ocket" in text
+        else text
+    )
+    if " de " in text or "d'A" in text:
+        text = SEVERAL_OF.sub(lambda m: f"{m[1]} {SEVERAL[m[2]]}", text)
     if not TWO_RANKS.search(text):
         return text
+    text = SLASHED_HANDS.sub(r"\1, ", text)
     text = SHOWDOWN.sub(_say_showdown, text)
     text = ACE_AND.sub(lambda m: f"{m[1]} {RANKS[m[2]]}", text)
     text = PAIR_OF.sub(_say_pair_of, text)

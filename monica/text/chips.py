@@ -10,7 +10,8 @@ SCALES = {"k": 10**3, "K": 10**3, "M": 10**6, "m": 10**6, "Md": 10**9, "Mds": 10
 # "5 M" may be followed by "Dupont", and "5 K" may be two cards: a capital letter is a scale only if it touches the
 # number.
 SHORT_AMOUNT = re.compile(
-    rf"{NUMBER_START}({NUMBER})(?:(k|K|M|Mds|Md|Mio)| (k|Mds|Md|Mio|M(?!\.? ?[A-ZÀ-ÖØ-Þ])))(?![\w'²³/°])(?!\.\w)"
+    rf"{NUMBER_START}({NUMBER})(?:(k|K|M|Mds|Md|Mio)| (k|Mds|Md|Mio|(?:M|(?<=\d\d\d )K)(?!\.? ?[A-ZÀ-ÖØ-Þ])))"
+    r"(?![\w'²³°]|/(?!\d))(?!\.\w)"
     r"( (?:de )?(?=(?:jetons?|points?|chips)(?!\w)))?"
 )
 # "97,25 m." are millions in a report of chip counts, and metres anywhere else.

@@ -12,6 +12,11 @@ HOURS_MINUTES = re.compile(
     r"(?: ?([0-5]?\d) ?(?:s(?:ec)?|S(?:EC)?|'')(?![\w'])|(?<=')([0-5]\d)(?!\w))?(?![\w:'])(?![.,/]\d)"
 )
 HOURS = re.compile(r"(?<![\w/:])(?<!\d[.,])(\d{1,3})(?: ?h|H)(?![\w'/])(?! [0-5]\d(?![\d ]))")
+PART_OF_AN_HOUR = re.compile(r"(?<![\w/.,])(?<!\d )(1/2|1/4|3/4) ?(?:h|d'h(?:eure)?)(?![\w'/])")
+ARTICLE_BEFORE = re.compile(
+    r"(?:(?<!\w)(?:une?|l[ea]|les|cette?|du|au|derni(?:er|ère)|premi(?:er|ère)|chaque) |[ld]')$", re.IGNORECASE
+)
+PARTS_OF_AN_HOUR = {"1/2": ("une ", "demi-heure"), "1/4": ("un ", "quart d'heure"), "3/4": ("", "trois quarts d'heure")}
 COLONS = re.compile(r"(?<![\w.,/:])(\d{1,2}):([0-5]\d)(?::([0-5]\d))?(?![\w:/])(?![.,]\d)")
 # A clock with colons shows what is left of a level, rather than the time of day, after or before these words.
 LASTING = re.compile(
@@ -33,6 +38,7 @@ MINUTES_SECONDS = re.compile(
     r"| ?m ?([0-5]?\d) ?s)(?![\w'])(?![.,/ ]\d)"
 )
 SECOND_MARK = re.compile(r"(?<![\w'′’.,])(\d{1,2}) ?(?:''|″|′′)(?![\w'])")
+STRAIGHT_MARK = re.compile(r"(?:(?<![\w'′’.,])(\d{1,2})(?=\"(?!\w)))?\"")
 INCHES = re.compile(r"(?:écran|télé|tv|moniteur|dalle|pouces)\w{0,8}(?: de| en)? $", re.IGNORECASE)
 HALF = re.compile(rf"{NUMBER_START}(\d{{1,3}})[.,]50? ?(?:h|heures?)(?![\w'/])")
 AMOUNT = re.compile(
@@ -56,7 +62,23 @@ def say_count(number: int, noun: str, *, feminine: bool = True) -> str:
 
 def read_second_marks(text: str) -> str:
     """Write 30'' as 30 s before its mark is taken for a quotation mark."""
+    if '"' in text:
+        text = _write_straight_seconds(text)
     return SECOND_MARK.sub(_write_seconds, text) if "''" in text or "″" in text or "′′" in text else text
+
+
+def _write_straight_seconds(text: str) -> str:
+    """Write 20" as 20 s, unless the mark closes a quotation that was opened before."""
+    quoted = False
+
+    def write(match: re.Match[str]) -> str:
+        nonlocal quoted
+        if match[1] and not quoted:
+            return _write_seconds(match)
+        quoted = not quoted
+        return match[0]
+
+    return STRAIGHT_MARK.sub(write, text)
 
 
 def _write_seconds(match: re.Match[str]) -> str:
@@ -69,6 +91,7 @@ def read_times_of_day(text: str) -> str:
     text = ROUND_THE_CLOCK.sub(
         lambda m: "vingt-quatre heures sur vingt-quatre" if m[1] else "sept jours sur sept", text
     )
+    text = PART_OF_AN_HOUR.sub(_say_part_of_an_hour, text) if "/" in text else text
     if " H" in text and not LOWER.search(text):
         text = CAPITAL_HOURS.sub(r"\1H", text)
     text = COLONS.sub(_say_colons, text)
@@ -83,6 +106,12 @@ def read_durations(text: str) -> str:
     text = HALF.sub(lambda m: f"{say_count(int(m[1]), 'heure')} et demie", text)
     text = MINUTES_SECONDS.sub(_say_minutes_seconds, text)
     return AMOUNT.sub(_say_amount, text)
+
+
+def _say_part_of_an_hour(match: re.Match[str]) -> str:
+    article, part = PARTS_OF_AN_HOUR[match[1]]
+    has_article = ARTICLE_BEFORE.search(match.string[max(0, match.start() - 9) : match.start()])
+    return part if has_article else article + part
 
 
 def _say_colons(match: re.Match[str]) -> str:

@@ -31,12 +31,12 @@ WRITTEN = re.compile(
     r"(?: (\d{4})(?![\w/]|[.,]\d))?",
     re.IGNORECASE,
 )
-SHORT_DAYS = (*(day + mark for day in DAYS for mark in ". "), "di-", "di -", "di–")
+SHORT_DAYS = (*(day + mark for day in DAYS for mark in ". -+&"), "di-", "di -", "di–")
 SHORT_DAY = "lun|mar|mer|jeu|vend?|sam|dim"
 # A day without a full stop needs a date after it: "mar", "mer" and "jeu" are words, "Sam" is a name.
 DAY_AND_DATE = re.compile(
     rf"(?<![\w.'-])({SHORT_DAY})(\.?) (?=(?:\d{{1,2}}|1er)(?: ?[-/&] ?\d{{1,2}})? ?(?:/ ?\d{{1,2}}(?!\d)"
-    rf"|(?:{NAMES})(?!\w)))",
+    rf"|(?:{NAMES})(?!\w)|à \d{{1,2}} ?h))",
     re.IGNORECASE,
 )
 DAY = re.compile(
@@ -45,6 +45,7 @@ DAY = re.compile(
     rf"| (?:\d{{1,2}}|1er)(?![\d,.]| (?:joueu|table|place|main|minute|personne|BB|€|pour|jeton|niveau|point|$))|$))",
     re.IGNORECASE,
 )
+BOTH_DAYS = re.compile(rf"(?<![\w.'-])({SHORT_DAY})( ?[-+&] ?)({SHORT_DAY})(?![\w'-])", re.IGNORECASE)
 # "Fin du jeu." and "à la mer." end a sentence.
 NOT_A_DAY = re.compile(
     r"(?<!\w)(?:du|le|la|de|en|un|une|au|ce|son|mon|leur|notre|ma|sa|bord de|premier|début de) $", re.I
@@ -102,10 +103,16 @@ def write_out_days(text: str) -> str:
     lowered = text.lower()
     if not any(short in lowered for short in SHORT_DAYS):
         return text
+    text = BOTH_DAYS.sub(_write_out_both_days, text)
     text = DAY_AND_DATE.sub(lambda m: _write_out_day(m[1]) + " ", text)
     text = DAY.sub(_write_out_lone_day, text)
     text = DAY_AFTER_ANOTHER.sub(lambda m: m[1] + _write_out_day(m[2]), text)
     return DAY_AFTER_NUMBER.sub(" au ", DAY_RANGE.sub(" au ", text))
+
+
+def _write_out_both_days(match: re.Match[str]) -> str:
+    link = "au" if "-" in match[2] else "et"
+    return f"{_write_out_day(match[1])} {link} {_write_out_day(match[3])}"
 
 
 def _write_out_lone_day(match: re.Match[str]) -> str:

@@ -30,7 +30,7 @@ LIST = re.compile(
 )
 AND_MORE = re.compile(r" (?:et|ou|puis) \d")
 # "1° Pause 2° Reprise": a small letter follows the degrees of "1° dehors, 2° dedans".
-ITEM = re.compile(rf"(?<![^\s(])(\d{{1,2}})(?:[.)] (?=[^\W\d])|° (?=[{UPPER}]))")
+ITEM = re.compile(rf"(?<![^\s(])(\d{{1,2}})(?:[.)] (?=[^\W\d])|[°/] (?=[{UPPER}]))")
 DECIMAL_AFTER = re.compile(DECIMAL_UNIT)
 
 

@@ -68,7 +68,7 @@ def read_inclusive_writing(text: str) -> str:
     text = ALL_OF_YOU.sub(lambda m: ("T" if m[0][0] == "T" else "t") + "outes et tous", text)
     text = PAIR.sub(_say_pair, text)
     text = RAISED.sub(lambda m: _say_both(m[1], m[2], m[3] or "") or m[0], text)
-    text = PLURAL.sub(r"\1\2", text)
+    text = PLURAL.sub(lambda m: m[1] if m[1][-1] in "sxSX" else m[1] + m[2], text)
     return LEFT_OVER.sub(", ", DOTTED.sub(_say_dotted, text))
 
 

@@ -7,32 +7,31 @@ import re
 SHORT = {
     "j": "jour", "h": "heure", "pers": "personne", "sem": "semaine", "s": "seconde", "sec": "seconde",
     "min": "minute", "mn": "minute", "niv": "niveau", "part": "participant", "éq": "équipe", "l": "litre",
-    "kg": "kilo", "km": "kilomètre", "jr": "joueur", "an": "an", "pt": "point",
+    "kg": "kilo", "km": "kilomètre", "lvl": "level", "jr": "joueur", "an": "an", "pt": "point",
 }  # fmt: skip
 WHOLE = (
     "niveau|level|jour|heure|minute|seconde|mois|année|nuit|semaine|personne|joueur|joueuse|table|main|tour|orbite"
-    "|équipe|participant|tête|place|siège|litre|kilo|recave|rebuy|entrée|inscription|bounty|KO|tournoi|étape|manche"
+    "|équipe|participant|gagnant|finaliste|qualifié|inscrit|tête|place|siège|litre|kilo|recave|rebuy|entrée|inscription|bounty|KO|tournoi|étape|manche"
     "|session|round|membre|enfant|adulte|repas|unité|pièce|match|partie|set|victoire|point|élimination|club|ville"
     "|région|département|pays|saison|chambre|véhicule|voiture|soir|soirée|week-end|demi-journée|bouteille|verre"
 )
-NOUN = rf"(?:({WHOLE})|({'|'.join(sorted(SHORT, key=len, reverse=True))})(\.?))(?![\w'])"
+NOUN = rf"(?:({WHOLE})|({'|'.join(sorted(SHORT, key=len, reverse=True))})(\.?))(?![\w'])(?! ?\d)"
 SPEED = r"(?!(?:km?|m|mi|et|ou|table|niveau) ?/ ?[hs](?!\w))"
 EACH = re.compile(
-    rf"((?<![\w.,/'])\d[\d .,]{{0,14}}(?:[€$£%']|{SPEED}[^\W\d_]{{1,15}}(?: (?:max|min)(?:i|imum)?)?)?"
-    rf"|(?<=[€$£])|euros?) ?/ ?{NOUN}(?: ?/ ?{NOUN})?(?!/)",
+    rf"((?<![\w.,/'])\d[\d .,]{{0,14}}(?:[€$£%']|{SPEED}(?:[^\W\d_]|-(?=[^\W\d_])){{1,15}}(?: (?:max|min)"
+    rf"(?:i|imum)?)?)?|(?<=[€$£])|euros?) ?/ ?{NOUN}(?: ?/ ?{NOUN})?(?!/)",
     re.IGNORECASE,
 )
-PERSONS = re.compile(r"(?<![\w.,])(\d{1,5}) ?pers\.?(?= ?/)", re.IGNORECASE)
+PERSONS = re.compile(r"(?<![\w.,])(\d{1,5}) ?pers(?:\.(?= ?/| (?-i:[a-zà-ÿ\d(])|[,;:!?)])|(?!\w))", re.IGNORECASE)
 SLASH_AND_WORD = re.compile(r"/ ?[^\W\d_]")
 LABEL = re.compile(r"(?:^|[\s(])(?:table|niveau|siège|place|jour|n°|numéro|level|seat|salle) $", re.IGNORECASE)
 
 
 def read_each(text: str) -> str:
     """Say "par" between what is counted and what it is counted for."""
-    if not SLASH_AND_WORD.search(text):
-        return text
-    text = PERSONS.sub(lambda m: f"{m[1]} personne{'s' * (int(m[1]) > 1)}", text)
-    return EACH.sub(_say_each, text)
+    if "pers" in text.lower():
+        text = PERSONS.sub(lambda m: f"{m[1]} personne{'s' * (int(m[1]) > 1)}", text)
+    return EACH.sub(_say_each, text) if SLASH_AND_WORD.search(text) else text
 
 
 def _say_each(match: re.Match[str]) -> str:

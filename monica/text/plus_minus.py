@@ -7,6 +7,7 @@ import re
 from monica.text.numbers import NUMBER
 
 DAY_COUNT = re.compile(r"(?<![\w'-])J ?([+-]) ?(?=\d)")
+HOUR_COUNT = re.compile(r"(?:(?<=^)|(?<=[.,;:!(] )|(?<=\bà ))H ?- ?(?=\d{1,2}(?![\w/]))")
 SIGN = re.compile(r"(?:(?<=^)|(?<=[\s(\[:;,=/]))([+±-]) ?(?=\d)")
 SUM = re.compile(r"(?<=[\d€$£%]) ?\+ ?(?=[\d€$£])")
 MORE_THAN = re.compile(r"(?<=\d)\+(?!\w)")
@@ -15,6 +16,7 @@ MORE = re.compile(
     rf"(?<![\w.,+/'-])({NUMBER}(?: ?(?:[kK]|M|€|%|\$))?) ?\+(?=(?P<noun> (?!et |ou |à |si |pour |de (?!jetons"
     rf"|points|chips)|du )[^\W\d_])| ?[€$%](?! ?\d)|[,.;:!?)]|$)"
 )
+MORE_OR_LESS = re.compile(r"\+/- ?(?=\d)")
 LESS_OF = re.compile(r"(?<![\w.,)])[-−–] (?=d(?:e |')\d)(?!de \d[^\s]{0,8} (?:h )?à )")
 MORE_OF = re.compile(r"(?<![\w.,)])\+ (?=d(?:e |')\d)")
 SIGNS = {"+": "plus ", "-": "moins ", "±": "plus ou moins "}
@@ -25,6 +27,7 @@ def read_plus_and_minus(text: str) -> str:
     if "+" not in text and "-" not in text and "±" not in text:
         return text
     text = DAY_COUNT.sub(lambda m: f"J {SIGNS[m[1]]}", text)
+    text = HOUR_COUNT.sub("H moins ", text)
     text = MORE.sub(_say_more, text)
     text = SUM.sub(" plus ", text)
     text = SIGN.sub(lambda m: SIGNS[m[1]], text)
@@ -34,7 +37,7 @@ def read_plus_and_minus(text: str) -> str:
 def read_less_and_more(text: str) -> str:
     """Say "- de 10 places" and "+ de 500 joueurs". The dash of a list is not followed by a number of something."""
     if "+/-" in text:
-        text = text.replace("+/-", " ± ")
+        text = MORE_OR_LESS.sub("± ", text)
     if "-" in text or "−" in text or "–" in text:
         text = LESS_OF.sub("moins ", text)
     return MORE_OF.sub("plus ", text) if "+" in text else text

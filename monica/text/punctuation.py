@@ -21,6 +21,8 @@ MONTH = r"(?:janv|f[ée]vr?|mars|avr|mai|juin|juil|ao[ûu]t|sept|oct|nov|d[ée]c
 DASH_BETWEEN_DAYS = re.compile(
     rf"(\d(?:er)?(?: {MONTH}\w{{0,6}}\.?)?) [-–—] (?=\d{{1,2}}(?:er)? {MONTH})", re.IGNORECASE
 )
+SHORT_DAY = r"(?:lun|mar|mer|jeu|vend?|sam|dim)"
+DASH_BETWEEN_SHORT_DAYS = re.compile(rf"(?<!\w)({SHORT_DAY}\.?) [-–—] (?={SHORT_DAY}\.)", re.IGNORECASE)
 DASH_IN_A_NUMBER = re.compile(r"(?<=\w)[‒–](?=\w)")
 PAUSE_DASH = re.compile(r" ?(?:[–—―‒]|--)[–—―‒-]{0,8} ?|(?:^| )-{1,2} ")
 
@@ -77,6 +79,7 @@ def read_dashes(text: str) -> str:
     text = RULED_LINE.sub(", ", text)
     text = DASH_BETWEEN_HOURS.sub("-", text)
     text = DASH_BETWEEN_DAYS.sub(r"\1-", DASH_BETWEEN_RANKS.sub("-", text))
+    text = DASH_BETWEEN_SHORT_DAYS.sub(r"\1-", text)
     text = DASH_IN_A_NUMBER.sub("-", text)
     return PAUSE_DASH.sub(", ", text)
 

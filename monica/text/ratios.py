@@ -24,7 +24,7 @@ RANGE_OF_LABELS = re.compile(
 )
 RANK = r"(?:ers?|[eè]?res?|i?[eéè]?mes?|es?|è|nde?s?|E|ER|[EÈ]ME|[EÈ]?RE)"
 RANGE_OF_RANKS = re.compile(rf"(?<![\w/.,-])(\d{{1,5}})({RANK})? ?- ?(\d{{1,5}})({RANK})(?![\w/])")
-DEMI = re.compile(rf"{LEFT}1/2 (heure|finale|journée|tarif|douzaine|tour)(s?)(?!\w)")
+DEMI = re.compile(rf"{LEFT}1/2[ -](heure|finale|journée|tarif|douzaine|tour)(s?)(?!\w)")
 FINAL = re.compile(rf"{LEFT}1/(4|8|16|32)(?:e|ème|es|èmes)?(?: de)? finale(s?)(?!\w)")
 FINALS = {
     "2": "demie",
@@ -36,9 +36,10 @@ FINALS = {
 }
 # "Les 1/8 et le 1/4 de finale": before "finale", or after a word that a fraction of anything else does not follow.
 ROUND = re.compile(
-    r"(?<!\w)((?:les|des|aux|en|le|du|au|un|premiers?|derniers?|chaque|la|une) |(?<=[,(] )|^)1/(2|4|8|16|32"
-    r"|64)(es?|èmes?)?(?![\w/])(?![.,]\d)"
-    r"(?! (?:finale|heure|journée|tarif|douzaine|tour|de (?!finale)|d'|litre|page))"
+    r"(?<!\w)((?:les|des|aux|en|le|du|au|un|premiers?|derniers?|chaque|la|une|puis|et|ou|pour) |(?<=[,(] )|^)"
+    r"1/(2|4|8|16|32|64)(es?|èmes?)?(?![\w/])(?![.,]\d)"
+    r"(?! (?:finale|heure|journée|tarif|douzaine|tour|de (?!finale)|d'|litre|page))",
+    re.IGNORECASE,
 )
 PLURAL_BEFORE = ("les ", "des ", "aux ")
 RANKS = re.compile(rf"(?<=\d)({RANK}) ?/ ?(?=\d{{1,4}}{RANK}(?!\w))")

@@ -25,7 +25,7 @@ AFTER = re.compile(
 )
 # After "la 1/2" or "la 1/3" these show that it is a part of something.
 PART = re.compile(
-    r" (?:d[eu]|des|d'\w{1,20}|finales?|heure|journée|saison|tarif|douzaine|tour|pension|bouteille|place"
+    r" (?:d[eu]|des|d'\w{1,20}|finales?|heure|h|journée|saison|tarif|douzaine|tour|pension|bouteille|place"
     r"|portion|part)(?!\w)",
     re.I,
 )

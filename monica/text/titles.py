@@ -43,12 +43,13 @@ ABBREVIATIONS = {
     "stp": "s'il te plaît", "rdv": "rendez-vous", "bcp": "beaucoup", "qqn": "quelqu'un",
     "qqch": "quelque chose", "jrs": "jours", "nb": "nombre", "nbre": "nombre", "qté": "quantité",
     "càd": "c'est-à-dire", "tjrs": "toujours", "dept": "département", "dépt": "département",
-    "resp": "respectivement", "insc": "inscriptions", "inscr": "inscriptions",
+    "resp": "respectivement", "avg": "moyenne", "insc": "inscriptions", "inscr": "inscriptions",
 }  # fmt: skip
 # Abbreviations only if a full stop follows; without it they are words.
 STOPPED = {
     "max": "maximum", "min": "minimum", "moy": "moyenne", "approx": "environ", "chap": "chapitre",
     "éd": "édition", "ex": "exemple", "suppl": "supplément", "niv": "niveau", "qq": "quelques",
+    "tel": "téléphone",
 }  # fmt: skip
 STREETS = {"av": "avenue", "bd": "boulevard", "blvd": "boulevard", "pl": "place", "fg": "faubourg"}
 
@@ -67,7 +68,7 @@ STOP_NEEDED = frozenset({"p", "pp", "pg", "art", "vol", "ch", "gr", "pos", "pl",
 LETTER_AFTER = frozenset({"bât", "esc", "appt"})
 NUMBERED_WORD = re.compile(
     rf"(?<![\w.'-])(?<!\d )({'|'.join(sorted(map(re.escape, NUMBERED), key=len, reverse=True))})"
-    r"(\.(?=\d)|\. | )(?=\d|(?-i:[A-Z](?![\w'.])|[A-Z]\. ?\d|[IVX]{1,5}(?!\w)))",
+    r"(\.(?=\d|(?-i:[A-Z](?!\w)))|\. | )(?=\d|(?-i:[A-Z](?![\w'.])|[A-Z]\. ?\d|[IVX]{1,5}(?!\w)))",
     re.IGNORECASE,
 )
 POINTS = re.compile(r"(?<![\w.,])(\d[\d .]{0,12}(?:,\d{1,3})?) ?pts?(?!\w)\.?(?= |$|[,;:!?)])", re.IGNORECASE)
@@ -85,7 +86,13 @@ WORD = re.compile(r"\w+")
 ABBREVIATION = re.compile(rf"(?<![\w.'-])({'|'.join(ABBREVIATIONS)})(?![\w'-])\.?(?!\w)", re.IGNORECASE)
 STOPPED_WORD = re.compile(rf"(?<![\w.'-])(?<!\d )((?i:{'|'.join(STOPPED)}))\.(?= [a-zà-öø-ÿ\d:]|:)")
 RESPONSIBLE = re.compile(r"(?<![\w.'-])([Rr]esp)\. ?(?=d(?:e|u|es) |d'|(?:salle|tournoi|table|caisse|bar)(?!\w))")
-STOREY = re.compile(r"(?<=\d)(er|e|ème|eme) ét\.(?=[ ,;:!?)]|$)")
+RANKED = re.compile(r"(?<=\d)(er|e|ème|eme|re|ère) (ét|pos|pl)\.(?=( [a-zà-öø-ÿ\d(]|[,;:!?)])?)")
+RANKED_WORDS = {"ét": "étage", "pos": "position", "pl": "place"}
+# "T12 S4" and "T.12" are what staff write on a seat card.
+SEAT_CODE = re.compile(r"(?<![\w.])T\.? ?(\d{1,3})[ ,/-]{1,2}S\.? ?(\d{1,2})(?![\w/])")
+FINAL_TABLE = re.compile(r"(?<![\w.'-])TF(?![\w'-])")
+PARAGRAPH = re.compile(r"(?<=\d )al\. ?(?=\d)")
+TABLE_CODE = re.compile(r"(?<![\w.])T\. ?(\d{1,3})(?![\w/]|[.,]\d)")
 STREET = re.compile(rf"(?<![\w.'-])({'|'.join(STREETS)})\.? (?=(?:d[eu] |de la |des |d')?[{UPPER}])")
 THAT_IS = re.compile(r"(?<![\w.])c\.? ?-?à-d\.?(?!\w)", re.IGNORECASE)
 FOR_EXAMPLE = re.compile(r"(?<![\w.])p\. ?ex\.?(?!\w)", re.IGNORECASE)
@@ -130,7 +137,11 @@ def write_out_abbreviations(text: str) -> str:
         text = _write_out_words(text)
     if not KNOWN_NUMBERED.isdisjoint(words):
         text = NUMBERED_WORD.sub(_write_out_numbered, text)
-    text = STOREY.sub(r"\1 étage", text) if " ét." in text else text
+    text = RANKED.sub(lambda m: f"{m[1]} {RANKED_WORDS[m[2]]}{'' if m[3] else '.'}", text)
+    text = PARAGRAPH.sub("alinéa ", text)
+    if "T" in text:
+        text = FINAL_TABLE.sub("table finale", text)
+        text = TABLE_CODE.sub(r"table \1", SEAT_CODE.sub(r"table \1, siège \2", text))
     if "pt" in text or "PT" in text:
         text = POINTS.sub(_write_out_points, text)
     text = SECTION_SIGN.sub("paragraphe ", text) if "§" in text else text

@@ -26,7 +26,7 @@ PART = re.compile(rf"[{UPPER}]+")
 # Acronyms that could be said as French words, and are spelled all the same.
 SPELLED = frozenset({
     "ADN", "AG", "APT", "BO", "CO", "CEO", "EP", "EPT", "FAQ", "FPS", "IA", "ID", "IOS", "IP", "IPT",
-    "IT", "IUT", "KO", "OPA", "PDG", "PEL", "PKO", "PLO", "RER", "SAV", "UDI", "UE", "UFO", "UKIPT",
+    "IT", "IUT", "KO", "OPA", "PDG", "PEL", "PKO", "PLO", "RER", "RIP", "SAV", "UDI", "UE", "UFO", "UKIPT",
     "URL", "USA", "VIP", "WSOPC", "WSOPE",
 })  # fmt: skip
 # Two letters that are words in French.
