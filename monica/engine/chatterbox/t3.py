@@ -6,7 +6,7 @@ It installs no hooks, keeps nothing of a take that has left, and draws only from
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -172,10 +172,19 @@ class T3:
             return
         for window in reversed(GRAPH_WINDOWS):
             for count in (count for count in reversed(SLOTS) if count <= self.slots.count):
-                name = f"T3, {count} takes, {window} positions"
-                self._replays[count, window] = self._graphs.capture(name, partial(self._forward, count, window))
+                run = partial(self._forward, count, window)
+                self._replays[count, window] = self._graphs.capture(self._name(count, window), run)
         self.llama.clear_rows(slice(None))
         self.slots.reset_counters()
+
+    def captured_steps(self) -> Iterator[tuple[str, int, int, Replay]]:
+        """Yield each captured step: its name, how many slots and positions it covers, and what replays it."""
+        for (count, window), replay in self._replays.items():
+            yield self._name(count, window), count, window, replay
+
+    @staticmethod
+    def _name(count: int, window: int) -> str:
+        return f"T3, {count} takes, {window} positions"
 
     def _free_slot(self) -> int:
         if len(self.running) == self.slots.count:
