@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from monica.engine.chatterbox import graph_selftest, selftest
-from monica.engine.chatterbox import t3 as t3_module
+from monica.engine.chatterbox import graph_selftest, selftest, step_graphs
 from monica.engine.chatterbox.estimator import Estimator
 from monica.engine.chatterbox.s3gen import EulerSolver, Token2Wav
 from monica.engine.chatterbox.t3 import T3
 from monica.engine.chatterbox.weights import load_t3
 from monica.errors import ConfigError
 
+from . import efficient_attention
 from .conftest import load_shallow
 from .tape import TapeGraphs
+from .test_graphs import WINDOWS, as_on_cuda
 
-WINDOWS = (64, 128)
 BUCKETS = range(24, 49, 24)
+GRAPHS = {"fp32": 4, "bf16": 6}
+"""Of T3."""
 
 Check = Callable[[], int]
 
@@ -31,9 +33,8 @@ class Setting:
 
     def __init__(self, checkpoint_dir: Path, make_t3: Any, precision: str) -> None:
         front, layers = load_t3(checkpoint_dir / "t3_mtl23ls_v3.safetensors")
-        self.t3: T3 = make_t3(graphs=TapeGraphs(), slots=2, precision=precision)
-        self.t3.llama.reserve_cache(4, WINDOWS[-1])  # as on CUDA, where it never moves
-        self.t3.warm_up()
+        self.t3: T3 = make_t3(slots=2, precision=precision)
+        as_on_cuda(self.t3, TapeGraphs(), by_length=precision == "fp32")
         self.tokens, self.sequence = graph_selftest.step_sequence(front, WINDOWS[-1])
         (self.output,) = selftest.float32_outputs(front, layers, [self.sequence])
         s3gen = load_shallow(checkpoint_dir)
@@ -50,22 +51,24 @@ class Setting:
 
 
 @pytest.fixture(scope="module", params=["fp32", "bf16"])
-def setting(request: pytest.FixtureRequest, checkpoint_dir: Path, make_t3: Any) -> Setting:
+def setting(request: pytest.FixtureRequest, checkpoint_dir: Path, make_t3: Any) -> Iterator[Setting]:
+    """In float32, T3's steps read the lengths of their rows; in bf16, windows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(t3_module, "GRAPH_WINDOWS", WINDOWS)
+        patch.setattr(step_graphs, "WINDOWS", WINDOWS)
         patch.setattr("monica.engine.chatterbox.s3gen.BUCKETS", BUCKETS)
-        return Setting(checkpoint_dir, make_t3, request.param)
+        with efficient_attention.installed():
+            yield Setting(checkpoint_dir, make_t3, request.param)
 
 
 def test_every_graph_agrees_with_float32(setting: Setting) -> None:
-    assert setting.check_t3() == len(list(setting.t3.captured_steps())) == 4
+    assert setting.check_t3() == len(list(setting.t3.captured_steps())) == GRAPHS[setting.precision]
     assert setting.check_s3gen() == len(list(setting.solver.captured_steps())) == 2
 
 
 def test_nothing_is_left_of_it(setting: Setting) -> None:
     setting.check_t3()
     assert setting.t3.running == []
-    assert not setting.t3.llama.keys.any()
+    assert not setting.t3.llama.cache.any()
     assert not setting.t3.slots.position.any()
 
 
