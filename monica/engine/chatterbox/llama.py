@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -14,12 +15,16 @@ from torch import Tensor
 from transformers import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
+from monica.engine.chatterbox.attention import RowLengths, attend_lengths, attend_window, row_starts
 from monica.engine.torch.linear import PRECISIONS, Linear
 
 POSITIONS = 3072
 """Positions the cache can hold of one row: the longest prompt and a thousand speech tokens."""
 
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+Rotate = Callable[[Tensor], Tensor]
+"""Applies rotary positions to q and k, and nothing to v: (..., 3, H, 64) to the same shape."""
+Attend = Callable[[Tensor, Tensor], Tensor]
+"""Turns q, (..., H, 64), and keys before values, (..., 2 H, 64), into (..., D)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,113 +71,134 @@ class Llama:
         self._norm = norm.to(dtype)
         self._eps = config.rms_norm_eps
         self._heads, self._width = config.num_attention_heads, config.head_dim
-        cos, sin = LlamaRotaryEmbedding(config)(torch.zeros(()), torch.arange(POSITIONS)[None])  # (1, POSITIONS, 64)
-        half = self._width // 2
-        self._cos = cos[0].to(self.device)
-        # Signed, so that a roll replaces upstream's "rotate half".
-        self._sin = torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1).to(self.device)
-        self.keys = self.values = self._empty_cache(0, 0)
+        self._angles = _rotary_table(config).to(self.device, dtype)  # (POSITIONS, 2, 3, 64)
+        self._identity = torch.eye(self._width, dtype=dtype, device=self.device)
+        self._swapped = self._identity.roll(self._width // 2, dims=0)
+        self.rotates_by_product = self.device.type == "cuda"
+        """Whether a step rotates its rows with one small matrix product instead of three kernels for elements. On the
+        CPU those are faster, and round as upstream's do."""
+        self.cache = self._empty_cache(0, 0)
+        """Keys and values, (layers, rows, 2 H, POSITIONS, 64), in one tensor so that both are written at once."""
+        self._starts = row_starts(self.cache)
 
     @property
     def positions(self) -> int:
         """How many positions of each row the cache has room for at present."""
-        return self.keys.size(3)
+        return self.cache.size(3)
 
     def reserve_cache(self, rows: int, positions: int) -> None:
         """Make room for this many rows and positions. The contents are kept, their address changes."""
-        rows, positions = max(rows, self.keys.size(1)), max(positions, self.keys.size(3))
-        if (rows, positions) == (self.keys.size(1), self.keys.size(3)):
+        _, rows_now, _, positions_now, _ = self.cache.shape
+        rows, positions = max(rows, rows_now), max(positions, positions_now)
+        if (rows, positions) == (rows_now, positions_now):
             return
-        self.keys, self.values = (self._grown_cache(cache, rows, positions) for cache in (self.keys, self.values))
+        grown = self._empty_cache(rows, positions)
+        grown[: self.cache.size(0), :rows_now, :, :positions_now] = self.cache
+        self.cache = grown
+        self._starts = row_starts(grown)
 
     def clear_rows(self, rows: slice) -> None:
         """Zero rows of the cache: a NaN in them would get through any mask."""
-        self.keys[:, rows] = self.values[:, rows] = 0
+        self.cache[:, rows] = 0
 
     def move_rows(self, source: slice, target: slice, positions: int) -> None:
         """Copy rows of the cache, as far as they are filled."""
-        for cache in (self.keys, self.values):
-            cache[:, target, :, :positions] = cache[:, source, :, :positions]
+        self.cache[:, target, :, :positions] = self.cache[:, source, :, :positions]
 
-    def save_rows(self, rows: slice, positions: int) -> tuple[Tensor, Tensor]:
-        """Return a copy of rows, as far as they are filled: keys and values, (layers, R, H, T, 64) each."""
-        keys, values = (cache[:, rows, :, :positions].clone() for cache in (self.keys, self.values))
-        return keys, values
+    def save_rows(self, rows: slice, positions: int) -> Tensor:
+        """Return a copy of rows, as far as they are filled: (layers, R, 2 H, T, 64)."""
+        return self.cache[:, rows, :, :positions].clone()
 
-    def restore_rows(self, rows: slice, saved: tuple[Tensor, Tensor]) -> None:
+    def restore_rows(self, rows: slice, saved: Tensor) -> None:
         """Put back what `save_rows` returned, into any rows."""
-        for cache, kept in zip((self.keys, self.values), saved, strict=True):
-            cache[:, rows, :, : kept.size(3)] = kept
+        self.cache[:, rows, :, : saved.size(3)] = saved
 
     def prefill(self, x: Tensor, row: int) -> Tensor:
         """Process a prompt and cache it from `row` on. x: (R, T, D), overwritten. Returns (R, T, D), normed."""
         rows, length, _ = x.shape
-        rotation = self._rotation(slice(0, length), x.dtype)
         for index, layer in enumerate(self.layers):
 
-            def attend(q: Tensor, k: Tensor, v: Tensor, index: int = index) -> Tensor:
-                q, k, v = (part.transpose(1, 2) for part in (q, k, v))  # (R, H, T, 64)
-                self.keys[index, row : row + rows, :, :length] = k
-                self.values[index, row : row + rows, :, :length] = v
-                mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-                return mixed.transpose(1, 2).reshape(rows, length, -1)
+            def attend(q: Tensor, kv: Tensor, index: int = index) -> Tensor:
+                self.cache[index, row : row + rows, :, :length] = kv.transpose(1, 2)
+                return self._attend_causally(q, kv)
 
-            x = self._layer_output(layer, x, rotation, attend)
+            x = self._layer_output(layer, x, self._rotation(slice(0, length)), attend)
         return self._rms_norm(x, self._norm)
 
-    def step(self, x: Tensor, positions: Tensor, window: int) -> Tensor:
-        """Process one more position of the first R rows. x: (R, D), overwritten. positions: (R,).
+    def step(self, x: Tensor, positions: Tensor, window: int | None) -> Tensor:
+        """Process one more position of the first R rows. x: (R, D), overwritten. positions: (R,) int64.
 
-        Attention covers the first `window` positions of the cache: a number that depends on no tensor's contents.
+        window: attention covers this many positions of every row: a number that depends on no tensor's contents.
+        None: each row's own, by the kernel that reads them from `positions`.
         Returns (R, D), normed.
         """
-        rows = torch.arange(x.size(0), device=x.device)
-        ahead = torch.arange(window, device=x.device) > positions[:, None]  # (R, window)
-        mask = torch.zeros(ahead.shape, dtype=x.dtype, device=x.device).masked_fill(ahead, -torch.inf)[:, None, None]
-        rotation = self._rotation(positions, x.dtype)
+        rows = x.size(0)
+        index_of_row = torch.arange(rows, device=x.device)
+        attend_cache = self._attend_lengths(positions) if window is None else self._attend_window(positions, window)
+        rotate = self._rotation_by_product(positions) if self.rotates_by_product else self._rotation(positions)
         for index, layer in enumerate(self.layers):
 
-            def attend(q: Tensor, k: Tensor, v: Tensor, index: int = index) -> Tensor:
-                keys, values = self.keys[index], self.values[index]  # (rows, H, POSITIONS, 64)
-                keys[rows, :, positions] = k
-                values[rows, :, positions] = v
-                cached = slice(0, len(rows)), slice(None), slice(0, window)
-                mixed = F.scaled_dot_product_attention(q[:, :, None], keys[cached], values[cached], attn_mask=mask)
-                return mixed.flatten(1)  # (R, D)
+            def attend(q: Tensor, kv: Tensor, index: int = index) -> Tensor:
+                cache = self.cache[index]  # (rows, 2 H, POSITIONS, 64)
+                cache[index_of_row, :, positions] = kv
+                return attend_cache(q, cache)  # (R, D)
 
-            x = self._layer_output(layer, x, rotation, attend)
+            x = self._layer_output(layer, x, rotate, attend)
         return self._rms_norm(x, self._norm)
 
     def forward_layer(self, layer: Layer, x: Tensor) -> Tensor:
         """Apply one layer to whole rows, without the cache. x: (R, T, D), overwritten. Returns the same shape."""
+        return self._layer_output(layer, x, self._rotation(slice(0, x.size(1))), self._attend_causally)
 
-        def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            q, k, v = (part.transpose(1, 2) for part in (q, k, v))
-            return F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
-
-        return self._layer_output(layer, x, self._rotation(slice(0, x.size(1)), x.dtype), attend)
-
-    def _layer_output(self, layer: Layer, x: Tensor, rotation: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
-        cos, sin = rotation
-        qkv = layer.qkv(self._rms_norm(x, layer.attention_norm)).view(*x.shape[:-1], -1, self._width)
-        qk, v = torch.split(qkv, [2 * self._heads, self._heads], dim=-2)  # (..., 2 H, 64), (..., H, 64)
-        qk = torch.addcmul(qk * cos, qk.roll(self._width // 2, dims=-1), sin)
-        q, k = qk.chunk(2, dim=-2)
-        x = layer.out(attend(q, k, v), residual=x)
+    def _layer_output(self, layer: Layer, x: Tensor, rotate: Rotate, attend: Attend) -> Tensor:
+        qkv = layer.qkv(self._rms_norm(x, layer.attention_norm)).view(*x.shape[:-1], 3, self._heads, self._width)
+        qkv = rotate(qkv)
+        q, kv = qkv[..., 0, :, :], qkv[..., 1:, :, :].flatten(-3, -2)  # (..., H, 64), (..., 2 H, 64)
+        x = layer.out(attend(q, kv), residual=x)
         gate, up = layer.gate_up(self._rms_norm(x, layer.mlp_norm)).chunk(2, dim=-1)
         return layer.down(F.silu(gate) * up, residual=x)
+
+    def _attend_causally(self, q: Tensor, kv: Tensor) -> Tensor:
+        """Attend to earlier positions of the same rows. q: (R, T, H, 64). kv: (R, T, 2 H, 64). Returns (R, T, D)."""
+        k, v = kv.transpose(1, 2).chunk(2, dim=1)  # (R, H, T, 64)
+        return F.scaled_dot_product_attention(q.transpose(1, 2), k, v, is_causal=True).transpose(1, 2).flatten(2)
+
+    def _attend_window(self, positions: Tensor, window: int) -> Callable[[Tensor, Tensor], Tensor]:
+        ahead = torch.arange(window, device=self.device) > positions[:, None]  # (R, window)
+        mask = torch.zeros(ahead.shape, dtype=self.dtype, device=self.device).masked_fill_(ahead, -torch.inf)
+        return partial(attend_window, mask=mask[:, None, None])
+
+    def _attend_lengths(self, positions: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        lengths = torch.add(positions, 1, out=torch.empty_like(positions, dtype=torch.int32))
+        query_starts, key_starts = (starts[: len(positions) + 1] for starts in self._starts)
+        return partial(attend_lengths, rows=RowLengths(query_starts, key_starts, lengths))
 
     def _rms_norm(self, x: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(x, (x.size(-1),), weight, self._eps)
 
-    def _rotation(self, positions: Tensor | slice, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        return self._cos[positions, None].to(dtype), self._sin[positions, None].to(dtype)  # (..., 1, 64)
+    def _rotation(self, positions: Tensor | slice) -> Rotate:
+        cos, sin = self._angles[positions, ..., None, :].unbind(-4)  # (..., 3, 1, 64)
+        return lambda qkv: torch.addcmul(qkv * cos, qkv.roll(self._width // 2, dims=-1), sin)
 
-    def _grown_cache(self, cache: Tensor, rows: int, positions: int) -> Tensor:
-        grown = self._empty_cache(rows, positions)
-        grown[: cache.size(0), : cache.size(1), :, : cache.size(3)] = cache
-        return grown
+    def _rotation_by_product(self, positions: Tensor) -> Rotate:
+        """Return the same rotation as a matrix for q, k and v of each row. positions: (R,)."""
+        cos, sin = self._angles[positions, ..., None, :].unbind(-4)  # (R, 3, 1, 64)
+        turns = torch.addcmul(self._identity * cos, self._swapped, sin).flatten(0, 1)  # (3 R, 64, 64)
+        return lambda qkv: torch.bmm(qkv.flatten(0, 1), turns).view_as(qkv)
 
     def _empty_cache(self, rows: int, positions: int) -> Tensor:
-        shape = (len(self.layers), rows, self._heads, positions, self._width)
+        shape = (len(self.layers), rows, 2 * self._heads, positions, self._width)
         return torch.zeros(shape, dtype=self.dtype, device=self.device)
+
+
+def _rotary_table(config: LlamaConfig) -> Tensor:
+    """Return upstream's cosines and sines for q, k and v, (POSITIONS, 2, 3, 64) float32.
+
+    Values are turned by nothing, so that the three stay in one tensor. The sines are signed, so that a roll replaces
+    upstream's "rotate half".
+    """
+    cos, sin = LlamaRotaryEmbedding(config)(torch.zeros(()), torch.arange(POSITIONS)[None])  # (1, POSITIONS, 64)
+    half = config.head_dim // 2
+    turn = torch.stack([cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)], dim=1)
+    rest = torch.tensor([1.0, 0.0])[:, None].expand_as(turn)
+    return torch.stack([turn, turn, rest], dim=2)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from monica.engine import Reference, SynthesisParams
-from monica.engine.chatterbox import conditionals, selftest, weights
+from monica.engine.chatterbox import conditionals, graph_selftest, selftest, weights
 from monica.engine.chatterbox.checkpoint import Checkpoint
 from monica.engine.chatterbox.conditionals import Conditionals
+from monica.engine.chatterbox.estimator import Estimator
 from monica.engine.chatterbox.s3gen import Token2Wav
 from monica.engine.chatterbox.streaming import StreamingToken2Wav, StreamState
 from monica.engine.chatterbox.t3 import T3, affordable_slots
@@ -39,6 +42,7 @@ class Model:
 
     def __init__(self, checkpoint: Checkpoint, *, device: str, precision: str, language: str) -> None:
         self.device = torch.device(device)
+        self.precision = precision
         if device == "cuda":
             configure_cuda()
         # The quick parts come first, so that errors in them are reported at once.
@@ -55,6 +59,8 @@ class Model:
         self.graphs = Graphs(self.device, int(free * GRAPHS_SHARE))
         slots = affordable_slots(front.cfg, len(layers), precision, int(free * CACHE_SHARE))
         self.t3 = T3(front, layers, precision=precision, graphs=self.graphs, slots=slots)
+        # Before Token2Wav takes over the weights.
+        reference = Estimator(self.s3gen.flow.decoder.estimator) if self.graphs.available else None
         self.token2wav = Token2Wav(self.s3gen, precision=precision, graphs=self.graphs)
         self.streaming = StreamingToken2Wav(self.token2wav, self.watermark)
         began = time.monotonic()
@@ -67,8 +73,22 @@ class Model:
                 self.graphs.captured, time.monotonic() - began, self.graphs.budget / GIB,
             )  # fmt: skip
         if precision != "fp32" or device != "cpu":  # that would be the reference itself
-            agreement = selftest.check_agreement(self.t3, selftest.expected_logits(front, layers))
-            logger.info("self-test: T3 agrees with float32 to %.4f", agreement)
+            self._test(front, layers, reference)
+
+    def _test(self, front: Any, layers: Sequence[Mapping[str, Tensor]], reference: Estimator | None) -> None:
+        """Run the self-test. reference: S3Gen's estimator in float32, if steps may have been captured."""
+        began = time.monotonic()
+        sequences = [selftest.teacher_forced_sequence(front)]
+        if self.graphs.captured:
+            tokens, sequence = graph_selftest.step_sequence(front, self.t3.llama.positions)
+            sequences.append(sequence)
+        expected, *outputs = selftest.float32_outputs(front, layers, sequences)
+        agreement = selftest.check_agreement(self.t3, selftest.logits_of(front, expected))
+        logger.info("self-test: T3 agrees with float32 to %.4f", agreement)
+        if reference is not None and outputs:
+            count = graph_selftest.check_step_graphs(self.t3, tokens, sequence, outputs[0])
+            count += graph_selftest.check_euler_graphs(self.token2wav.solver, reference, self.precision)
+            logger.info("self-test: all %d CUDA graphs agree with float32, %.1f s", count, time.monotonic() - began)
 
     def encode_voice(self, reference: Reference | None) -> Conditionals:
         """Make the conditionals of a recording. None: those of the checkpoint's own voice."""

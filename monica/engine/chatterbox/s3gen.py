@@ -7,7 +7,7 @@ passes, other takes included, changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import torch
@@ -143,6 +143,15 @@ class EulerSolver:
             if self._graphs is not None and self._graphs.available:
                 self._step_for(frames)
 
+    def captured_steps(self) -> Iterator[tuple[str, EulerStep, Replay]]:
+        """Yield each captured step: its name, its buffers, and what replays it on them."""
+        for (bucket, _), (euler_step, replay) in self._captured.items():
+            yield self._name(bucket), euler_step, replay
+
+    @staticmethod
+    def _name(bucket: int) -> str:
+        return f"an Euler step of {bucket} frames"
+
     def _step_for(self, frames: int) -> tuple[EulerStep, Replay]:
         """Return the buffers for a take of this many frames, and what runs a step on them."""
         bucket = next((bucket for bucket in BUCKETS if bucket >= frames), None)
@@ -152,7 +161,7 @@ class EulerSolver:
             euler_step = EulerStep(self._estimator, self._guidance, frames, EULER_STEPS, padded=False)
             return euler_step, euler_step.run
         euler_step = EulerStep(self._estimator, self._guidance, bucket, EULER_STEPS, padded=True)
-        replay = self._graphs.capture(f"an Euler step of {bucket} frames", euler_step.run)
+        replay = self._graphs.capture(self._name(bucket), euler_step.run)
         self._captured[bucket, EULER_STEPS] = euler_step, replay
         return euler_step, replay
 
@@ -167,7 +176,9 @@ class EulerStep:
 
     def __init__(self, estimator: Estimator, guidance: float, frames: int, steps: int, *, padded: bool) -> None:
         device, dtype = estimator.device, estimator.solver_dtype
-        self._estimator, self._guidance = estimator, guidance
+        self.estimator, self._guidance = estimator, guidance
+        self.steps = steps
+        """How many steps the schedule has that this is one of."""
         self._schedule = estimator.schedule(steps)
         self._index = torch.zeros(1, dtype=torch.int64, device=device)
         self.x = torch.zeros(1, frames, MEL, device=device, dtype=dtype)
@@ -188,9 +199,13 @@ class EulerStep:
             self._mask[..., :frames] = 0
             self._mask[..., frames:] = -torch.inf
 
+    def with_estimator(self, estimator: Estimator, frames: int) -> EulerStep:
+        """Return the same step for exactly `frames` frames, by another estimator."""
+        return EulerStep(estimator, self._guidance, frames, self.steps, padded=False)
+
     def run(self) -> None:
         """Advance x by one step. It neither waits for the device nor brings data from the host."""
         t_emb = self._schedule.t_emb.index_select(0, self._index)[0]  # (resnets, 256)
         dt = self._schedule.dt.index_select(0, self._index)  # (1,)
-        dxdt_cond, dxdt_uncond = self._estimator(self.x, self._cond, t_emb, self._mask)  # (T, 80) each
+        dxdt_cond, dxdt_uncond = self.estimator(self.x, self._cond, t_emb, self._mask)  # (T, 80) each
         self.x.add_(dt * ((1 + self._guidance) * dxdt_cond - self._guidance * dxdt_uncond))

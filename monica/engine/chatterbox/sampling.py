@@ -37,11 +37,10 @@ class SamplingTensors(NamedTuple):
         return cls(*(torch.ones(slots, 1, device=device) for _ in cls._fields))
 
     def set_slot(self, slot: int, params: SynthesisParams) -> None:
-        self.cfg_weight[slot] = params.cfg_weight
-        self.repetition_penalty[slot] = params.repetition_penalty
-        self.temperature[slot] = params.temperature
-        self.min_p[slot] = params.min_p
-        self.tail[slot] = 1 - params.top_p
+        """Set the parameters of one slot, without waiting for the device."""
+        values = params.cfg_weight, params.repetition_penalty, params.temperature, params.min_p, 1 - params.top_p
+        for parameter, value in zip(self, values, strict=True):
+            parameter[slot].fill_(value)
 
     def first_slots(self, slots: int) -> SamplingTensors:
         """Return a view of the first slots."""
@@ -63,39 +62,55 @@ def penalize_repetition(logits: Tensor, generated_mask: Tensor, penalty: Tensor)
     return torch.where(generated_mask, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
 
 
-def keep_min_p(logits: Tensor, min_p: Tensor) -> Tensor:
-    """Drop tokens less likely than `min_p` times the likeliest. Source: arXiv 2407.01082."""
+def below_min_p(logits: Tensor, min_p: Tensor) -> Tensor:
+    """Find tokens less likely than `min_p` times the likeliest. Source: arXiv 2407.01082. Returns (S, V) bool."""
     probs = torch.softmax(logits, dim=-1)
-    return logits.masked_fill(probs < min_p * probs.amax(dim=-1, keepdim=True), -torch.inf)
+    return probs < min_p * probs.amax(dim=-1, keepdim=True)
 
 
-def keep_top_p(logits: Tensor, tail: Tensor) -> Tensor:
-    """Drop the least likely tokens, `tail` of the probability in total; one always stays. Source: arXiv 1904.09751."""
+def beyond_top_p(logits: Tensor, tail: Tensor) -> Tensor:
+    """Find the least likely tokens, `tail` of the probability in total, but never all. Source: arXiv 1904.09751.
+
+    Returns (S, V) bool.
+    """
     ascending, order = torch.sort(logits, dim=-1)
     drop = torch.softmax(ascending, dim=-1).cumsum(dim=-1) <= tail
-    drop[:, -1] = False
-    return logits.masked_fill(torch.empty_like(drop).scatter_(-1, order, drop), -torch.inf)
+    drop[:, -1].fill_(False)
+    return torch.empty_like(drop).scatter_(-1, order, drop)
 
 
-def keep_speech_tokens(filtered: Tensor, logits: Tensor) -> Tensor:
-    """Drop the ids that are neither a speech token nor end of speech.
+def needs_top_p(params: SynthesisParams) -> bool:
+    """Whether `beyond_top_p` could drop anything that `below_min_p` has left, so that the logits must be sorted.
 
-    This comes last, so that the filters see what upstream's see and keep the same speech tokens. They may have kept
-    none, if an id without a sound was far ahead, so the likeliest of the `logits` before the filters always stays.
+    At top_p 1 it drops what has a probability of exactly 0. With any min_p that counts, nothing like that is left.
     """
-    ids = torch.arange(logits.size(-1), device=logits.device)
-    allowed = (ids < SPEECH_TOKENS) | (ids == EOS)
-    likeliest = logits.masked_fill(~allowed, -torch.inf).argmax(dim=-1, keepdim=True)
-    kept = filtered.masked_fill(~allowed, -torch.inf)
-    return torch.where(ids == likeliest, logits, kept)
+    return params.top_p < 1 or params.min_p < 1e-9
 
 
-def probabilities(logits: Tensor, generated_mask: Tensor, params: SamplingTensors) -> Tensor:
-    """Turn guided logits into the distribution to draw from. logits, generated_mask (bool): (S, V). Returns (S, V)."""
+def keep_speech_tokens(logits: Tensor, dropped: Tensor) -> Tensor:
+    """Set to -inf what the filters have dropped, and the ids that are neither a speech token nor end of speech.
+
+    The latter come last, so that the filters see what upstream's see and keep the same speech tokens. They may have
+    kept none, if an id without a sound was far ahead, so the likeliest of the others always stays.
+    """
+    likeliest = torch.maximum(logits[:, :SPEECH_TOKENS].amax(dim=-1, keepdim=True), logits[:, EOS, None])
+    kept = logits.masked_fill(dropped & (logits < likeliest), -torch.inf)
+    kept[:, SPEECH_TOKENS:EOS].fill_(-torch.inf)
+    kept[:, EOS + 1 :].fill_(-torch.inf)
+    return kept
+
+
+def probabilities(logits: Tensor, generated_mask: Tensor, params: SamplingTensors, *, top_p: bool = True) -> Tensor:
+    """Turn guided logits into the distribution to draw from. logits, generated_mask (bool): (S, V). Returns (S, V).
+
+    top_p: False if no slot `needs_top_p`: the result is the same, without a sort.
+    """
     logits = penalize_repetition(logits, generated_mask, params.repetition_penalty)
     logits = logits / params.temperature
-    filtered = keep_top_p(keep_min_p(logits, params.min_p), params.tail)
-    return torch.softmax(keep_speech_tokens(filtered, logits), dim=-1)
+    dropped = below_min_p(logits, params.min_p)
+    if top_p:
+        dropped = dropped | beyond_top_p(logits.masked_fill(dropped, -torch.inf), params.tail)
+    return torch.softmax(keep_speech_tokens(logits, dropped), dim=-1)
 
 
 def sample_token(probs: Tensor, exponential_noise: Tensor) -> Tensor:
@@ -104,4 +119,4 @@ def sample_token(probs: Tensor, exponential_noise: Tensor) -> Tensor:
     Returns (S,) int64, FAILED for a slot whose probabilities are NaN.
     """
     winner = (probs / exponential_noise).argmax(dim=-1)
-    return torch.where(probs.amax(dim=-1).isnan(), FAILED, winner)
+    return winner.masked_fill_(probs.amax(dim=-1).isnan(), FAILED)

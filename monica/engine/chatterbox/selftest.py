@@ -23,22 +23,49 @@ MIN_AGREEMENT = {"fp32": 0.999, "bf16": 0.99, "int8": 0.9}
 """The least agreement that passes, by precision. Random weights of full size reach 1.0000, 0.9999 and 0.998; with a
 layer missing, 0.98."""
 
+REMEDY = "Try MONICA_PRECISION=fp32, another PyTorch or driver, or MONICA_DEVICE=cpu."
+
 
 @torch.inference_mode()
-def expected_logits(front: Any, layers: Sequence[Mapping[str, Tensor]]) -> Tensor:
-    """Compute what `teacher_forced_logits` should return, layer by layer over whole rows. Returns (N, 2, V)."""
+def float32_outputs(front: Any, layers: Sequence[Mapping[str, Tensor]], sequences: Sequence[Tensor]) -> list[Tensor]:
+    """Run the transformer over whole sequences in plain float32. sequences: (2, T, 1024) each. Returns their outputs.
+
+    A layer at a time, for all sequences: its float32 weights are on the device only for so long.
+    """
     llama = Llama(front.cfg, front.tfmr.norm.weight, torch.float32)
-    x = torch.cat([_prompt(front)[:, :-1], _embed(front, _tokens(front)).expand(2, -1, -1)], dim=1)
+    outputs = [sequence.clone() for sequence in sequences]
     for state in layers:
-        x = llama.forward_layer(Layer.fuse(state, "fp32", llama.device), x)
-    hidden = front.tfmr.norm(x[:, -len(TOKENS) :])  # (2, N, 1024)
-    logits: Tensor = front.speech_head(hidden)
+        layer = Layer.fuse(state, "fp32", llama.device)
+        outputs = [llama.forward_layer(layer, output) for output in outputs]
+    return [front.tfmr.norm(output) for output in outputs]
+
+
+def teacher_forced_sequence(front: Any) -> Tensor:
+    """Return what `teacher_forced_logits` feeds in `measure_agreement`, (2, T, 1024)."""
+    return torch.cat([_prompt(front)[:, :-1], _embed(front, _tokens(front)).expand(2, -1, -1)], dim=1)
+
+
+@torch.inference_mode()
+def logits_of(front: Any, output: Tensor) -> Tensor:
+    """Return the logits after each of TOKENS, (N, 2, V). output: of `teacher_forced_sequence`."""
+    logits: Tensor = front.speech_head(output[:, -len(TOKENS) :])
     return logits.transpose(0, 1)
+
+
+def expected_logits(front: Any, layers: Sequence[Mapping[str, Tensor]]) -> Tensor:
+    """Compute what `teacher_forced_logits` should return. Returns (N, 2, V)."""
+    (output,) = float32_outputs(front, layers, [teacher_forced_sequence(front)])
+    return logits_of(front, output)
 
 
 def measure_agreement(t3: T3, expected: Tensor) -> float:
     """Return the cosine of the speech tokens' logits, with their mean removed, at the worst step and row."""
     logits = t3.teacher_forced_logits(_prompt(t3.front), _tokens(t3.front))
+    return agreement(logits, expected)
+
+
+def agreement(logits: Tensor, expected: Tensor) -> float:
+    """Return the cosine of the speech tokens' logits, with their mean removed, in the worst row. Both: (..., V)."""
     speech = (each[..., :SPEECH_TOKENS] for each in (logits, expected))
     found, wanted = (each - each.mean(dim=-1, keepdim=True) for each in speech)
     return float(F.cosine_similarity(found, wanted, dim=-1).min())
@@ -50,7 +77,7 @@ def check_agreement(t3: T3, expected: Tensor) -> float:
     if not found >= MIN_AGREEMENT[t3.precision]:  # NaN too
         raise ConfigError(
             f"T3 computes wrong numbers on {t3.device.type} in {t3.precision}: they agree with float32 to {found:.3f}. "
-            "Try MONICA_PRECISION=fp32, another PyTorch or driver, or MONICA_DEVICE=cpu."
+            + REMEDY
         )
     return found
 

@@ -6,7 +6,7 @@ It installs no hooks, keeps nothing of a take that has left, and draws only from
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -16,20 +16,22 @@ from torch import Tensor
 from transformers import LlamaConfig
 
 from monica.engine import SynthesisParams
+from monica.engine.chatterbox.attention import lengths_are_respected
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.llama import POSITIONS, Layer, Llama
 from monica.engine.chatterbox.prompt import embed_prompt
-from monica.engine.chatterbox.sampling import guide, probabilities, sample_token
+from monica.engine.chatterbox.sampling import guide, needs_top_p, probabilities, sample_token
 from monica.engine.chatterbox.slots import SLOTS, SavedSequence, Slots, computed_slots, slot_rows
+from monica.engine.chatterbox.step_graphs import Step, StepGraphs
 from monica.engine.chatterbox.token_sequence import TokenSequence
 from monica.engine.torch.graphs import Graphs, Replay
 from monica.engine.torch.linear import PRECISIONS
 from monica.errors import InvalidText
 
-GRAPH_WINDOWS = (256, 512, 1024, 2048, POSITIONS)
-"""Lengths of the cache that attention may cover. A graph is captured for each of them, times SLOTS."""
 EAGER_WINDOW = 64
 """Without a captured graph, the window is rounded up to a multiple of this."""
+CACHE_SIZES = (256, 512, 1024, 2048, POSITIONS)
+"""Lengths the cache has off CUDA, where it grows with the takes."""
 LAG = 2
 """Steps in flight on CUDA before the oldest one's tokens are read, so that the device never waits for the host."""
 
@@ -73,13 +75,15 @@ class T3:
         self.llama.layers.append(fuse(first))
         with ThreadPoolExecutor(thread_name_prefix="fuse") as pool:
             self.llama.layers.extend(pool.map(fuse, others))
-        self._graphs = graphs
-        self._replays: dict[tuple[int, int], Replay] = {}
         self._in_flight: deque[tuple[Callable[[], list[int]], list[TokenSequence]]] = deque()
         self._lag = 0
+        self.by_length = False
+        """Whether attention reads each row's length from the device, rather than a window of the cache."""
         if self.device.type == "cuda":
             self._lag = LAG
             self.llama.reserve_cache(2 * slots, POSITIONS)  # all of it at once: graphs hold its address
+            self.by_length = lengths_are_respected(self.device, self.llama.dtype)
+        self.graphs = StepGraphs(graphs, slots, by_length=self.by_length)
 
     @torch.inference_mode()
     def add_sequence(
@@ -98,7 +102,7 @@ class T3:
             raise InvalidText(message, code="text_too_long", param="text")
         self._prefill(prompt, slot)
         self.slots.init_slot(slot, position, params)
-        sequence = TokenSequence(slot, position, max_tokens, generator)
+        sequence = TokenSequence(slot, position, max_tokens, generator, top_p=needs_top_p(params))
         self.running.append(sequence)
         return sequence
 
@@ -111,7 +115,7 @@ class T3:
         longest = max(sequence.position for sequence in self.running) + 1
         for sequence in self.running:
             self.slots.exponential_noise[sequence.slot].exponential_(1, generator=sequence.generator)
-        self._run_step(count, longest)
+        self._run_step(count, longest, top_p=any(sequence.top_p for sequence in self.running))
         for sequence in self.running:
             sequence.position += 1
         self._in_flight.append((self._fetch_tokens(count), list(self.running)))
@@ -161,21 +165,22 @@ class T3:
         logits = []
         for index, token in enumerate(tokens):
             self.slots.input_token[0] = token
-            self._run_step(1, prompt.size(1) + index)
+            self._run_step(1, prompt.size(1) + index, top_p=False)
             logits.append(self.slots.logits[0].clone())
+        self.slots.free_slot(0)
         return torch.stack(logits)
 
     @torch.inference_mode()
     def warm_up(self) -> None:
-        """Capture a graph for each number of slots and each window, the largest first, because they share memory."""
-        if self._graphs is None or not self._graphs.available:
-            return
-        for window in reversed(GRAPH_WINDOWS):
-            for count in (count for count in reversed(SLOTS) if count <= self.slots.count):
-                name = f"T3, {count} takes, {window} positions"
-                self._replays[count, window] = self._graphs.capture(name, partial(self._forward, count, window))
+        """Capture the steps, if there are graphs. No take may be running."""
+        self.graphs.capture(self._forward)
         self.llama.clear_rows(slice(None))
         self.slots.reset_counters()
+
+    def captured_steps(self) -> Iterator[tuple[str, int, int, Replay]]:
+        """Yield each captured step: its name, how many slots and positions it covers, and what replays it."""
+        for step, replay in self.graphs.replays.items():
+            yield str(step), step.slots, step.window or self.llama.positions, replay
 
     def _free_slot(self) -> int:
         if len(self.running) == self.slots.count:
@@ -191,50 +196,52 @@ class T3:
             self.slots.move_slot(last.slot, sequence.slot)
             last.slot = sequence.slot
             self.running[sequence.slot] = last
+        self.slots.free_slot(len(self.running))
 
     def _prefill(self, prompt: Tensor, slot: int) -> None:
         self._reserve_cache(slot + 1, prompt.size(1))
         # Without the last position: the second BOS belongs to the first step.
         self.llama.prefill(prompt[:, :-1].to(self.llama.dtype, copy=True), slot_rows(slot).start)
 
-    def _run_step(self, count: int, longest: int) -> None:
+    def _run_step(self, count: int, longest: int, *, top_p: bool) -> None:
         """Advance the first `count` slots, by a captured graph if there is one.
 
-        longest: the most positions that any of them fills.
+        longest: the most positions that any of them fills. top_p: whether any of them needs top-p.
         """
-        window = next(window for window in GRAPH_WINDOWS if window >= longest)
-        replay = self._replays.get((count, window))
+        if longest > POSITIONS:  # past the end of the cache a GPU would fail for good
+            raise RuntimeError("a take that has ended was not freed")
+        replay = self.graphs.find(count, longest, top_p=top_p)
         if replay is not None:
             replay()
             return
-        self._reserve_cache(count, window)
-        self._forward(count, min(window, -(-longest // EAGER_WINDOW) * EAGER_WINDOW))
+        self._reserve_cache(count, longest)
+        window = None if self.by_length else min(self.llama.positions, -(-longest // EAGER_WINDOW) * EAGER_WINDOW)
+        self._forward(Step(count, window, top_p))
 
-    def _forward(self, count: int, window: int) -> None:
-        """Advance the first `count` slots by one token. It reads and writes only tensors that stay in place.
+    def _forward(self, step: Step) -> None:
+        """Advance the first slots by one token. It reads and writes only tensors that stay in place.
 
         Idle slots among them are computed like the others, and their results are ignored.
         """
-        slots, speech = self.slots, self.front.speech_pos_emb.emb
-        token, num_generated, position = slots.input_token[:count], slots.num_generated[:count], slots.position[:count]
-        x = self.front.speech_emb.weight[token] + speech.weight[num_generated]  # (S, 1024)
-        x = x[:, None].repeat(1, 2, 1).flatten(0, 1).to(self.llama.dtype)  # (2 S, 1024)
-        positions = position.clamp(max=self.llama.positions - 1)[:, None].expand(-1, 2).flatten()  # (2 S,)
-        hidden = self.llama.step(x, positions, window)
+        slots, count, speech = self.slots, step.slots, self.front.speech_pos_emb.emb
+        token, position = slots.input_token[:count], slots.position[:count]
+        embed = self.front.speech_emb.weight[token] + speech.weight[slots.num_generated[:count]]  # (S, 1024)
+        x = torch.empty(count, 2, embed.size(-1), dtype=self.llama.dtype, device=self.device)
+        x = x.copy_(embed[:, None]).flatten(0, 1)  # (2 S, 1024)
+        hidden = self.llama.step(x, position[:, None].expand(-1, 2).flatten(), step.window)
         logits = self.front.speech_head(hidden.to(slots.logits.dtype)).view(count, 2, -1)  # (S, 2, V)
         slots.logits[:count] = logits
         params, generated_mask = slots.params.first_slots(count), slots.generated_mask[:count]
-        probs = probabilities(guide(logits, params.cfg_weight), generated_mask, params)
+        probs = probabilities(guide(logits, params.cfg_weight), generated_mask, params, top_p=step.top_p)
         next_token = sample_token(probs, slots.exponential_noise[:count])  # (S,)
         slots.next_token[:count] = next_token
-        token.copy_(next_token.clamp(min=0))
+        torch.clamp(next_token, min=0, out=token)
         generated_mask.scatter_(1, token[:, None], True)
-        num_generated.add_(1).clamp_(max=speech.num_embeddings - 1)
-        position.add_(1)
+        slots.counters[:, :count].add_(slots.in_use[:count])
 
     def _reserve_cache(self, slots: int, positions: int) -> None:
-        window = next(window for window in GRAPH_WINDOWS if window >= positions)
-        self.llama.reserve_cache(2 * computed_slots(slots), window)
+        size = next(size for size in CACHE_SIZES if size >= positions)
+        self.llama.reserve_cache(2 * computed_slots(slots), size)
 
     def _fetch_tokens(self, count: int) -> Callable[[], list[int]]:
         """Start copying the step's tokens to the host. Calling the result waits for that step and for no later one."""
@@ -243,7 +250,8 @@ class T3:
             return partial(list, tokens.tolist())
         on_host = torch.empty(count, dtype=torch.int64, pin_memory=True)
         on_host.copy_(tokens, non_blocking=True)
-        copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        # Blocking: otherwise waiting for it would keep a core busy, which on some GPUs shares its power with them.
+        copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         copied.record()
 
         def read_tokens() -> list[int]:

@@ -11,13 +11,17 @@ from monica.errors import SynthesisFailed
 class TokenSequence:
     """The speech tokens of a take, while T3 generates them."""
 
-    def __init__(self, slot: int, position: int, max_tokens: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, slot: int, position: int, max_tokens: int, generator: torch.Generator, *, top_p: bool = True
+    ) -> None:
         self.slot = slot
         """Its current slot; a pause, or another sequence that leaves, may change it."""
         self.position = position
         """Where in the cache its next step writes."""
         self.max_tokens = max_tokens
         self.generator = generator
+        self.top_p = top_p
+        """Whether its steps need top-p, see `needs_top_p`."""
         self.tokens: list[int] = []
         """Ids below 6561, 25 a second."""
         self._last_token = BOS

@@ -62,7 +62,7 @@ class TapeGraphs(Graphs):
     def __init__(self) -> None:
         super().__init__(torch.device("cuda"), 2**30)
         self.names: list[str] = []
-        self.replays = 0
+        self.replayed: list[str] = []
 
     def _capture(self, function: Callable[[], None]) -> Replay:
         function()  # as a real capture's warm-up does
@@ -70,8 +70,10 @@ class TapeGraphs(Graphs):
         with tape:
             function()
 
+        name = self.names[-1]
+
         def replay() -> None:
-            self.replays += 1
+            self.replayed.append(name)
             tape.replay()
 
         return replay

@@ -19,6 +19,7 @@ from monica.engine.chatterbox.sampling import (
     SPEECH_TOKENS,
     SamplingTensors,
     guide,
+    needs_top_p,
     sample_token,
 )
 from monica.engine.chatterbox.sampling import probabilities as all_probabilities
@@ -100,6 +101,36 @@ def test_an_id_without_a_sound_is_never_drawn(params: SynthesisParams, injected:
     probs = probabilities(values, generated_mask(), params)
     assert probs[injected] == 0
     assert probs.sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("values", [logits(1, invalid=0.0), 40 * logits(2), logits(3).double().mul(1e-6).float()])
+@pytest.mark.parametrize(
+    "params", [SynthesisParams(), SynthesisParams(min_p=1.0), SynthesisParams(min_p=1e-9, temperature=0.05)]
+)
+def test_without_top_p_nothing_changes_if_the_sort_is_left_out(params: SynthesisParams, values: Tensor) -> None:
+    """Bit for bit: flat distributions, and those in which nearly all ids have a probability of exactly 0."""
+    assert not needs_top_p(params)
+    sorting = probabilities(values, generated_mask(17), params)
+    plain = all_probabilities(values[None], generated_mask(17)[None], tensors(params), top_p=False)[0]
+    assert torch.equal(plain, sorting)
+
+
+@pytest.mark.parametrize(
+    "params", [SynthesisParams(top_p=0.999), SynthesisParams(min_p=0.0), SynthesisParams(top_p=0.5, min_p=0.9)]
+)
+def test_what_top_p_may_drop_is_sorted(params: SynthesisParams) -> None:
+    assert needs_top_p(params)
+
+
+def test_at_top_p_1_without_min_p_the_sort_matters() -> None:
+    """It drops an id whose probability is exactly 0, beside one without a sound that would be certain."""
+    values = logits(2)
+    values[BOS] = 1000.0
+    params = SynthesisParams(min_p=0.0)
+    sorting = probabilities(values, generated_mask(), params)
+    plain = all_probabilities(values[None], generated_mask()[None], tensors(params), top_p=False)[0]
+    assert int((sorting > 0).sum()) == 1
+    assert int((plain > 0).sum()) > 1
 
 
 def test_slots_do_not_mix() -> None:

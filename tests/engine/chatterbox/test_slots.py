@@ -16,7 +16,8 @@ from monica.engine import SynthesisParams
 from monica.engine.chatterbox import t3 as t3_module
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.llama import POSITIONS
-from monica.engine.chatterbox.slots import SLOTS, SavedSequence
+from monica.engine.chatterbox.slots import SLOTS, SavedSequence, slot_rows
+from monica.engine.chatterbox.step_graphs import Step
 from monica.engine.chatterbox.t3 import T3, affordable_slots
 from monica.engine.chatterbox.token_sequence import TokenSequence
 from monica.engine.chatterbox.tokenizer import TextTokenizer
@@ -80,6 +81,24 @@ def test_four_takes_together_equal_each_one_alone(t3_harness: T3Harness, alone: 
     for take in takes:
         t3_harness.t3.free_sequence(take)
     assert t3_harness.t3.running == []
+
+
+def test_an_idle_slot_that_is_computed_reads_and_writes_one_position(t3_harness: T3Harness) -> None:
+    """Five takes: the sixth slot is computed too, and has been used before."""
+    t3 = t3_harness.t3
+    takes = [t3_harness.add(number) for number in range(6)]
+    for _ in range(3):
+        t3.step()
+    t3.free_sequence(takes.pop(2))
+    with torch.inference_mode():
+        t3.llama.clear_rows(slot_rows(5))
+    for _ in range(3):
+        t3.step()
+    written = t3.llama.cache[:, slot_rows(5)].abs().amax(dim=(0, 1, 2, 4))  # (positions,)
+    assert written.nonzero().flatten().tolist() == [0]
+    assert t3.slots.position[:6].tolist() == [take.position for take in t3.running] + [0]
+    for take in takes:
+        t3.free_sequence(take)
 
 
 def test_no_take_can_be_added_if_all_slots_are_in_use(t3_harness: T3Harness) -> None:
@@ -193,9 +212,9 @@ def test_a_pause_saves_the_filled_positions_and_t3_keeps_nothing(t3_harness: T3H
     take, other = t3_harness.add(0), t3_harness.add(1)
     t3_harness.t3.step()
     saved = t3_harness.t3.pause_sequence(take)
-    assert [kept.size(3) for kept in saved.cache] == [take.position] * 2
+    assert saved.cache.size(3) == take.position
     assert t3_harness.t3.running == [other]
-    kept_alive = [weakref.ref(tensor) for tensor in (*saved.state, *saved.cache)]
+    kept_alive = [weakref.ref(tensor) for tensor in (*saved.state, saved.cache)]
     del saved
     assert [reference() for reference in kept_alive] == [None] * len(kept_alive)
     t3_harness.t3.free_sequence(take)
@@ -244,7 +263,7 @@ def test_window_and_cache_size_do_not_change_the_logits(
         with torch.inference_mode():
             prompt = embed_prompt(t3.front, tokenizer.tokenize(TEXTS[2]), voice, SynthesisParams())
         exact = t3.teacher_forced_logits(prompt, tokens)  # crosses from a window of 64 to 128
-        t3._run_step = lambda count, longest, t3=t3: t3._forward(count, 256)
+        t3._run_step = lambda count, longest, t3=t3, **_: t3._forward(Step(count, 256, top_p=True))
         torch.testing.assert_close(t3.teacher_forced_logits(prompt, tokens), exact, atol=tolerance, rtol=0)
         t3.llama.reserve_cache(8, 1024)
         torch.testing.assert_close(t3.teacher_forced_logits(prompt, tokens), exact, atol=tolerance, rtol=0)
@@ -258,13 +277,13 @@ def test_many_takes_leave_nothing_behind(t3_harness: T3Harness) -> None:
     def state() -> tuple[Any, ...]:
         modules = list(t3_harness.t3.front.modules())
         hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in modules)
-        cache = (t3_harness.t3.llama.keys.shape, t3_harness.t3.llama.keys.data_ptr())
+        cache = (t3_harness.t3.llama.cache.shape, t3_harness.t3.llama.cache.data_ptr())
         return (
             hooks,
             len(modules),
             cache,
             len(t3_harness.t3._in_flight),
-            len(t3_harness.t3._replays),
+            len(t3_harness.t3.graphs.replays),
             len(vars(t3_harness.t3)),
         )
 
@@ -286,13 +305,14 @@ def test_slots_fit_the_memory(t3: T3) -> None:
     layers = len(t3.llama.layers)
     each = 2 * 2 * POSITIONS * layers * 1024 * 4
     t3.llama.reserve_cache(2, POSITIONS)
-    assert t3.llama.keys.nbytes + t3.llama.values.nbytes == each
-    assert [affordable_slots(config, layers, "fp32", n * each) for n in (0, 1, 2, 3, 7, 8, 100)] == [
+    assert t3.llama.cache.nbytes == each
+    assert [affordable_slots(config, layers, "fp32", n * each) for n in (0, 1, 2, 3, 5, 7, 8, 100)] == [
         1,
         1,
         2,
-        2,
+        3,
         4,
+        6,
         8,
         8,
     ]

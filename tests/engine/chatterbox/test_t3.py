@@ -193,7 +193,7 @@ def test_values_not_finite_fail_the_take_but_not_the_next(run: Run, t3: T3) -> N
     assert len(expected) == 4
     assert before.tolist() != []
     # No NaN stays in the cache, masked or not.
-    assert t3.llama.keys.isfinite().all()
+    assert t3.llama.cache.isfinite().all()
 
 
 @pytest.mark.parametrize("steps", range(6))
