@@ -91,6 +91,13 @@ class Settings:
     reference_duration_s: float = _setting(
         "REFERENCE_DURATION_S", 120.0, number(1, 3600), "Seconds of a recording that are used, from its start."
     )
+    reference_start_s: float | None = _setting(
+        "MONICA_REFERENCE_START_S",
+        None,
+        number(0, 3600),
+        "Where the ten seconds of REFERENCE_AUDIO begin that the model hears as its prompt. "
+        "If not set, the best ones are chosen by signal.",
+    )
     max_text_length: int = _setting(
         "MAX_TEXT_LENGTH", MAX_TEXT_LENGTH, integer(1, 5000), "The longest text that is accepted, in characters."
     )

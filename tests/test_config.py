@@ -128,6 +128,7 @@ def test_an_empty_value_means_unset_except_for_the_reference(monkeypatch: pytest
         ("MONICA_CORS_ORIGINS", "null", "null is not an origin"),
         ("MONICA_CORS_ORIGINS", "https://a.example:443", "browsers leave this port out"),
         ("MONICA_CORS_ORIGINS", "*,https://a.example", "name no other beside it"),
+        ("MONICA_REFERENCE_START_S", "-1", "Must be greater than or equal to 0"),
     ],
 )
 def test_a_wrong_value_is_an_error_of_one_line_that_names_it(

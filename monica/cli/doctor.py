@@ -11,6 +11,7 @@ from monica.engine.registry import EMBEDDED, Finding, engine_spec
 from monica.engine.selection import choose_engine
 from monica.errors import ConfigError
 from monica.voices.recording import read_reference
+from monica.voices.window import choose_window
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -55,8 +56,10 @@ def _examine_reference(settings: Settings) -> Finding:
     if settings.reference_audio is None:
         return Finding("reference audio", True, "none: the model's built-in voice speaks")
     try:
-        reference = read_reference(settings.reference_audio, settings.reference_duration_s)
+        reference = read_reference(settings.reference_audio, settings.reference_duration_s, settings.reference_start_s)
     except ConfigError as error:
         return Finding("reference audio", False, str(error), "See REFERENCE_AUDIO in the README.")
     seconds = len(reference.samples) / reference.sample_rate
-    return Finding("reference audio", True, f"{settings.reference_audio}, {seconds:.1f} s are used")
+    prompt = choose_window(reference.samples, reference.sample_rate, settings.reference_start_s)
+    detail = f"{settings.reference_audio}, {seconds:.1f} s are used; its prompt is {prompt.describe()}"
+    return Finding("reference audio", True, detail)

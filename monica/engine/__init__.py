@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -51,7 +52,11 @@ class Reference:
     sample_rate: int
     """Hertz."""
     digest: str
-    """Hexadecimal; identifies the recording and its crop."""
+    """Hexadecimal; identifies the recording, its crop and the prompt."""
+    prompt_start_s: float = 0.0
+    """Where the part begins that a model hears, if it hears only some seconds of the recording."""
+    prompt_end_s: float = math.inf
+    """Where that part ends; beyond the end of the recording, it ends there."""
 
 
 @dataclass(eq=False)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from monica.synthesis.take import Take
 
 MAX_JOBS = 16
-"""How many jobs may be open before no more takes are started. So a slow disk holds up new takes and never a running one,
-whose place in the engine and in memory is taken already. Takes that run add a job for each chunk, and one at their end:
-that bounds the queue."""
+"""How many jobs may be open before no more takes are started. So a slow disk holds up new takes and never a running
+one, whose place in the engine and in memory is taken already. Takes that run add a job for each chunk, and one at their
+end: that bounds the queue."""
 
 logger = logging.getLogger(__name__)
 

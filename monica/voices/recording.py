@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from monica.engine import Reference
 from monica.errors import ConfigError, MonicaError
 from monica.voices.phone_recording import container_suffix, decode_phone_recording
+from monica.voices.window import PROMPT_S, choose_window
 
 if TYPE_CHECKING:
     # libsndfile and what comes with it take a twentieth of the start of a server, and few servers read a recording.
@@ -48,8 +49,11 @@ def is_voice_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-def read_reference(path: Path, max_seconds: float) -> Reference:
-    """Read the recording of REFERENCE_AUDIO. Raises ConfigError, with advice, if it is missing or cannot be used."""
+def read_reference(path: Path, max_seconds: float, start_s: float | None = None) -> Reference:
+    """Read the recording of REFERENCE_AUDIO. Raises ConfigError, with advice, if it is missing or cannot be used.
+
+    start_s: MONICA_REFERENCE_START_S.
+    """
     advice = "Set REFERENCE_AUDIO to a recording of the voice, or to nothing for the model's built-in voice."
     try:
         there = path.is_file()
@@ -58,15 +62,16 @@ def read_reference(path: Path, max_seconds: float) -> Reference:
     if not there:
         raise ConfigError(f"REFERENCE_AUDIO={str(path)!r}: there is no such file. {advice}")
     try:
-        return read_recording(path, max_seconds, "reference audio")
+        return read_recording(path, max_seconds, "reference audio", start_s)
     except BadRecording as error:
         raise ConfigError(f"REFERENCE_AUDIO={str(path)!r}: {error.message} {advice}") from error
 
 
-def read_recording(path: Path, max_seconds: float, title: str) -> Reference:
+def read_recording(path: Path, max_seconds: float, title: str, start_s: float | None = None) -> Reference:
     """Read a recording of any format and channel count as mono, cropped to its first `max_seconds`.
 
-    title: what the log calls it. Raises BadRecording if it is unreadable, too short or silent.
+    title: what the log calls it. start_s: where its prompt begins, instead of where it sounds best.
+    Raises BadRecording if it is unreadable, too short or silent.
     """
     import soundfile
 
@@ -94,8 +99,15 @@ def read_recording(path: Path, max_seconds: float, title: str) -> Reference:
         logger.info("%s: %s, cropped from %.1f s to %.1f s", title, path.name, seconds, used)
     else:
         logger.info("%s: %s, %.1f s", title, path.name, seconds)
-    digest = hashlib.sha256(mono.tobytes() + str(rate).encode()).hexdigest()
-    return Reference(samples=mono, sample_rate=rate, digest=digest)
+    if start_s is not None and start_s > used - MIN_SECONDS:
+        raise BadRecording(f"Only {used:.1f} s of it are used: MONICA_REFERENCE_START_S={start_s:g} is too late.")
+    prompt = choose_window(mono, rate, start_s)
+    logger.info("%s: its prompt is %s", title, prompt.describe())
+    hashed = hashlib.sha256(mono.tobytes() + str(rate).encode())
+    if (prompt.start_s, prompt.end_s) != (0.0, min(PROMPT_S, used)):
+        # Only then: what was kept in a voice that still begins where it did stays valid.
+        hashed.update(f" {prompt.start_s:.2f} {prompt.end_s:.2f}".encode())
+    return Reference(mono, rate, hashed.hexdigest(), prompt.start_s, prompt.end_s)
 
 
 def suffix_of(path: Path) -> str:

@@ -41,7 +41,7 @@ class Voice:
     recording: Path | None
     """The file it is cloned from; None if it is built into the engine."""
     recording_digest: str
-    """Digest of the samples of the recording."""
+    """Digest of the samples of the recording, and of which are its prompt."""
     digest: str
     """Digest of the recording and of the engine that clones it. Takes and conditionals are kept under it."""
 
@@ -54,6 +54,7 @@ class VoiceRegistry:
         self._folder = settings.voices_dir
         self._reference = settings.reference_audio
         self._max_seconds = settings.reference_duration_s
+        self._start_s = settings.reference_start_s
         self._conditionals = conditionals
         self._engine: CloningEngine | None = None
         self._recordings: list[tuple[str, Path | None, str]] = []  # name, file, digest
@@ -110,7 +111,9 @@ class VoiceRegistry:
             return
         if self._reference is None:
             logger.info("reference audio: none; the model's built-in voice speaks")
-        digest = read_reference(self._reference, self._max_seconds).digest if self._reference else "built-in"
+        digest = "built-in"
+        if self._reference is not None:
+            digest = read_reference(self._reference, self._max_seconds, self._start_s).digest
         self._recordings.append((DEFAULT_VOICE, self._reference, digest))
         for name, path in self._voice_files():
             try:
@@ -242,7 +245,8 @@ class VoiceRegistry:
         return made
 
     def _read_recording(self, name: str, recording: Path) -> Reference:
-        return read_recording(recording, self._max_seconds, f"voice {name}")
+        start_s = self._start_s if name == DEFAULT_VOICE else None  # the setting is about one recording
+        return read_recording(recording, self._max_seconds, f"voice {name}", start_s)
 
     def _make_conditionals(self, name: str, reference: Reference | None) -> bytes:
         began = time.monotonic()

@@ -87,6 +87,9 @@ class Conditionals:
 def encode_reference(reference: Reference, voice_encoder: Any, s3gen: Any) -> Conditionals:
     """Make the conditionals of a recording, as upstream's prepare_conditionals does.
 
+    Upstream's prompts are the first seconds of a recording; here they are those of its prompt. T3's speaker embedding
+    is made from the whole recording, as upstream's is.
+
     Raises ConfigError if the recording is too short, silent or not finite.
     """
     if len(reference.samples) < MIN_REFERENCE_S * reference.sample_rate:
@@ -97,10 +100,13 @@ def encode_reference(reference: Reference, voice_encoder: Any, s3gen: Any) -> Co
         raise ConfigError("The reference recording holds samples that are not finite.")
     wav_24k = librosa.resample(reference.samples, orig_sr=reference.sample_rate, target_sr=S3GEN_SR)
     wav_16k = librosa.resample(wav_24k, orig_sr=S3GEN_SR, target_sr=S3_SR)
+    start_s = reference.prompt_start_s
+    heard = wav_24k[round(start_s * S3GEN_SR) : round(min(reference.prompt_end_s, start_s + S3GEN_PROMPT_S) * S3GEN_SR)]
+    first = wav_16k[round(start_s * S3_SR) : round(min(reference.prompt_end_s, start_s + T3_PROMPT_S) * S3_SR)]
 
     with quiet_upstream():
-        prompt = s3gen.embed_ref(wav_24k[: S3GEN_PROMPT_S * S3GEN_SR], S3GEN_SR, device=s3gen.device)
-    tokens, _ = s3gen.tokenizer.forward([wav_16k[: T3_PROMPT_S * S3_SR]], max_len=T3_PROMPT_S * 25)
+        prompt = s3gen.embed_ref(heard, S3GEN_SR, device=s3gen.device)
+    tokens, _ = s3gen.tokenizer.forward([first], max_len=T3_PROMPT_S * 25)
     speaker = torch.from_numpy(voice_encoder.embeds_from_wavs([wav_16k], sample_rate=S3_SR))  # (1, 256)
     try:
         return Conditionals(

@@ -12,6 +12,7 @@ from monica.config import Settings
 from monica.engine import MAX_LOADED_VOICES, Reference, SynthesisParams, Utterance
 from monica.engine.chatterbox import checkpoint
 from monica.engine.chatterbox.language import check_language
+from monica.engine.chatterbox.pace import WarmUpPace, log_pace
 from monica.engine.torch.digest import SUMS, digest_files
 from monica.engine.torch.lost import report_lost_device
 from monica.errors import ConfigError, UnknownVoice
@@ -45,6 +46,7 @@ class ChatterboxEngine:
         self._digest = ""
         self._precision = ""
         self._voices: dict[str, Conditionals] = {}  # least recently used first
+        self._pace = WarmUpPace()
         self.bring_voice: Callable[[str], None] = _refuse
         self.device = settings.device
         """The setting until `load` has run, which may be `auto`: the master process must not touch CUDA."""
@@ -119,6 +121,8 @@ class ChatterboxEngine:
     def step(self) -> None:
         """Advance all utterances that are not paused: those in T3 by a token, those in S3Gen one after the other."""
         self._loaded().step()
+        if not self._pace.done:
+            self._measure_pace()
 
     @report_lost_device()
     def pause(self, utterance: Utterance) -> None:
@@ -150,6 +154,13 @@ class ChatterboxEngine:
             self._digest = summing.result()
         logger.info("checkpoint: %s, digest %s", files.t3.stem, self._digest[:12])
         self._utterances = Utterances(model)
+
+    def _measure_pace(self) -> None:
+        from monica.engine.torch.device import device_name
+
+        tokens_per_s = self._pace.note_step(self._loaded().model.t3.running)
+        if tokens_per_s is not None:
+            log_pace(tokens_per_s, device_name(self.device), self._precision)
 
     def _loaded(self) -> Utterances:
         if self._utterances is None:

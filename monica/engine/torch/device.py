@@ -83,6 +83,13 @@ def describe_device(device: str) -> str:
     return f"cpu, {_cpu_name()}, {_memory() / GIB:.1f} GiB ({torch.get_num_threads()} threads)"
 
 
+def device_name(device: str) -> str:
+    """Return the name of the GPU or CPU, as its maker calls it."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return platform.machine() if device == "mps" else _cpu_name()
+
+
 def _has_mps() -> bool:
     return torch.backends.mps.is_available()
 

@@ -56,6 +56,22 @@ def test_the_builtin_voice_equals_the_checkpoints(model: Model, upstream: Any) -
     assert torch.equal(model.builtin.x_vector, gen["embedding"])
 
 
+def test_prompt_is_heard_where_the_recording_says(
+    engine: ChatterboxEngine, reference: Reference, encoded: Conditionals
+) -> None:
+    """T3 hears six seconds from there, S3Gen ten, both to the end of the prompt at most; the timbre is that of all."""
+    rate = reference.sample_rate
+    part = dataclasses.replace(reference, prompt_start_s=3.0, prompt_end_s=8.0)
+    cut = dataclasses.replace(reference, samples=reference.samples[3 * rate : 8 * rate])
+    voice, same = (Conditionals.from_bytes(engine.make_conditionals(each)) for each in (part, cut))
+    assert voice.s3gen_mel.shape == (1, 250, 80)
+    assert voice.prompt_tokens.shape == (1, 125)
+    # Resampling reaches over the edges of a cut, so a few tokens and frames there may differ.
+    assert torch.equal(voice.speaker_embedding, encoded.speaker_embedding)
+    assert (voice.s3gen_mel[0, 10:-10] - same.s3gen_mel[0, 10:-10]).abs().max() < 0.01
+    assert not torch.equal(voice.x_vector, encoded.x_vector)
+
+
 def test_bytes_round_trip_exactly_as_safetensors(encoded: Conditionals) -> None:
     data = encoded.to_bytes()
     assert equal(Conditionals.from_bytes(data), encoded)
