@@ -173,7 +173,7 @@ def test_one_take_with_a_pause_after_it_is_not_kept_as_the_take(service: Service
 
 
 def test_the_embedded_voice_makes_the_same_pauses(settings: Settings) -> None:
-    fallback = Fallback(settings)
+    fallback = Fallback("espeak", settings)
     bare = fallback.speak_sentences(["Bonjour", "à tous"], [0, 0, 0])
     paused = fallback.speak_sentences(["Bonjour", "à tous"], [1, 0.5, 0.25])
     rate = soundfile.info(io.BytesIO(bare)).samplerate

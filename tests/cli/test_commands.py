@@ -67,7 +67,12 @@ def test_doctor_is_green_on_a_laptop(espeak: dict[str, str]) -> None:
     done = monica("doctor", **espeak)
     assert done.returncode == 0, done.stdout
     assert b"FAIL" not in done.stdout
-    assert [line.split(b":")[0].split()[-1] for line in done.stdout.splitlines()] == [b"cache", b"pico", b"espeak", b"engine"]
+    assert [line.split(b":")[0].split()[-1] for line in done.stdout.splitlines()] == [
+        b"cache",
+        b"pico",
+        b"espeak",
+        b"engine",
+    ]
 
 
 def test_doctor_is_red_and_says_what_to_do(espeak: dict[str, str]) -> None:

@@ -80,7 +80,10 @@ def test_a_text_that_pico_cannot_say_is_empty(server: Server) -> None:
 
 def test_four_requests_at_once_and_five_thousand_characters(server: Server) -> None:
     """Each sentence of a long text is a take of its own, and other requests go in between."""
-    texts = ["Pablo vient de se faire éliminer par Rusmir ! " * 108, *(f"Table {n}, à vous de jouer." for n in range(3))]
+    texts = [
+        "Pablo vient de se faire éliminer par Rusmir ! " * 108,
+        *(f"Table {n}, à vous de jouer." for n in range(3)),
+    ]
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(server.say, texts))
     assert [answer.status_code for answer in answers] == [200] * 4
