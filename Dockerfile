@@ -3,7 +3,7 @@
 #
 #   docker build -t monica .                               the cloned voice, on a GPU
 #   docker build -t monica --build-arg CHECKPOINT=main .   the same with the checkpoint in it, to start without a network
-#   docker build -t monica:slim --target slim .            only the embedded voice, without torch
+#   docker build -t monica:slim --target slim .            only the embedded voices, without torch
 #
 # The root file system may be read-only (docker run --read-only --tmpfs /tmp). Only /data is written to.
 
@@ -67,7 +67,8 @@ ENTRYPOINT ["tini", "--"]
 CMD ["gunicorn"]
 
 FROM runtime AS slim
-ENV MONICA_ENGINE=espeak
+# Without Chatterbox, `auto` must not choose it where there is a GPU.
+ENV MONICA_DEVICE=cpu
 COPY --from=build-slim /app/.venv .venv
 
 FROM runtime AS monica

@@ -44,9 +44,8 @@ def _unicode(chance: random.Random) -> str:
 
 
 def _repeated(chance: random.Random) -> str:
-    return chance.choice((_unicode(chance)[:2] or "a", *SYLLABLES, *MARKS, "9", "É", "W")) * chance.choice(
-        (2, 2, 3, 3, 41, 150)
-    )
+    what: str = chance.choice((_unicode(chance)[:2] or "a", *SYLLABLES, *MARKS, "9", "É", "W"))
+    return what * chance.choice((2, 2, 3, 3, 41, 150))
 
 
 def _markup(chance: random.Random) -> str:

@@ -94,15 +94,23 @@ _MERGED = str.maketrans({"ɪ": "i", "ɑ": "a"})  # with the tilde apart, ɑ̃ an
 _NASAL = "\N{COMBINING TILDE}"
 
 
+class _Traced(EspeakEngine):
+    """Writes the phonemes of a text to a stream of the C library."""
+
+    stream: int | None = None
+
+    def _set_voice(self, library: ctypes.CDLL) -> None:
+        super()._set_voice(library)
+        library.espeak_SetPhonemeTrace.argtypes = [ctypes.c_int, ctypes.c_void_p]
+        library.espeak_SetPhonemeTrace(_PHONEMES_AS_IPA if self.stream else 0, self.stream)
+
+
 class Listener:
     """Hears espeak-ng's French voice in phonemes: what it spoke, not what it would."""
 
     def __init__(self) -> None:
-        engine = EspeakEngine(Settings(language="fr"))
-        engine.load()
-        self._engine = engine
-        self._library = engine._initialize()
-        self._library.espeak_SetPhonemeTrace.argtypes = [ctypes.c_int, ctypes.c_void_p]
+        self._engine = _Traced(Settings(language="fr"))
+        self._engine.load()
         self._libc = ctypes.CDLL(None)
         self._libc.open_memstream.restype = ctypes.c_void_p
         self._libc.open_memstream.argtypes = [ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(ctypes.c_size_t)]
@@ -113,11 +121,11 @@ class Listener:
         """Return the phonemes of a prepared text in IPA, with stress, and spaces between words."""
         heard, size = ctypes.c_char_p(), ctypes.c_size_t()
         stream = self._libc.open_memstream(ctypes.byref(heard), ctypes.byref(size))
-        self._library.espeak_SetPhonemeTrace(_PHONEMES_AS_IPA, stream)
+        self._engine.stream = stream
         try:
             self._engine._say(prepared)
         finally:
-            self._library.espeak_SetPhonemeTrace(0, None)
+            self._engine._unload()  # it would go on writing to the stream
             self._libc.fclose(stream)
         try:
             return " ".join((heard.value or b"").decode().split())

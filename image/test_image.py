@@ -91,7 +91,7 @@ def test_speaks_and_stops(image: str, settings: dict[str, str], volumes: tuple[s
         assert said.status_code == 200, said.text
         with wave.open(io.BytesIO(said.content)) as sound:
             assert sound.getnframes() > sound.getframerate() // 4
-        assert said.headers["X-Monica-Engine"] == ("chatterbox" if "slim" not in image else "espeak")
+        assert said.headers["X-Monica-Engine"] == ("chatterbox" if "slim" not in image else "pico")
         assert container.execute(*health_check(image)).returncode == 0
         assert container.execute("monica", "doctor").returncode == 0
         assert container.stop() == 0

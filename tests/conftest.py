@@ -30,7 +30,7 @@ for _name in [name for name in os.environ if name.startswith("MONICA_")]:
 MARKERS = {
     "engine/chatterbox/": "torch",
     "engine/torch/": "torch",
-    "engine/pico/test_engine.py::test_odd_texts": "slow",
+    "engine/pico/test_engine.py::test_odd_texts_neither_hang_it_nor_get_lost": "slow",
     "engine/pico/test_process.py": "slow",
     "engine/test_selection.py::test_chatterbox_on_a_cpu_that_was_asked_for": "torch",
     "engine/test_selection.py::test_auto_with_an_accelerator_is_chatterbox": "torch",
@@ -43,6 +43,7 @@ MARKERS = {
     "audio/test_formats.py::test_ffprobe_recognises_every_format": "system",
     "process/test_siege.py": "system",
     "process/test_full_disk.py": "system",
+    "listening/": "slow",
     "process/": "slow",
     "api/test_auth.py::test_key_appears_in_no_answer_log_or_file": "slow",
     "api/test_bundles.py::test_through_a_real_server": "slow",

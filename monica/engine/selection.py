@@ -47,7 +47,7 @@ def _choose_for_device(settings: Settings) -> tuple[str, str]:
 
 def choose_embedded(settings: Settings) -> tuple[str, list[str]]:
     """Return the best embedded engine that can speak here, and why each better one cannot."""
-    passed_over = []
+    passed_over: list[str] = []
     for spec in map(engine_spec, EMBEDDED):
         why_not = spec.why_not(settings)
         if why_not is None:

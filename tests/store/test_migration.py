@@ -205,7 +205,8 @@ def test_real_server_answers_from_what_an_old_one_kept(tmp_path: Path, imported:
     folder = tmp_path / "cache"
     if not imported:
         shutil.copytree(FIXTURE, folder)
-    with Server(tmp_path, {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(folder)}) as server:
+    settings = {"MONICA_ENGINE": "espeak", "GUNICORN_CMD_ARGS": "-c tests/support/old_espeak.py"}
+    with Server(tmp_path, settings | {"MONICA_CACHE_DIR": str(folder)}) as server:
         server.wait_ready()
         if imported:
             answer = requests.post(

@@ -115,7 +115,7 @@ class PicoProcess:
                 # Monica dies while the process is stopped, the kernel continues it, so that it ends (POSIX: what
                 # happens to a process group that becomes an orphan).
                 self._process = subprocess.Popen(  # noqa: S603  the command is ours
-                    self._command, stdin=theirs, stdout=theirs, cwd="/", process_group=0
+                    self._command, stdin=theirs.fileno(), stdout=theirs.fileno(), cwd="/", process_group=0
                 )
             self._socket, self._owner = ours, os.getpid()
             self._end = weakref.finalize(self, _end, self._process, ours, os.getpid())
