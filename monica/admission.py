@@ -11,6 +11,9 @@ import hmac
 MAX_BODY_BYTES = 64 * 1024
 """Upper bound on a body, unless an endpoint sets its own."""
 KEY_HEADER = "X-API-Key"
+SUBSCRIPTION = "monica.subscription"
+"""Where an application leaves, in the environ of a request, the `Subscription` that its answer consists of. The worker
+then sends the events, and the thread that answered is free."""
 
 
 def carries_key(authorization: str, key_header: str | None, key: str) -> bool:

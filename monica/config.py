@@ -168,6 +168,21 @@ class Settings:
     trim: bool = _setting(
         "MONICA_TRIM", True, switch("on", "off"), "Whether silence is cut off both ends of a take: `on` or `off`."
     )
+    chimes_dir: Path | None = _setting(
+        "MONICA_CHIMES_DIR",
+        None,
+        path,
+        "A folder of recordings. Each is a chime, called by its file's name, beside those that Monica makes.",
+    )
+    duck_db: float = _setting(
+        "MONICA_DUCK_DB",
+        -12.0,
+        number(-60, 0),
+        "How far a mixer turns the music down for an announcement, in decibels.",
+    )
+    duck_ramp_ms: int = _setting(
+        "MONICA_DUCK_RAMP_MS", 300, integer(0, 10_000), "How long the music takes to go down, and up again."
+    )
     queue_size: int = _setting(
         "MONICA_QUEUE_SIZE",
         64,

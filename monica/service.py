@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from monica.announcer import Announcer
+from monica.antenna.station import Station
 from monica.audio.finish import Finisher
 from monica.config import Settings
 from monica.engine import Engine
@@ -56,6 +57,7 @@ class Service:
         self.health = Health(settings, self._loader, self._scheduler, fallback.name if fallback else None, self._outage)
         self.announcer = Announcer(settings, self.frontend, self._loader, renderer, self._takes, fallback)
         self.warmer = Warmer(settings, self.announcer, self.frontend, self.catalogue, self.health)
+        self.station = Station(settings, self.announcer, finisher)
 
         self._takes.outage.on_end = self._catch_up
 
@@ -77,6 +79,7 @@ class Service:
         self._scheduler.start(load)
         Watchdog(self.health, self._scheduler, on_lost).start()
         self.warmer.start()
+        self.station.start()
 
     def start_and_wait(self) -> None:
         """Start the engine thread, and wait until it has loaded.
@@ -88,6 +91,7 @@ class Service:
     def drain(self, timeout: float) -> None:
         """Refuse new takes, and wait until those submitted have ended, `timeout` seconds at most."""
         self._loader.stop()
+        self.station.stop_making()
         self._scheduler.refuse()
         if not self._scheduler.drain(timeout):
             logger.warning("takes were still running after %.0f s", timeout)
@@ -95,6 +99,7 @@ class Service:
 
     def close(self) -> None:
         """Close the stores."""
+        self.station.close()
         self._takes.close()
         self._conditionals.close()
         self.encodings.close()

@@ -19,7 +19,7 @@ LAYERS = (
     ("monica.serving", "monica.cli"),
     ("monica.api",),
     ("monica.service",),
-    ("monica.warming",),
+    ("monica.antenna", "monica.warming"),
     ("monica.announcer", "monica.audio_stream", "monica.speech"),
     ("monica.synthesis",),
     ("monica.voices",),
@@ -42,6 +42,7 @@ HOMES = {
     "flask_smorest": ("monica.api",),
     "marshmallow": (
         "monica.api.schemas",
+        "monica.api.schemas_antenna",
         "monica.api.schemas_jobs",
         "monica.api.schemas_lexicon",
         "monica.api.schemas_openai",

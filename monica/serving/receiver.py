@@ -97,6 +97,10 @@ class Receiver:
         self._lingering[connection] = None
         self._poll(connection)
 
+    def release(self, connection: Connection) -> None:
+        """Forget a connection that someone else goes on with, through a descriptor of their own."""
+        self._close(connection)
+
     def sweep(self, idle_until: float | None = None) -> None:
         """Close the connections whose time is up. idle_until: when none may be idle or linger any longer."""
         now = time.monotonic()

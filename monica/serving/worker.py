@@ -14,9 +14,10 @@ from gunicorn.http.message import Request
 from gunicorn.util import http_date
 from gunicorn.workers import base, gthread
 
-from monica.admission import KEY_HEADER, carries_key
+from monica.admission import KEY_HEADER, SUBSCRIPTION, carries_key
 from monica.serving.answer_socket import AnswerSocket
 from monica.serving.body_reader import BodyReader
+from monica.serving.broadcaster import Broadcaster
 from monica.serving.gunicorn_patches import head_of, response_of, take_expectation
 from monica.serving.incoming import Headers
 from monica.serving.receiver import Connection, Receiver
@@ -58,7 +59,9 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
         super().load_wsgi()
         self.service = self.wsgi.extensions["monica"]
         self.repeats = self.wsgi.extensions["monica-repeats"]
-        self.wsgi = _learning(_announcing_close(self.wsgi), self.repeats)
+        self.broadcaster = Broadcaster()
+        self._handed_over: set[socket.socket] = set()
+        self.wsgi = self._handing_over(_learning(_announcing_close(self.wsgi), self.repeats))
 
     def run(self) -> None:
         self.receiver = Receiver(self.poller, self.enqueue_req, self._is_welcome, self.cfg.keepalive)
@@ -117,7 +120,10 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def finish_request(self, conn: Connection, fs: Future[bool]) -> None:
         """Take a connection back from its thread."""
         rest = conn.parser.unreader.finish() if conn.parser is not None else b""
-        if not fs.cancelled() and fs.exception() is None and fs.result():
+        if conn.sock in self._handed_over:
+            self._handed_over.discard(conn.sock)
+            self.receiver.release(conn)
+        elif not fs.cancelled() and fs.exception() is None and fs.result():
             self.receiver.await_request(conn, rest)
         else:
             self.receiver.linger(conn)
@@ -155,6 +161,27 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
         """Whether a request's body is worth waiting for. Without the API key, if there is one, it is not read."""
         key = self.service.settings.api_key
         return key is None or carries_key(headers.get("authorization", ""), headers.get(KEY_HEADER.lower()), key)
+
+    def _handing_over(self, application: WSGI) -> WSGI:
+        """Wrap an application so that an answer which is a stream of events goes on without a thread."""
+
+        def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            result = application(environ, start_response)
+            subscription = environ.pop(SUBSCRIPTION, None)
+            if subscription is None:
+                return result
+            response = response_of(start_response)
+            response.chunked = False  # what follows ends when the connection does
+            response.force_close()
+            response.send_headers()
+            connection = environ["gunicorn.socket"]
+            self._handed_over.add(connection)
+            self.broadcaster.add(connection.dup(), subscription)
+            if (close := getattr(result, "close", None)) is not None:
+                close()
+            return []
+
+        return serve
 
 
 def _announcing_close(application: WSGI) -> WSGI:

@@ -73,24 +73,11 @@ def read_recording(path: Path, max_seconds: float, title: str, start_s: float | 
     title: what the log calls it. start_s: where its prompt begins, instead of where it sounds best.
     Raises BadRecording if it is unreadable, too short or silent.
     """
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(path) as recording:
-            rate, seconds = recording.samplerate, recording.frames / recording.samplerate
-            _check_rate(rate)
-            mono = _read_mono(recording, int(max_seconds * rate))
-    except UNREADABLE:
-        try:
-            mono, rate, seconds = decode_phone_recording(path, max_seconds, _check_rate)
-        except ValueError as error:
-            raise BadRecording(f"This is not a recording that can be read. Accepted are {ACCEPTED}.") from error
-    if not np.isfinite(mono).all():
-        raise BadRecording("It holds samples that are not numbers.")
+    mono, rate, seconds = read_mono(path, max_seconds)
     used = len(mono) / rate
-    if used < MIN_SECONDS:
+    if used < min_seconds:
         raise BadRecording(
-            f"A recording of {used:.2f} s is too short: at least {MIN_SECONDS:g} s are needed, "
+            f"A recording of {used:.2f} s is too short: at least {min_seconds:g} s are needed, "
             "and ten seconds of clear speech or more work best."
         )
     if np.abs(mono).max() < SILENCE_PEAK:
@@ -108,6 +95,28 @@ def read_recording(path: Path, max_seconds: float, title: str, start_s: float | 
         # Only then: what was kept in a voice that still begins where it did stays valid.
         hashed.update(f" {prompt.start_s:.2f} {prompt.end_s:.2f}".encode())
     return Reference(mono, rate, hashed.hexdigest(), prompt.start_s, prompt.end_s)
+
+
+def read_mono(path: Path, max_seconds: float) -> tuple[NDArray[np.float32], int, float]:
+    """Read a sound of any format and channel count as mono, cropped to its first `max_seconds`.
+
+    Returns (N,) samples in [-1, 1], their rate, and the seconds of the whole. Raises BadRecording if it is unreadable.
+    """
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as recording:
+            rate, seconds = recording.samplerate, recording.frames / recording.samplerate
+            _check_rate(rate)
+            mono = _read_mono(recording, int(max_seconds * rate))
+    except UNREADABLE:
+        try:
+            mono, rate, seconds = decode_phone_recording(path, max_seconds, _check_rate)
+        except ValueError as error:
+            raise BadRecording(f"This is not a recording that can be read. Accepted are {ACCEPTED}.") from error
+    if not np.isfinite(mono).all():
+        raise BadRecording("It holds samples that are not numbers.")
+    return mono, rate, seconds
 
 
 def suffix_of(path: Path) -> str:

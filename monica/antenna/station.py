@@ -1,0 +1,59 @@
+"""The antenna of one process with all that moves it: the queue, the sounds, the clock."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from monica.announcer import Announcer
+from monica.antenna.antenna import Antenna
+from monica.antenna.chimes import ChimeBox
+from monica.antenna.events import Events
+from monica.antenna.journal import Journal
+from monica.antenna.maker import Maker
+from monica.antenna.on_air import Ducking
+from monica.audio.finish import Finisher
+from monica.config import Settings
+
+TICK_S = 0.25
+"""How late an announcement may be that waits for its time. What people and speakers do is acted upon at once."""
+
+logger = logging.getLogger(__name__)
+
+
+class Station:
+    """Builds the parts, and runs them. One per process."""
+
+    def __init__(self, settings: Settings, announcer: Announcer, finisher: Finisher) -> None:
+        self.events = Events()
+        self._journal = Journal(settings.cache_dir / "antenna.sqlite3")
+        ducking = Ducking(settings.duck_db, settings.duck_ramp_ms)
+        self.antenna = Antenna(self._journal, self.events, ducking=ducking)
+        self.chimes = ChimeBox(settings.chimes_dir, finisher)
+        self.maker = Maker(self.antenna, announcer, self.chimes)
+        self._closing = threading.Event()
+
+    def start(self) -> None:
+        """Start the threads: those that make sounds, and the one that puts them on air."""
+        self.maker.start()
+        threading.Thread(target=self._run, name="antenna", daemon=True).start()
+
+    def stop_making(self) -> None:
+        """Begin no more sounds. What has been made still goes on air."""
+        self.maker.close()
+
+    def close(self) -> None:
+        """Stop, and close the journal. The queue goes on when Monica starts again."""
+        self.maker.close()
+        self._closing.set()
+        self._journal.close()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self.antenna.tick()
+            except Exception:
+                # The guard of this thread: without it the room would fall silent for good.
+                logger.exception("the antenna failed at a tick")
+                self._closing.wait(TICK_S)
+            self.antenna.wait(TICK_S)
