@@ -34,7 +34,7 @@ LAYERS = (
     ),
     ("monica.address", "monica.admission", "monica.config", "monica.environment"),
     ("monica.engine",),  # the protocol and the registry, which the settings take the engines' names from
-    ("monica.errors", "monica.metrics", "monica.logs", "monica.this_machine"),
+    ("monica.errors", "monica.metrics", "monica.logs", "monica.session", "monica.this_machine"),
 )
 HOMES = {
     "flask": ("monica.api",),

@@ -47,7 +47,8 @@ class Rundown:
         """Put a cue behind those of its priority. Raises QueueFull."""
         if len(self._cues) >= MAX_CUES:
             raise QueueFull(f"{len(self._cues)} announcements already wait to go on air.")
-        cue.position = max((other.position for other in self._of(cue.priority)), default=0.0) + 1
+        of_its_priority = (other.position for other in self._cues.values() if other.priority is cue.priority)
+        cue.position = max(of_its_priority, default=0.0) + 1
         self._cues[cue.id] = cue
 
     def put_back(self, cue: Cue) -> None:

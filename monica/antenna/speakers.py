@@ -15,8 +15,8 @@ class Speaker:
     name: str
     connections: int = 1
     """Event streams that it holds open. More than one for a moment, if it reconnects before the old one is closed."""
-    may_play: bool = True
-    """False if its browser does not let it play: someone has to tap the page first."""
+    may_play: bool = False
+    """Whether it has said that it can play. A browser may not until someone has tapped the page."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON, for clients."""

@@ -23,6 +23,7 @@ from monica.api.jobs import jobs
 from monica.api.lexicon import lexicon
 from monica.api.metrics import metrics
 from monica.api.openai import openai
+from monica.api.pages import pages
 from monica.api.phrases import Key, phrases
 from monica.api.players import players
 from monica.api.repeats import Repeats
@@ -107,6 +108,7 @@ def build(service: Service, version: str) -> Flask:
         api.register_blueprint(blueprint)
     if service.settings.get_speech:
         api.register_blueprint(players)
+    app.register_blueprint(pages)
     # Swagger UI's files come from a wheel, so the page loads nothing from another host.
     assets = Path(os.fspath(flask_swagger_ui.__file__)).parent / "dist"
     app.register_blueprint(Blueprint("docs", __name__, static_folder=assets, static_url_path=ASSETS))

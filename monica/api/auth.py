@@ -6,6 +6,7 @@ that a token that has been copied, with a backup for instance, opens nothing fro
 
 from __future__ import annotations
 
+from hmac import compare_digest
 from typing import Any
 
 from apispec import BasePlugin
@@ -15,6 +16,7 @@ from monica.admission import KEY_HEADER, carries_key
 from monica.api.current import service
 from monica.api.errors import describe_codes, describe_response
 from monica.errors import Forbidden, MonicaError, Unauthorized
+from monica.session import CSRF_HEADER, SESSION_COOKIE, csrf_token, is_session
 from monica.this_machine import ensure_token, is_loopback
 
 READING = ("get", "head")
@@ -23,6 +25,8 @@ SPEAKING = ("tts", "openai", "text", "players")
 PRIVATE = ("phrases", "bundles", "lexicon", "players", "antenna", "events")
 """Blueprints whose GETs need the same permission as other methods: neither kept phrases nor names are public, nor what
 is about to be announced, and to speak costs as much by GET as by POST."""
+PAGES = "pages"
+"""The blueprint of the pages for people. What they show comes from the other blueprints."""
 HEALTH, LIVE = "/health", "/health/live"
 
 SECURITY_SCHEMES = {
@@ -70,8 +74,28 @@ def _describe(error: type[MonicaError]) -> dict[str, Any]:
     return describe_response(describe_codes(error), _ERROR_REF)
 
 
+def secret() -> str | None:
+    """Return what proves that a client may change something: the API key, or else the token of this machine.
+
+    None if that token cannot be written.
+    """
+    settings = service().settings
+    return settings.api_key or ensure_token(settings.cache_dir)
+
+
+def session_from_here() -> str | None:
+    """Return the session of the current request, if it is open and may be used from where the request comes."""
+    key = secret()
+    session = request.cookies.get(SESSION_COOKIE, "")
+    if key is None or not is_session(session, key):
+        return None
+    return session if service().settings.api_key is not None or _is_local() else None
+
+
 def _check_access() -> None:
     """Raise Unauthorized or Forbidden unless the current request is allowed."""
+    if request.blueprint == PAGES:
+        return  # the pages ask for the key themselves
     settings = service().settings
     guarded = request.url_rule is not None and _is_guarded(request.blueprint, request.method)
     if settings.api_key is not None:
@@ -109,7 +133,24 @@ def _check_this_machine() -> None:
 
 
 def _carries(key: str) -> bool:
-    return carries_key(request.headers.get("Authorization", ""), request.headers.get(KEY_HEADER), key)
+    if carries_key(request.headers.get("Authorization", ""), request.headers.get(KEY_HEADER), key):
+        return True
+    return _carries_session(key)
+
+
+def _carries_session(key: str) -> bool:
+    """Whether the request comes from one of Monica's own pages, where someone has given the key."""
+    session = request.cookies.get(SESSION_COOKIE, "")
+    if not is_session(session, key):
+        return False
+    if request.method.lower() in READING:
+        return True
+    # The cookie alone is no proof: the browser sends it whichever page asks. Only Monica's pages know the token, and
+    # the browser says which page it is.
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.rpartition("/")[2] != request.host:
+        return False
+    return compare_digest(csrf_token(session, key).encode(), request.headers.get(CSRF_HEADER, "").encode())
 
 
 def _is_local() -> bool:

@@ -143,9 +143,7 @@ class ReportSchema(BodySchema):
     event = ma.fields.String(
         required=True,
         validate=ma.validate.OneOf(["ready", "blocked", "playing", "ended", "failed"]),
-        metadata={
-            "description": "ready, blocked: whether it may play. Others: what became of an announcement."
-        },
+        metadata={"description": "ready, blocked: whether it may play. Others: what became of an announcement."},
     )
     announcement = ma.fields.String(load_default=None, metadata={"description": "Its id, unless ready or blocked."})
     position_s = Number(

@@ -18,7 +18,7 @@ MAX_S = 30
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _FRAMING = re.compile(
-    rb"\r\n(content-length|transfer-encoding|expect|authorization|x-api-key):[ \t]*([^\r\n]*)", re.IGNORECASE
+    rb"\r\n(content-length|transfer-encoding|expect|authorization|x-api-key|cookie):[ \t]*([^\r\n]*)", re.IGNORECASE
 )
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}(?=[ \t]*(?:;|$))")
 

@@ -21,6 +21,7 @@ from monica.serving.broadcaster import Broadcaster
 from monica.serving.gunicorn_patches import head_of, response_of, take_expectation
 from monica.serving.incoming import Headers
 from monica.serving.receiver import Connection, Receiver
+from monica.session import is_session, session_of
 
 if TYPE_CHECKING:
     from monica.api.repeats import Repeats
@@ -160,7 +161,9 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _is_welcome(self, headers: Headers) -> bool:
         """Whether a request's body is worth waiting for. Without the API key, if there is one, it is not read."""
         key = self.service.settings.api_key
-        return key is None or carries_key(headers.get("authorization", ""), headers.get(KEY_HEADER.lower()), key)
+        if key is None or carries_key(headers.get("authorization", ""), headers.get(KEY_HEADER.lower()), key):
+            return True
+        return is_session(session_of(headers.get("cookie", "")), key)
 
     def _handing_over(self, application: WSGI) -> WSGI:
         """Wrap an application so that an answer which is a stream of events goes on without a thread."""

@@ -75,9 +75,9 @@ def read_recording(path: Path, max_seconds: float, title: str, start_s: float | 
     """
     mono, rate, seconds = read_mono(path, max_seconds)
     used = len(mono) / rate
-    if used < min_seconds:
+    if used < MIN_SECONDS:
         raise BadRecording(
-            f"A recording of {used:.2f} s is too short: at least {min_seconds:g} s are needed, "
+            f"A recording of {used:.2f} s is too short: at least {MIN_SECONDS:g} s are needed, "
             "and ten seconds of clear speech or more work best."
         )
     if np.abs(mono).max() < SILENCE_PEAK:

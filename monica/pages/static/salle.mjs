@@ -1,0 +1,100 @@
+// The page on the machine at the mixer: it plays what is on air, and says what it plays.
+
+import { $ } from "./dom.mjs";
+import { follow, send } from "./wire.mjs";
+
+const id = (localStorage.monicaSpeaker ??= crypto.getRandomValues(new Uint32Array(2)).join("-"));
+const name = localStorage.monicaSpeakerName || "La salle";
+const audio = new Audio();
+let playing = null; // the id of the announcement that is heard here
+let fading = null;
+let allowed = false;
+
+function report(event, fields = {}) {
+  return send("POST", `/v1/speakers/${id}/reports`, { event, ...fields }).then((response) => response.json(), () => null);
+}
+
+async function play(cue, again) {
+  clearInterval(fading);
+  playing = cue.id;
+  audio.volume = 1;
+  if (!again) audio.src = `/v1/announcements/${cue.id}/audio`;
+  try {
+    await audio.play();
+    setAllowed(true);
+    report("playing", { announcement: cue.id, position_s: audio.currentTime });
+  } catch (error) {
+    if (error.name === "AbortError") return; // another one has begun
+    if (error.name === "NotAllowedError") setAllowed(false);
+    else report("failed", { announcement: cue.id, reason: error.message.slice(0, 200) });
+    playing = null;
+  }
+}
+
+function fade(milliseconds) {
+  const steps = 10;
+  clearInterval(fading);
+  fading = setInterval(() => {
+    audio.volume = Math.max(0, audio.volume - 1 / steps);
+    if (audio.volume > 0) return;
+    clearInterval(fading);
+    audio.pause();
+    playing = null;
+  }, milliseconds / steps);
+}
+
+audio.onended = () => {
+  const ended = playing;
+  playing = null;
+  if (ended) report("ended", { announcement: ended });
+};
+audio.onerror = () => {
+  if (playing) report("failed", { announcement: playing, reason: audio.error?.message.slice(0, 200) || "son illisible" });
+  playing = null;
+};
+
+function setAllowed(may) {
+  $("blocked").hidden = may;
+  if (may !== allowed) report(may ? "ready" : "blocked");
+  allowed = may;
+}
+
+/** Whether this browser lets the page play: silence is tried. */
+async function mayPlay() {
+  const silence = new Audio("/pages/silence.wav");
+  try {
+    await silence.play();
+    return true;
+  } catch (error) {
+    return error.name !== "NotAllowedError";
+  }
+}
+
+const getState = follow(`/v1/events?${new URLSearchParams({ speaker: id, name })}`, async (state, kind, data) => {
+  $("link").textContent = state.connected ? "Connectée" : "Pas de connexion";
+  $("link").className = `sign ${state.connected ? "good" : "bad"}`;
+  const here = state.speakers.find((speaker) => speaker.id === id);
+  $("role").textContent = here?.active ? "Cette page diffuse" : here ? "En réserve : une autre page diffuse" : "";
+  $("sentence").textContent = state.onAir?.text ?? "";
+  if (kind === "stop" && data.id === playing) fade(data.fade_ms);
+  if (kind === "state") {
+    allowed = !(await mayPlay()); // whatever was reported to another run of the server is said again
+    setAllowed(!allowed);
+    if (playing) report("playing", { announcement: playing, position_s: audio.currentTime }).then((answer) => {
+      if (answer && !answer.should_play) fade(100);
+    });
+  }
+  const onAir = getState?.().onAir ?? state.onAir;
+  if (onAir && onAir.id !== playing && state.speaker === id && (kind === "antenna" || kind === "state")) play(onAir);
+});
+
+$("name").value = name;
+$("name").onchange = () => {
+  localStorage.monicaSpeakerName = $("name").value.trim();
+  location.reload();
+};
+$("allow").onclick = async () => {
+  setAllowed(await mayPlay());
+  const { onAir, speaker } = getState();
+  if (onAir && speaker === id) play(onAir);
+};

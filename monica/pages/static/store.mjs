@@ -1,0 +1,59 @@
+// What is known of the antenna: a state, and how each event changes it. Nothing here knows of the page.
+
+export const nothing = Object.freeze({
+  connected: false, held: false, onAir: null, endsAt: null, speaker: null, speakers: [], queue: [], history: [],
+});
+
+const RANKS = { urgent: 0, normal: 1, ambient: 2 };
+const WAITING = new Set(["queued", "making", "ready"]);
+const MAX_HISTORY = 100;
+
+export const waits = (cue) => WAITING.has(cue.state);
+
+const inOrder = (a, b) =>
+  RANKS[a.priority] - RANKS[b.priority] || a.position - b.position || a.created - b.created;
+
+function transport(state, data, now) {
+  return { ...state, held: data.held, onAir: data.on_air, speaker: data.speaker,
+           endsAt: data.left_s === null ? null : now + 1000 * data.left_s };
+}
+
+/** Returns the state after an event. now: milliseconds of a clock that never goes back. */
+export function reduce(state, kind, data, now) {
+  switch (kind) {
+    case "state":
+      return { ...transport(state, data, now), connected: true, speakers: data.speakers,
+               queue: [...data.queue].sort(inOrder), history: data.history };
+    case "antenna":
+      return transport(state, data, now);
+    case "speakers":
+      return { ...state, speakers: data.speakers };
+    case "announcement": {
+      const queue = state.queue.filter((cue) => cue.id !== data.id);
+      const history = state.history.filter((cue) => cue.id !== data.id);
+      if (waits(data)) queue.push(data);
+      else if (data.state !== "on_air") history.unshift(data);
+      return { ...state, queue: queue.sort(inOrder), history: history.slice(0, MAX_HISTORY) };
+    }
+    case "connected":
+      return { ...state, connected: data.connected };
+    default:
+      return state;
+  }
+}
+
+/** What a kept phrase is doing: "on_air", "waiting", or when it was last said (seconds since the epoch), or null. */
+export function statusOf(state, key) {
+  const says = (cue) => cue.key === key || cue.sound_key === key;
+  if (state.onAir && says(state.onAir)) return "on_air";
+  if (state.queue.some(says)) return "waiting";
+  const last = state.history.find((cue) => says(cue) && cue.state === "done");
+  return last ? last.ended : null;
+}
+
+/** How much of what is on air is over: 0 to 1. */
+export function progress(state, now) {
+  const length = state.onAir?.duration_s;
+  if (!length || state.endsAt === null) return 0;
+  return Math.min(1, Math.max(0, 1 - (state.endsAt - now) / (1000 * length)));
+}
