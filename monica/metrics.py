@@ -76,6 +76,13 @@ fallbacks = Counter(
     "Requests answered by the embedded voice instead of an error, by the code of that error.",
     ["code"],
 )
+announcements = Counter(
+    "monica_announcements_total",
+    "Announcements for the room by how they ended: done, stopped, dropped, expired, failed.",
+    ["outcome"],
+)
+announcements_waiting = Gauge("monica_announcements_waiting", "Announcements that wait to go on air.")
+speakers = Gauge("monica_speakers", "Speakers that are connected.")
 queue_depth = Gauge("monica_queue_depth", "Takes waiting for the engine.", ["lane"])
 ready = Gauge("monica_ready", "1 if the engine is ready to speak, else 0.")
 model_load_seconds = Gauge(

@@ -107,7 +107,8 @@ class Service:
     def _outage(self) -> str | None:
         """Return why a cache cannot be written; None if all can."""
         outages = (self._takes.outage, self.encodings.outage, self._conditionals.outage)
-        return next((outage.reason for outage in outages if outage.reason is not None), None)
+        unwritable = next((outage.reason for outage in outages if outage.reason is not None), None)
+        return unwritable or self.station.antenna.unwritable
 
     def _catch_up(self) -> None:
         """Do what a full disk prevented at the start."""

@@ -26,6 +26,8 @@ class SpeechRequest:
     """Whether the cache may keep the take."""
     deadline_s: float | None = None
     """None for the deadline of the settings."""
+    air: bool = False
+    """Whether it goes on air in the room, too."""
     fallback: bool = True
     """Whether the embedded voice may stand in, if the settings allow it."""
 

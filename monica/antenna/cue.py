@@ -106,6 +106,11 @@ class Cue:
         lane = Lane.BACKGROUND if self.priority is Priority.AMBIENT else Lane.LIVE
         return SpeechRequest(self.text, self.voice, self.seed, self.params, lane)
 
+    @classmethod
+    def from_speech(cls, speech: SpeechRequest) -> Cue:
+        """Return the cue that says in the room what was asked for elsewhere."""
+        return cls(speech.text, voice=speech.voice, seed=speech.seed, params=speech.params)
+
     def again(self) -> Cue:
         """Return a new cue that says the same at once."""
         return replace(

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from monica import metrics
 from monica.antenna.cue import Cue, State
 from monica.antenna.events import Events, Listener
 from monica.antenna.journal import MAX_HISTORY, Journal, unfinished
@@ -199,6 +200,7 @@ class Playout:
             self._on_air = None
         cue.ended = self._now()
         self._history.append(cue)
+        metrics.announcements.labels(state).inc()
         logger.info("announcement %s is %s%s", cue.id, state, f": {cue.reason}" if cue.reason else "")
         self._set_state(cue, state)
         if was_on_air:
@@ -210,6 +212,7 @@ class Playout:
 
     def _save(self, cue: Cue) -> None:
         self._journal.save(cue)
+        metrics.announcements_waiting.set(len(self._rundown))
         self._events.publish("announcement", cue.as_dict())
         self._changed.notify_all()
 
@@ -229,5 +232,7 @@ class Playout:
         self._changed.notify_all()
 
     def _tell_speakers(self) -> None:
-        self._events.publish("speakers", {"speakers": self._speakers.as_list()})
+        speakers = self._speakers.as_list()
+        metrics.speakers.set(len(speakers))
+        self._events.publish("speakers", {"speakers": speakers})
         self._changed.notify_all()

@@ -105,6 +105,15 @@ def _check_access() -> None:
         _check_this_machine()
 
 
+def require_change() -> None:
+    """Raise Unauthorized or Forbidden unless the current request may change something, although it may speak."""
+    key = service().settings.api_key
+    if key is not None:
+        _check_key(key)
+    else:
+        _check_this_machine()
+
+
 def _is_guarded(blueprint: str | None, method: str) -> bool:
     return method.lower() not in READING or blueprint in PRIVATE
 

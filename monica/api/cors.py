@@ -16,6 +16,7 @@ EXPOSED = (
     "Retry-After",
     "X-Audio-Duration",
     "X-Generation-Time",
+    "X-Monica-Announcement",
     "X-Monica-Cache",
     "X-Monica-Engine",
     "X-Monica-Left-Out",

@@ -117,6 +117,13 @@ class SpeechSchema(TakeSchema):
         load_default=Lane.LIVE,
         metadata={"description": "Live takes go before background ones."},
     )
+    air = Truth(
+        load_default=False,
+        metadata={
+            "description": "Whether to announce it in the room as well, as `POST /v1/announcements` does. "
+            "Needs the same permission."
+        },
+    )
     fallback = Truth(
         load_default=True,
         metadata={
@@ -133,6 +140,7 @@ class SpeechSchema(TakeSchema):
             seed=data["seed"],
             params=params_of(data),
             lane=data["priority"],
+            air=data["air"],
             fallback=data["fallback"],
         )
 

@@ -10,6 +10,9 @@ from flask import Response, g, request
 
 from monica import metrics
 from monica.announcer import Announcer
+from monica.antenna.cue import Cue
+from monica.antenna.rundown import QueueFull
+from monica.api.auth import require_change
 from monica.api.body import BODY_ERRORS, read_body
 from monica.api.client import Client
 from monica.api.current import service
@@ -29,6 +32,7 @@ from monica.audio_stream import AudioStream
 from monica.engine.registry import engine_names
 from monica.errors import (
     DeadlineExceeded,
+    Forbidden,
     InvalidJson,
     InvalidRequest,
     InvalidText,
@@ -64,6 +68,7 @@ _HEADERS = {
         "description": "The key of the take, plus the format's suffix unless it is WAV. Sent back as If-None-Match, it "
         "gives 304. Absent if the embedded voice stood in, whose sound is not kept."
     },
+    "X-Monica-Announcement": _TEXT | {"description": "With `air`: the id of the announcement."},
     "Vary": _TEXT | {"description": "Accept"},
     "Cache-Control": _TEXT | {"description": "`no-store` if the embedded voice stood in, else absent."},
 }
@@ -99,7 +104,13 @@ SPEECH_ERRORS = (
     DeadlineExceeded,
 )
 """The errors of every endpoint that speaks."""
-_OTHER_RESPONSES = error_responses(*SPEECH_ERRORS, NotAcceptable)
+_OTHER_RESPONSES = error_responses(
+    *SPEECH_ERRORS,
+    NotAcceptable,
+    Forbidden,
+    QueueFull,
+    forbidden="Only with `air`: no API key is set, and the request does not come from this machine.",
+)
 _OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is still current."}
 
 
@@ -115,17 +126,22 @@ _OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is 
 def blabla() -> Response:
     """Speak a sentence. `Cache-Control: no-cache` makes a new take, `no-store` does not keep it."""
     speech = parse_speech(read_body(request))
+    if speech.air:
+        require_change()
     if "Cache-Control" in request.headers:
         asked = request.cache_control
         speech = replace(speech, fresh="no-cache" in asked, keep="no-store" not in asked)
     speech = with_deadline(speech)
     format = choose_format(request.accept_mimetypes)
-    if "If-None-Match" in request.headers and not speech.fresh:
+    if "If-None-Match" in request.headers and not speech.fresh and not speech.air:
         etag = _matching_etag(service().announcer, speech, format)
         if etag is not None:
             return Response(status=304, headers={"ETag": f'"{etag}"', "Vary": "Accept"})
     response, sound = speak(speech, format)
-    if isinstance(sound, Announcement) and format is Format.WAV:
+    if speech.air:
+        cue = service().station.antenna.add(Cue.from_speech(speech))
+        response.headers["X-Monica-Announcement"] = cue.id
+    elif isinstance(sound, Announcement) and format is Format.WAV:
         mark_repeatable(speech, sound)
     return response
 
@@ -149,7 +165,8 @@ def speak(speech: SpeechRequest, format: Format) -> tuple[Response, AudioStream 
         response = sound_response(sound, format)
     if sound.key is not None and not response.is_streamed:
         response.headers["ETag"] = f'"{_etag(sound.key, format)}"'
-        if sound.source is Source.HIT and PROXY_KEEPS_HEADER in request.headers:
+        # What goes on air has to reach Monica each time.
+        if sound.source is Source.HIT and PROXY_KEEPS_HEADER in request.headers and not speech.air:
             response.headers["X-Accel-Expires"] = str(PROXY_KEEPS_S)
     g.outcome = outcome(sound.source, response)
     took = time.perf_counter() - g.began

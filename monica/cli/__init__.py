@@ -14,6 +14,7 @@ HOMES = {
     "doctor": "monica.cli.installation",
     "prefetch": "monica.cli.installation",
     "cache": "monica.cli.cache",
+    "speaker": "monica.cli.speaker",
 }
 
 

@@ -19,6 +19,7 @@ from monica.store.catalogue import Catalogue
 from monica.store.phrase import shown
 
 PLAYERS = (
+    ("pw-play",),
     ("paplay",),
     ("aplay", "-q"),
     ("ffplay", "-nodisp", "-autoexit", "-loglevel", "error"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -69,20 +69,46 @@ class Remote:
 
     def fetch(self, method: str, path: str, body: object = None, timeout: float = TIMEOUT_S) -> bytes:
         """Return the body of the answer, whatever its type. Raises as `ask` does."""
+        with self._open(method, path, body, timeout) as response:
+            return response.read()
+
+    @contextmanager
+    def follow(self, path: str, silence_s: float) -> Iterator[HTTPResponse]:
+        """Open an answer that does not end, to be read line by line.
+
+        silence_s: how long the server may say nothing. Raises as `ask` does, and while reading what a connection can
+        raise.
+        """
+        with self._open("GET", path, None, silence_s, reads_to_end=False) as response:
+            yield response
+
+    @contextmanager
+    def _open(
+        self, method: str, path: str, body: object, timeout: float, reads_to_end: bool = True
+    ) -> Iterator[HTTPResponse]:
+        """Return the answer if it is a good one. Raises Unavailable or Refused.
+
+        reads_to_end: whether an error while it is read means, too, that no Monica answers.
+        """
         sent = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = self._headers | ({"Content-Type": "application/json"} if sent else {})
         connection = self._kind(self._host, self._port, timeout=timeout)
+        began = False
         try:
             connection.request(method, self._path + path, sent, headers)
             response = connection.getresponse()
+            if response.status < 300:
+                began = not reads_to_end
+                yield response
+                return
             answer = response.read()
         except (OSError, HTTPException) as error:
+            if began:
+                raise
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise Unavailable(f"no Monica answers at {self.url} ({reason})") from error
         finally:
             connection.close()
-        if response.status < 300:
-            return answer
         code, message = None, f"{response.status} {response.reason}"
         with suppress(ValueError, TypeError, KeyError):
             wrong = json.loads(answer)["error"]

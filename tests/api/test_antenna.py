@@ -218,3 +218,27 @@ def test_a_time_of_day_is_the_next_one(text: str, hours: float) -> None:
 def test_a_time_that_is_none(text: str) -> None:
     with pytest.raises(InvalidRequest):
         time_of_day(text, NOON)
+
+
+def test_a_sentence_of_the_backend_can_go_on_air_too(client: FlaskClient) -> None:
+    for _ in range(2):  # a kept phrase is announced as well
+        answer = client.post("/blabla", json={"text": "À vos places.", "air": True})
+        assert answer.status_code == 200
+        cue = client.get(f"/v1/announcements/{answer.headers['X-Monica-Announcement']}").get_json()
+        assert (cue["text"], cue["state"]) == ("À vos places.", "queued")
+    assert client.post("/blabla", json={"text": "À vos places."}).headers.get("X-Monica-Announcement") is None
+    assert len(queue(client)) == 2
+
+
+def test_who_may_only_speak_may_not_go_on_air(service: Service) -> None:
+    client = create_app(service=service).test_client()
+    assert client.post("/blabla", json={"text": "À vos places."}).status_code == 200
+    assert client.post("/blabla", json={"text": "À vos places.", "air": True}).status_code == 403
+    assert service.station.antenna.state()["queue"] == []
+
+
+def test_health_says_if_the_queue_cannot_be_written(client: FlaskClient, service: Service) -> None:
+    service.station._journal.close()
+    announce(client)
+    health = client.get("/health").get_json()
+    assert health["status"] == "degraded"
