@@ -155,7 +155,7 @@ def test_chimes_are_as_loud_as_sentences_and_do_not_click(name: str, rate: int) 
     assert np.abs(chime).max() <= 1
     assert abs(chime[0]) < 0.01
     assert abs(chime[-1]) < 0.01
-    finished = ChimeBox(None, FINISHER).sound(name, rate).astype(np.float32) / 32768
+    finished = ChimeBox(None, FINISHER).sound(name, rate).astype(np.float32) / np.float32(32768)
     assert integrated_loudness(finished, rate) == pytest.approx(-16, abs=0.6)
 
 

@@ -3,7 +3,25 @@
 import { $ } from "./dom.mjs";
 import { follow, send } from "./wire.mjs";
 
-const id = (localStorage.monicaSpeaker ??= crypto.getRandomValues(new Uint32Array(2)).join("-"));
+const newId = () => (sessionStorage.monicaSpeaker = crypto.getRandomValues(new Uint32Array(2)).join("-"));
+
+/** The id of this tab, which stays when it is loaded again. A tab that was duplicated has the other one's: it gets a new one. */
+async function ownId() {
+  const kept = sessionStorage.monicaSpeaker ?? newId();
+  if (!navigator.locks) return kept; // only pages of a secure origin have them
+  const mine = (name) => new Promise((resolve) => {
+    navigator.locks.request(`monica-speaker-${name}`, { ifAvailable: true }, (lock) => {
+      resolve(lock !== null);
+      return lock && new Promise(() => {}); // held until the tab is closed
+    });
+  });
+  if (await mine(kept)) return kept;
+  const other = newId();
+  await mine(other);
+  return other;
+}
+
+const id = await ownId();
 const name = localStorage.monicaSpeakerName || "La salle";
 const audio = new Audio();
 let playing = null; // the id of the announcement that is heard here

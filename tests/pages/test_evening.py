@@ -1,0 +1,261 @@
+"""An evening on the pages, in a real browser: a director with a phone, a tab at the mixer, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+
+from tests.support.server import ROOT, Server
+from tests.support.system import REQUIRED, program
+from tests.support.wire import until
+
+PHONE: ViewportSize = {"width": 360, "height": 740}
+MIXER: ViewportSize = {"width": 1280, "height": 720}
+AXE = ROOT / "tests/clients/node/node_modules/axe-core/axe.min.js"
+PHRASES = ("Bonne chance à tous !", "La pause est terminée.", "Table finale.")
+LONG = "Le tournoi reprend dans cinq minutes, regagnez vos places, les retardataires seront éliminés sans appel."
+
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = program("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def monica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("evening")
+    with Server(folder, {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(folder / "cache")}) as server:
+        server.wait_ready()
+        for text in PHRASES:
+            assert server.say(text).status_code == 200
+        yield server
+
+
+@pytest.fixture
+def context(browser: Browser, monica: Server) -> Iterator[BrowserContext]:
+    """A browser in which someone has given the key, with an antenna that has nothing to do."""
+    context = browser.new_context(locale="fr-FR", viewport=PHONE, base_url=monica.url)
+    page = context.new_page()
+    page.goto("/")
+    page.fill("#cle", monica.token()["Authorization"].removeprefix("Bearer "))
+    page.click("text=Entrer")
+    expect(page.locator(".tile").first).to_be_visible()
+    page.close()
+    yield context
+    context.close()
+    call(monica, "POST", "/v1/antenna/stop")
+    for cue in call(monica, "GET", "/v1/announcements")["queue"]:
+        call(monica, "DELETE", f"/v1/announcements/{cue['id']}")
+    call(monica, "POST", "/v1/antenna/resume")
+
+
+def call(server: Server, method: str, path: str, body: object = None) -> Any:
+    answer = requests.request(method, server.url + path, json=body, headers=server.token(), timeout=30)
+    assert answer.ok, answer.text
+    return answer.json()
+
+
+def visit(context: BrowserContext, path: str, size: ViewportSize = PHONE) -> Page:
+    """Open a page whose console must stay empty."""
+    page = context.new_page()
+    page.set_viewport_size(size)
+    page.on("pageerror", lambda error: pytest.fail(f"{path}: {error}"))
+    page.goto(path)
+    expect(page.locator("#link")).to_have_text("Connectée")
+    return page
+
+
+def test_a_tap_puts_a_phrase_on_air_and_the_room_plays_it(context: BrowserContext, monica: Server) -> None:
+    regie = visit(context, "/")
+    expect(regie.locator("#speaker")).to_have_text("Aucun haut-parleur")
+    room = visit(context, "/salle", MIXER)
+    expect(room.locator("#role")).to_have_text("Cette page diffuse")
+    expect(regie.locator("#speaker")).to_have_text("Haut-parleur : La salle")
+    regie.click(f"text={PHRASES[0]}")
+    expect(regie.locator("#on-air")).to_have_text(PHRASES[0])
+    expect(room.locator("#sentence")).to_have_text(PHRASES[0])
+    expect(regie.locator("#on-air")).to_have_text("Rien à l’antenne")
+    expect(regie.locator(".tile", has_text=PHRASES[0]).locator("small")).to_contain_text("dite à")
+    (last,) = call(monica, "GET", "/v1/announcements?history=1")["history"]
+    assert (last["state"], last["interruptions"], last["text"]) == ("done", 0, PHRASES[0])
+    assert last["ended"] - last["begun"] >= 0.8 * last["duration_s"]  # it was played, not skipped
+
+
+def test_urgent_overtakes_and_stop_means_silence(context: BrowserContext, monica: Server) -> None:
+    room = visit(context, "/salle", MIXER)
+    regie = visit(context, "/")
+    for text in (LONG, PHRASES[1]):
+        call(monica, "POST", "/v1/announcements", {"text": text})
+    expect(regie.locator("#on-air")).to_have_text(LONG)
+    regie.click("#tab-free")
+    regie.fill("#text", "Évacuez la salle.")
+    expect(regie.locator("#said")).to_contain_text("Évacuez la salle")
+    regie.select_option("#priority", "urgent")
+    regie.click("#free-form >> text=À l’antenne")
+    regie.click("#tab-queue")
+    expect(regie.locator("#cues > li p:first-child")).to_have_text(["Évacuez la salle.", PHRASES[1]])
+    expect(regie.locator("#on-air")).to_have_text(LONG)  # it overtakes, and does not interrupt
+    regie.click("#stop")
+    expect(regie.locator("#on-air")).to_have_text("File suspendue")
+    expect(room.locator("#sentence")).to_have_text("")
+    regie.click("text=Reprendre")
+    expect(room.locator("#sentence")).to_have_text("Évacuez la salle.")
+    regie.click("#skip")
+    expect(room.locator("#sentence")).to_have_text(PHRASES[1])
+    regie.click("#tab-history")
+    expect(regie.locator("#ended > li").first).to_contain_text(PHRASES[1])
+    regie.locator("#ended > li").first.get_by_text("Redire").click()
+    expect(room.locator("#sentence")).to_have_text(PHRASES[1])
+
+
+def test_the_queue_is_moved_held_and_emptied_by_thumb(context: BrowserContext, monica: Server) -> None:
+    regie = visit(context, "/")
+    for text in ("Un.", "Deux.", "Trois."):
+        call(monica, "POST", "/v1/announcements", {"text": text})
+    regie.click("#tab-queue")
+    cues = regie.locator("#cues > li")
+    expect(cues).to_have_count(3)
+    regie.get_by_label("Monter : Deux.").click()
+    expect(cues.locator("p:first-child")).to_have_text(["Deux.", "Un.", "Trois."])
+    regie.get_by_label("Retenir : Deux.").click()
+    expect(cues.first).to_contain_text("retenue")
+    regie.get_by_label("Libérer : Deux.").click()
+    expect(cues.first).not_to_contain_text("retenue")
+    regie.get_by_label("Retirer : Un.").click()
+    expect(cues).to_have_count(2)
+
+
+def test_a_locked_page_takes_no_tap_but_stop(context: BrowserContext, monica: Server) -> None:
+    regie = visit(context, "/")
+    regie.click("#lock")
+    regie.click(f"text={PHRASES[0]}")
+    expect(regie.locator("#notice")).to_have_text("La page est verrouillée.")
+    assert call(monica, "GET", "/v1/announcements")["queue"] == []
+    regie.click("#stop")
+    until(lambda: call(monica, "GET", "/v1/announcements")["held"])
+    regie.click("#lock")
+    regie.click("#hold")
+    until(lambda: not call(monica, "GET", "/v1/announcements")["held"])
+
+
+def test_two_directors_see_the_same(context: BrowserContext) -> None:
+    one, two = visit(context, "/"), visit(context, "/")
+    one.click(f"text={PHRASES[2]}")
+    expect(two.locator("#waiting")).to_have_text("1")
+    two.click("#tab-queue")
+    two.get_by_label(f"Retirer : {PHRASES[2]}").click()
+    expect(one.locator("#waiting")).to_have_text("")
+
+
+def test_offline_and_back(context: BrowserContext, monica: Server) -> None:
+    regie = visit(context, "/")
+    context.set_offline(True)
+    regie.click(f"text={PHRASES[0]}")
+    expect(regie.locator("#notice")).to_contain_text("rien n’a été envoyé")
+    context.set_offline(False)
+    call(monica, "POST", "/v1/announcements", {"text": "Pendant l'absence.", "hold": True})
+    regie.click("#tab-queue")
+    expect(regie.locator("#cues > li")).to_contain_text("Pendant l'absence.")
+    expect(regie.locator("#link")).to_have_text("Connectée")
+
+
+def test_a_tab_that_is_killed_in_the_middle_is_replaced_by_another(context: BrowserContext, monica: Server) -> None:
+    room = visit(context, "/salle", MIXER)
+    expect(room.locator("#role")).to_have_text("Cette page diffuse")
+    reserve = visit(context, "/salle", MIXER)
+    expect(reserve.locator("#role")).to_have_text("En réserve : une autre page diffuse")
+    cue = call(monica, "POST", "/v1/announcements", {"text": LONG})["id"]
+    until(lambda: (call(monica, "GET", "/v1/announcements")["on_air"] or {}).get("id") == cue)
+    room.close()
+    expect(reserve.locator("#role")).to_have_text("Cette page diffuse")
+    # Its end is awaited: the tab might have been cut off from the network only, and still be playing.
+    until(lambda: call(monica, "GET", f"/v1/announcements/{cue}")["interruptions"] == 1, 60)
+    until(lambda: (call(monica, "GET", "/v1/announcements")["on_air"] or {}).get("id") == cue)
+    call(monica, "POST", "/v1/antenna/skip")
+
+
+def test_a_tab_that_is_duplicated_or_loaded_again(context: BrowserContext) -> None:
+    room = visit(context, "/salle", MIXER)
+    expect(room.locator("#role")).to_have_text("Cette page diffuse")
+    own = room.evaluate("sessionStorage.monicaSpeaker")
+    twin = visit(context, "/salle", MIXER)
+    twin.evaluate("(id) => { sessionStorage.monicaSpeaker = id }", own)  # as a browser does that duplicates a tab
+    twin.reload()
+    expect(twin.locator("#role")).to_have_text("En réserve : une autre page diffuse")
+    assert twin.evaluate("sessionStorage.monicaSpeaker") != own
+    twin.close()
+    room.reload()
+    expect(room.locator("#role")).to_have_text("Cette page diffuse")
+    assert room.evaluate("sessionStorage.monicaSpeaker") == own
+
+
+def test_text_is_text_wherever_it_is_shown(context: BrowserContext, monica: Server) -> None:
+    regie = visit(context, "/")
+    evil = "<img src=x onerror=alert(1)><b>Rusmir</b> mise."
+    call(monica, "POST", "/v1/announcements", {"text": evil, "hold": True})
+    regie.click("#tab-queue")
+    expect(regie.locator("#cues p").first).to_have_text(evil)
+    assert regie.locator("#cues img, #cues b").count() == 0
+
+
+def test_pages_have_no_fault_of_access(context: BrowserContext, monica: Server) -> None:
+    if not AXE.exists():
+        if REQUIRED:
+            pytest.fail("axe-core is not installed: npm ci --prefix tests/clients/node")
+        pytest.skip("axe-core is not installed: npm ci --prefix tests/clients/node")
+    call(monica, "POST", "/v1/announcements", {"text": "Retenue.", "hold": True})
+    regie, room = visit(context, "/"), visit(context, "/salle", MIXER)
+    for page, tabs in ((regie, ("board", "free", "queue", "history")), (room, ())):
+        page.evaluate(AXE.read_text())
+        for tab in tabs or (None,):
+            if tab is not None:
+                page.click(f"#tab-{tab}")
+            found = page.evaluate("async () => (await axe.run()).violations")
+            assert found == [], json.dumps([(each["id"], each["nodes"][0]["html"]) for each in found], indent=1)
+
+
+def test_targets_are_as_large_as_a_thumb(context: BrowserContext, monica: Server) -> None:
+    call(monica, "POST", "/v1/announcements", {"text": "Retenue.", "hold": True})
+    regie = visit(context, "/")
+    for tab in ("board", "free", "queue", "history"):
+        regie.click(f"#tab-{tab}")
+        boxes = regie.evaluate(
+            "[...document.querySelectorAll('button, a, input, select')].filter((e) => e.offsetParent)"
+            ".map((e) => [e.id || e.textContent, e.getBoundingClientRect().height])"
+        )
+        assert [box for box in boxes if box[1] < 48] == []
+        assert regie.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_keyboard_alone_is_enough(context: BrowserContext, monica: Server) -> None:
+    regie = visit(context, "/", MIXER)
+    regie.keyboard.press("1")
+    expect(regie.locator("#waiting")).to_have_text("1")
+    regie.focus("#tab-board")
+    regie.keyboard.press("ArrowRight")
+    expect(regie.locator("#free")).to_be_visible()
+    regie.focus("#text")
+    regie.keyboard.type("1")  # a digit in a text is no hot key
+    assert len(call(monica, "GET", "/v1/announcements")["queue"]) == 1
+
+
+def test_an_expired_session_says_so(context: BrowserContext) -> None:
+    regie = visit(context, "/")
+    context.clear_cookies()
+    regie.click(f"text={PHRASES[0]}")
+    expect(regie.locator("#notice")).to_have_text(re.compile("session a expiré"))
