@@ -32,6 +32,11 @@ MonicaError                 500 internal
 ├── LexiconChanged          412 lexicon_changed                 monica.text.lexicon_file
 ├── LexiconUnusable         503 lexicon_unusable                monica.text.lexicon_file
 ├── BookError               422 book_invalid                    monica.warming.book.errors
+├── UnknownCue              404 announcement_unknown            monica.antenna.rundown
+├── QueueFull               429 queue_full                      monica.antenna.rundown
+├── NotWaiting              409 announcement_not_waiting        monica.antenna.antenna
+├── NothingToReplay         409 nothing_to_replay               monica.antenna.antenna
+├── UnknownChime            422 chime_unknown                   monica.antenna.chimes
 ├── UnknownJob              404 job_unknown                     monica.warming.jobs
 ├── TooManyJobs             429 jobs_full                       monica.warming.jobs
 ├── NoRemake                409 remake_impossible               monica.warming.remake

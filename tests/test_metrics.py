@@ -11,6 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.server import ROOT, Server
 
 ARCHITECTURE = {
+    "monica_announcements",
+    "monica_announcements_waiting",
+    "monica_speakers",
     "monica_request_duration_seconds",
     "monica_time_to_first_audio_seconds",
     "monica_speech_duration_seconds",

@@ -83,10 +83,10 @@ def test_every_endpoint_is_in_the_page_of_the_api(client: FlaskClient) -> None:
     }
     document = json.loads(client.get("/openapi.json").data)
     exist = {
-        (method.upper(), re.sub(r"\{(?:job_|model_)?(\w+)\}", lambda name: name[1].upper(), path))
+        (method.upper(), re.sub(r"\{(?:cue_|job_|model_|speaker_)?(\w+)\}", lambda name: name[1].upper(), path))
         for path, operations in document["paths"].items()
         for method in operations
-        if method in ("get", "post", "put", "delete")
+        if method in ("get", "post", "put", "patch", "delete")
     }
     assert exist <= listed
     assert listed - exist == {("GET", "/docs"), ("GET", "/openapi.json")}
