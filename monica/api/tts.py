@@ -109,7 +109,7 @@ _OTHER_RESPONSES = error_responses(
     NotAcceptable,
     Forbidden,
     QueueFull,
-    forbidden="Only for a sentence that goes on air: no API key is set, and the request does not come from this machine.",
+    forbidden="Only if it goes on air: no API key is set, and the request does not come from this machine.",
 )
 _OTHER_RESPONSES["304"] = {"description": "The take that If-None-Match names is still current."}
 

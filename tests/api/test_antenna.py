@@ -146,7 +146,7 @@ def test_an_evening_with_one_speaker(settings: Settings) -> None:
 
     def on_air() -> str | None:
         cue = state(client)["on_air"]
-        return cue and cue["id"]
+        return None if cue is None else str(cue["id"])
 
     try:
         cue = announce(client)
@@ -198,7 +198,7 @@ def test_events_begin_with_the_state(client: FlaskClient) -> None:
     with client.get("/v1/events") as answer:
         assert answer.mimetype == "text/event-stream"
         assert answer.headers["X-Accel-Buffering"] == "no"
-        lines = b"".join(itertools.islice(answer.response, 2)).decode().splitlines()
+        lines = b"".join(itertools.islice(answer.iter_encoded(), 2)).decode().splitlines()
     assert "event: state" in lines
     assert any("Bonsoir." in line for line in lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -87,8 +88,8 @@ def test_another_page_may_not_use_the_session(open_client: Open, headers: dict[s
 def test_a_session_ends(open_client: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     client = open_client(KEY)
     enter(client, KEY)
-    now = session.time.time()
-    monkeypatch.setattr(session.time, "time", lambda: now + session.LIFETIME_S + 1)
+    now = time.time()
+    monkeypatch.setattr("monica.session.time.time", lambda: now + session.LIFETIME_S + 1)
     assert client.get("/").status_code == 401
     assert client.get("/v1/announcements").status_code == 401
 
