@@ -60,7 +60,11 @@ def _answer_preflight() -> Response | None:
     if request.method != "OPTIONS" or isinstance(request.routing_exception, NotFound):
         return None
     is_preflight = {"Origin", "Access-Control-Request-Method"} <= set(request.headers.keys())
-    return Response(status=204) if is_preflight else None
+    if not is_preflight:
+        return None
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
 
 
 def _vary_by_origin(response: Response) -> Response:

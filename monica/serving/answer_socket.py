@@ -11,16 +11,16 @@ from typing import Any
 STALL_S = 60
 """Seconds after which an answer is given up if the client reads nothing of it.
 
-The kernel lets a thread go on only once a third of its buffer is free. A player that reads Opus at the pace of its sound
-takes up to 50 s for that.
+The kernel lets a thread go on only once a third of its buffer is free. A player that reads Opus at the pace of its
+sound takes up to 50 s for that.
 """
 GRACE_S = 60
 """Seconds that may be spent waiting for the client in one answer, however little it reads."""
 MIN_RATE = 2048
 """Bytes after which one second more may be spent: half of what Opus, the smallest format, has for a second of sound."""
 MAX_S = 1800
-"""Upper bound on the seconds spent waiting in one answer. The longest text at the slowest speed has 24 minutes of sound,
-and a bundle that takes longer can be resumed."""
+"""Upper bound on the seconds spent waiting in one answer. The longest text at the slowest speed has 24 minutes of
+sound, and a bundle that takes longer can be resumed."""
 
 
 class AnswerSocket(socket.socket):

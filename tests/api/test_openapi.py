@@ -106,6 +106,20 @@ def test_every_listed_code_is_that_of_an_error_class() -> None:
         assert listed <= statuses[code], code
 
 
+def test_being_busy_is_listed_with_the_time_to_try_again() -> None:
+    paths = document()["paths"]
+    for path in ("/blabla", "/v1/phrases/warm", "/v1/phrases/bundle", "/v1/audio/voices"):
+        assert "`overloaded`" in paths[path]["post"]["responses"]["503"]["description"]
+    busy = [
+        operation["responses"]["503"]
+        for path in paths.values()
+        for operation in path.values()
+        if isinstance(operation, dict) and "schemas/Error" in json.dumps(operation["responses"].get("503"))
+    ]
+    assert len(busy) > 15
+    assert all("Retry-After" in response["headers"] for response in busy)
+
+
 def test_every_error_is_listed() -> None:
     listed = described_codes()
     for error in error_classes():

@@ -188,6 +188,8 @@ def test_flooding_client_is_limited_and_no_other_is(front: Front) -> None:
             assert answers[-1].json()["error"]["code"] == "too_many_requests"
             assert answers[-1].headers["Retry-After"] == "1"
             assert session.get(f"{site.url}/health", timeout=20).status_code == 200
+            for path in ("/blabla?text=Tapis", "/v1/audio/speech"):  # speech by GET counts, too
+                assert session.get(site.url + path, timeout=20).status_code == 429
         assert site.curl("/blabla", "--interface", OUTSIDE, "--data", BODY, "--fail").returncode == 0
 
 

@@ -139,16 +139,18 @@ def test_log_is_json_with_the_cache_and_the_node(site: Site, server: Server) -> 
     site.say("Anatole double.", **{"X-Request-Id": "logged-miss"})
     site.say("Anatole double.", **{"X-Request-Id": "logged-hit", "User-Agent": 'a "quoted\\ agent'})
     site.ask("POST", "/blabla?a=%22", data=b"x" * (MAX_BODY_BYTES + 1), headers={"X-Request-Id": "logged-refused"})
-    names = [f"logged-{name}" for name in ("miss", "hit", "refused")]
+    site.ask("GET", "/blabla?seed=7&text=Anatole%20double", headers={"X-Request-Id": "logged-query"})
+    names = [f"logged-{name}" for name in ("miss", "hit", "refused", "query")]
     until(lambda: {line["id"] for line in site.log(0)} >= set(names))
     lines = {line["id"]: line for line in site.log(0)}
-    miss, hit, refused = (lines[name] for name in names)
+    miss, hit, refused, query = (lines[name] for name in names)
     assert (miss["cache"], hit["cache"], refused["cache"]) == ("miss", "hit", "")
     assert (hit["engine"], hit["node"], hit["node_status"]) == ("espeak", f"127.0.0.1:{server.port}", "200")
     assert all(float(hit[name]) >= 0 for name in ("seconds", "node_connect", "node_first_byte", "node_seconds"))
     assert hit["agent"] == 'a "quoted\\ agent'
     assert (refused["status"], refused["node"]) == ("413", "")
     assert refused["request"] == "POST /blabla?a=%22 HTTP/1.1"
+    assert query["request"] == "GET /blabla?... HTTP/1.1"
     assert "logged-hit" in server.log()
     assert "Anatole" not in json.dumps(lines)
 
