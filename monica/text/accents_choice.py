@@ -235,6 +235,15 @@ def _after_name(words: Sequence[Word], i: int) -> str | None:
     return None
 
 
+def _opening(words: Sequence[Word], i: int) -> str | None:
+    """First in a sentence, before who did it or as which: "Elimine par Rusmir, Pablo sort", "elimine en 9e place"."""
+    word, after, then = words[i], at(words, i + 1), at(words, i + 2)
+    if not word.begins or word.key in {"passe", "commence", "termine", "finis", "entre"}:  # "Passe par Paris"
+        return None
+    passive = (after.key == "par" and then.is_name) or (after.key == "en" and then.is_number)
+    return word.pick("P") if passive else None
+
+
 def _has_object(words: Sequence[Word], i: int) -> bool:
     after, then = at(words, i + 1), at(words, i + 2)
     return after.is_name or ((after.is_number or after.key in OBJECTS) and then.key != "fois")
@@ -257,4 +266,16 @@ def _adverb(words: Sequence[Word], i: int) -> str | None:
     return None
 
 
-RULES = (_verb, _participle, _degree, _noun, _plural, _subject, _after_name, _adverb, _after_preposition, _usual)
+RULES = (
+    _verb,
+    _participle,
+    _opening,
+    _degree,
+    _noun,
+    _plural,
+    _subject,
+    _after_name,
+    _adverb,
+    _after_preposition,
+    _usual,
+)

@@ -24,7 +24,8 @@ BEFORE_HAS = frozenset({"il", "elle", "on", "qui", "ca", "cela", "ceci", "y", "n
 """Words after which "a" can only be the verb."""
 AFTER_TO = frozenset({
     "midi", "minuit", "partir", "travers", "propos", "bientot", "demain", "droite", "gauche", "nouveau", "tapis",
-    "moi", "toi", "nous", "vous", "eux", "lequel", "laquelle", "quoi",
+    "moi", "toi", "nous", "vous", "eux", "lequel", "laquelle", "quoi", "table", "pied", "domicile", "volonte", "peine",
+    "present", "fond",
 })  # fmt: skip
 """Words before which "a" can only be the preposition."""
 LEADS_TO = frozenset({"jusqu", "grace", "face", "quant", "suite"})
@@ -33,6 +34,8 @@ NOT_AFTER_TO = frozenset({"le", "les", "du", "des", "eu", "ete", "fait"})
 """Words before which "a" can only be the verb: the preposition becomes au or aux before an article."""
 LETTER_NAMES = frozenset({"esse", "enne", "effe", "erre", "ixe", "ka", "ku"})
 """Names of letters that are no words: USA is said "u esse a"."""
+THANKS = frozenset({"merci", "bravo", "bienvenue", "bonjour", "bonsoir", "salut", "felicitations"})
+"""Words that have no verb after them, whoever is thanked: "bravo a rusmir"."""
 GREETINGS = frozenset(
     {"merci", "bravo", "bienvenue", "bonjour", "bonsoir", "salut", "retour", "reprise", "rendez-vous"}
 )
@@ -60,6 +63,8 @@ def _a(words: Sequence[Word], i: int) -> str | None:
         return "à"  # not "il a tapis"
     if before.key in BEFORE_HAS or (before.key == "un" and at(words, i - 2).key in {"quelqu", "l"}):
         return "a"
+    if before.key in THANKS and not at(words, i - 2).is_a("D"):
+        return "à"
     if before.key == "les" and (at(words, i - 2).key in PERSONS or at(words, i - 2).is_name):
         return "a"
     if before.key == "tout" and after.key == "fait":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from monica.text.unicode import has_words
+
 # Two characters, as a sender writes that encodes its text once too often.
 WRITTEN_LINE_END = re.compile(r"(?:\\r)?\\n")
 ENDS_OPEN = re.compile(r"[\w)\]%€$°♠♥♦♣]$")
@@ -86,7 +88,8 @@ def read_dashes(text: str) -> str:
 
 def reduce_marks(text: str) -> str:
     """Keep one of several repeated marks. Keep the space after a mark, and drop the one before it."""
-    text = SMILEY.sub(" ", text)
+    without = SMILEY.sub(" ", text)
+    text = without if has_words(without) else text  # "<3" by itself is less than three
     text = ELLIPSIS.sub("…", text)
     text = SHOUT.sub(lambda m: "?" if "?" in m[0] else "!", text)
     text = SPACE_BEFORE.sub("", text)
