@@ -19,7 +19,7 @@ LAYERS = (
     ("monica.serving", "monica.cli"),
     ("monica.api",),
     ("monica.service",),
-    ("monica.warming",),
+    ("monica.warming", "monica.acceptance"),
     ("monica.announcer", "monica.audio_stream", "monica.speech"),
     ("monica.synthesis",),
     ("monica.voices",),
