@@ -13,6 +13,7 @@ HOMES = {
     "warm": "monica.cli.warm",
     "doctor": "monica.cli.installation",
     "prefetch": "monica.cli.installation",
+    "accept": "monica.cli.accept",
     "cache": "monica.cli.cache",
     "speaker": "monica.cli.speaker",
 }

@@ -19,6 +19,7 @@ from monica.errors import ConfigError
 
 if TYPE_CHECKING:
     from monica.config import Settings
+    from monica.engine.acceptance import Acceptance
 
 LAST_RESORT = "espeak"
 """The engine that speaks every language on every machine, and needs neither an accelerator nor a download."""
@@ -60,6 +61,8 @@ class EngineSpec:
     prefetch: Callable[[Settings], str] | None = None
     """Downloads what the engine needs and returns a sentence that says where it is; None if there is nothing to
     download. Raises ConfigError or ModelUnavailable."""
+    acceptance: Callable[[], Acceptance] | None = None
+    """Returns what `monica accept` examines of this engine; None if there is nothing. May import what is heavy."""
     accelerators: frozenset[str] = frozenset()
     """The accelerators (`cuda`, `mps`) that make MONICA_ENGINE=auto choose it."""
     parameters: frozenset[str] = frozenset()

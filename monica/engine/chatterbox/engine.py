@@ -19,6 +19,7 @@ from monica.errors import ConfigError, UnknownVoice
 
 if TYPE_CHECKING:
     from monica.engine.chatterbox.conditionals import Conditionals
+    from monica.engine.chatterbox.model import Model
     from monica.engine.chatterbox.utterances import Utterances
 
 # Warnings of upstream's dependencies about upstream's own code: nothing an operator can act on.
@@ -67,6 +68,11 @@ class ChatterboxEngine:
     def fingerprint(self) -> str:
         self._loaded()
         return f"chatterbox {self._digest} t3-{self._settings.t3} {self._precision} {self._settings.language}"
+
+    @property
+    def loaded_model(self) -> Model:
+        """The model itself, for measurements. There is one once `load` has returned."""
+        return self._loaded().model
 
     @report_lost_device()
     def load(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import fields
 
 from monica.config import Settings
 from monica.engine import SynthesisParams
+from monica.engine.acceptance import Acceptance
 from monica.engine.chatterbox.engine import ChatterboxEngine
 from monica.engine.registry import EngineSpec, Finding
 from monica.errors import ConfigError
@@ -76,12 +77,19 @@ def prefetch(settings: Settings) -> str:
     return f"The checkpoint is in {download(settings).t3.parent}"
 
 
+def acceptance() -> Acceptance:
+    from monica.engine.chatterbox.acceptance import ACCEPTANCE
+
+    return ACCEPTANCE
+
+
 SPEC = EngineSpec(
     name="chatterbox",
     title="Chatterbox",
     make=make_engine,
     examine=examine,
     prefetch=prefetch,
+    acceptance=acceptance,
     accelerators=frozenset({"cuda", "mps"}),
     parameters=frozenset(field.name for field in fields(SynthesisParams)),
     settings=frozenset({"MONICA_PRECISION", "MONICA_MODEL_DIR", "MONICA_MODEL_REVISION", "MONICA_T3"}),
