@@ -18,6 +18,7 @@ from tests.support.wire import until
 PHONE: ViewportSize = {"width": 360, "height": 740}
 MIXER: ViewportSize = {"width": 1280, "height": 720}
 AXE = ROOT / "tests/clients/node/node_modules/axe-core/axe.min.js"
+TABS = ("board", "free", "queue", "history", "names", "warming")
 PHRASES = ("Bonne chance à tous !", "La pause est terminée.", "Table finale.")
 LONG = "Le tournoi reprend dans cinq minutes, regagnez vos places, les retardataires seront éliminés sans appel."
 
@@ -39,7 +40,10 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def monica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("evening")
-    with Server(folder, {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(folder / "cache")}) as server:
+    lexicon = folder / "lexicon.toml"
+    lexicon.write_text("[names]\n")
+    settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(folder / "cache"), "MONICA_LEXICON": str(lexicon)}
+    with Server(folder, settings) as server:
         server.wait_ready()
         for text in PHRASES:
             assert server.say(text).status_code == 200
@@ -204,6 +208,40 @@ def test_a_tab_that_is_duplicated_or_loaded_again(context: BrowserContext) -> No
     assert room.evaluate("sessionStorage.monicaSpeaker") == own
 
 
+def test_a_name_is_corrected_and_its_phrases_are_made_again(context: BrowserContext, monica: Server) -> None:
+    key = monica.say("Rusmir paie.").headers["ETag"].strip('"')
+    regie = visit(context, "/")
+    regie.click("#tab-names")
+    regie.fill("#written", "Rusmir")
+    regie.fill("#spoken", "Rousmire")
+    regie.click("text=Retenir")
+    expect(regie.locator("#entries > li")).to_contain_text("Rousmire")
+    expect(regie.locator("#affected-count")).to_have_text("Une phrase gardée se dit maintenant autrement.")
+    regie.click("#remake")
+    expect(regie.locator("#affected")).to_be_hidden()
+    assert monica.say("Rusmir paie.").headers["X-Monica-Cache"] == "hit"
+    kept = call(monica, "GET", "/v1/phrases?search=Rusmir")["phrases"]
+    assert [phrase["key"] == key for phrase in kept if phrase["text"] == "Rusmir paie."] == [False]
+    regie.get_by_label("Oublier : Rusmir").click()
+    expect(regie.locator("#entries > li")).to_have_count(0)
+
+
+def test_a_book_is_estimated_and_made(context: BrowserContext, monica: Server) -> None:
+    regie = visit(context, "/")
+    regie.click("#tab-warming")
+    regie.fill("#book", "nothing of the kind")
+    regie.click("#dry-run")
+    expect(regie.locator("#notice")).to_contain_text("line 1")
+    regie.fill("#book", '[[phrases]]\ntext = "Le chip leader est connu."\n\n[[phrases]]\ntext = "Pause."\n')
+    regie.click("#dry-run")
+    expect(regie.locator("#estimate")).to_contain_text("2 phrases")
+    regie.click("#book-form >> text=Préparer")
+    expect(regie.locator("#jobs > li").first).to_contain_text("finie")
+    expect(regie.locator("#jobs > li").first).to_contain_text("2 sur 2")
+    regie.click("#tab-board")
+    expect(regie.locator(".tile", has_text="Le chip leader est connu.")).to_be_visible()
+
+
 def test_text_is_text_wherever_it_is_shown(context: BrowserContext, monica: Server) -> None:
     regie = visit(context, "/")
     evil = "<img src=x onerror=alert(1)><b>Rusmir</b> mise."
@@ -220,7 +258,7 @@ def test_pages_have_no_fault_of_access(context: BrowserContext, monica: Server) 
         pytest.skip("axe-core is not installed: npm ci --prefix tests/clients/node")
     call(monica, "POST", "/v1/announcements", {"text": "Retenue.", "hold": True})
     regie, room = visit(context, "/"), visit(context, "/salle", MIXER)
-    for page, tabs in ((regie, ("board", "free", "queue", "history")), (room, ())):
+    for page, tabs in ((regie, TABS), (room, ())):
         page.evaluate(AXE.read_text())
         for tab in tabs or (None,):
             if tab is not None:
@@ -232,7 +270,7 @@ def test_pages_have_no_fault_of_access(context: BrowserContext, monica: Server) 
 def test_targets_are_as_large_as_a_thumb(context: BrowserContext, monica: Server) -> None:
     call(monica, "POST", "/v1/announcements", {"text": "Retenue.", "hold": True})
     regie = visit(context, "/")
-    for tab in ("board", "free", "queue", "history"):
+    for tab in TABS:
         regie.click(f"#tab-{tab}")
         boxes = regie.evaluate(
             "[...document.querySelectorAll('button, a, input, select')].filter((e) => e.offsetParent)"

@@ -4,7 +4,9 @@ import { showBar, startBar } from "./bar.mjs";
 import { loadBoard, showBoard, startBoard } from "./board.mjs";
 import { startFree } from "./free.mjs";
 import { showLists } from "./lists.mjs";
+import { startNames } from "./names.mjs";
 import { startTabs } from "./tabs.mjs";
+import { startWarming } from "./warming.mjs";
 import { follow } from "./wire.mjs";
 
 const known = new Set();
@@ -24,3 +26,5 @@ startTabs();
 startBar(getState);
 startBoard(getState);
 startFree(() => loadBoard(getState));
+startNames(() => loadBoard(getState));
+startWarming(() => loadBoard(getState));

@@ -14,13 +14,13 @@ export class Refused extends Error {
   }
 }
 
-/** Sends a request, and returns the response. Throws Refused. */
-export async function send(method, path, body) {
+/** Sends a request, and returns the response. headers: more of them. Throws Refused. */
+export async function send(method, path, body, headers = {}) {
   let response;
   try {
     response = await fetch(path, {
       method,
-      headers: { "X-CSRF-Token": csrf, ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
+      headers: { "X-CSRF-Token": csrf, ...headers, ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch {
