@@ -61,11 +61,11 @@ class Playout:
         """Do what is due: drop what has expired, notice what is over, put the next cue on air."""
         with self._changed:
             now, clock = self._now(), self._clock()
+            if self._on_air is not None:
+                self._look_after(self._on_air, clock)
             for cue in self._rundown.expired(now):
                 cue.reason = cue.reason or "Its time passed before it could go on air."
                 self._end(cue, State.EXPIRED)
-            if self._on_air is not None:
-                self._look_after(self._on_air, clock)
             speaker = self._speakers.active()
             if self._on_air is None and not self._held and speaker is not None:
                 cue_or_none = self._rundown.next_up(now, clock)

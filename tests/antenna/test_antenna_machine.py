@@ -7,7 +7,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import settings, strategies
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
 from monica.antenna.antenna import Antenna, NotWaiting
 from monica.antenna.cue import Cue, Priority, State
@@ -53,12 +62,19 @@ class AntennaMachine(RuleBasedStateMachine):
         self.journal.close()
         self.folder.cleanup()
 
+    @initialize(target=cues, priorities=strategies.lists(strategies.sampled_from(Priority), min_size=1, max_size=4))
+    def evening_begins(self, priorities: list[Priority]) -> Any:
+        added = [self.add(priority, None, None, hold=False, first=False) for priority in priorities]
+        self.speaker_joins("salle")
+        self.make("made", 5.0)
+        return multiple(*added)
+
     @rule(
         target=cues,
         priority=strategies.sampled_from(Priority),
-        expires=strategies.none() | strategies.floats(1, 100),
-        at=strategies.none() | strategies.floats(-10, 60),
-        hold=strategies.booleans(),
+        expires=strategies.none() | strategies.none() | strategies.floats(1, 100),
+        at=strategies.none() | strategies.none() | strategies.floats(-10, 60),
+        hold=strategies.sampled_from([False, False, False, True]),
         first=strategies.booleans(),
     )
     def add(self, priority: Priority, expires: float | None, at: float | None, hold: bool, first: bool) -> str:
@@ -71,19 +87,26 @@ class AntennaMachine(RuleBasedStateMachine):
         self.added[cue.id] = cue
         return cue.id
 
-    @rule(outcome=strategies.sampled_from(["made", "failed", "again"]), seconds=strategies.floats(0.1, 20))
+    @rule(
+        outcome=strategies.sampled_from(["made", "made", "made", "made", "failed", "again"]),
+        seconds=strategies.floats(0.1, 20),
+    )
     def make(self, outcome: str, seconds: float) -> None:
-        cue = self.antenna.next_to_make(0)
-        if cue is not None:
+        while (cue := self.antenna.next_to_make(0)) is not None:
             if outcome == "made":
                 self.antenna.made(cue, "key", seconds, 0.0)
             else:
                 self.antenna.not_made(cue, "no", again=outcome == "again")
+            if outcome == "again":
+                break
+        self.antenna.tick()
 
     @rule(seconds=strategies.floats(0, 30))
     def time_passes(self, seconds: float) -> None:
         self.clock += seconds
         self.antenna.tick()
+        now = self.clock + self.offset
+        assert all(cue["expires"] is None or cue["expires"] > now for cue in self.antenna.state()["queue"])
 
     @rule(seconds=strategies.floats(-100, 100))
     def clock_is_set(self, seconds: float) -> None:
@@ -94,7 +117,18 @@ class AntennaMachine(RuleBasedStateMachine):
     def speaker_joins(self, name: str) -> None:
         self.connected.append(name)
         self.antenna.speaker_joined(name, name)
+        self.antenna.report_ready(name, True)
         self.antenna.tick()
+
+    @rule()
+    def room_falls_silent_and_comes_back(self) -> None:
+        """Every speaker goes, what is on air should have ended long ago, and one comes back."""
+        for name in self.connected:
+            self.antenna.speaker_left(name)
+        self.connected.clear()
+        self.time_passes(60)
+        self.make("made", 5.0)
+        self.speaker_joins("salle")
 
     @precondition(lambda self: self.connected)
     @rule(data=strategies.data())
@@ -180,6 +214,24 @@ class AntennaMachine(RuleBasedStateMachine):
                 assert found.reason
 
     @invariant()
+    def what_is_expired_does_not_begin(self) -> None:
+        on_air = self.antenna.state()["on_air"]
+        assert on_air is None or on_air["expires"] is None or on_air["begun"] < on_air["expires"]
+
+    @invariant()
+    def what_is_on_air_did_not_have_to_wait(self) -> None:
+        on_air = self.antenna.state()["on_air"]
+        assert on_air is None or not on_air["hold"]
+        assert on_air is None or on_air["at"] is None or on_air["begun"] >= on_air["at"]
+
+    @invariant()
+    def what_was_on_air_has_a_word_about_its_end(self) -> None:
+        on_air = self.antenna.state()["on_air"]
+        for cue in set(self.begun):
+            found = self.antenna.get(cue)
+            assert found.state.has_ended or found.interruptions or (on_air and on_air["id"] == cue)
+
+    @invariant()
     def queue_is_in_order(self) -> None:
         ranks = [Priority(cue["priority"]).rank for cue in self.antenna.state()["queue"]]
         assert ranks == sorted(ranks)
@@ -189,5 +241,5 @@ class AntennaMachine(RuleBasedStateMachine):
         assert self.antenna.state()["held"] is self.held
 
 
-AntennaMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+AntennaMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 TestAntenna = AntennaMachine.TestCase
