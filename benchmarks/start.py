@@ -28,7 +28,7 @@ from benchmarks.servers import PLAIN, ROOT, free_port
 def start(folder: Path, cwd: Path, *arguments: str) -> tuple[float, float, float]:
     """Return the seconds to the first HTTP answer and to a 200 of /health, and the resident MiB of all processes."""
     port = free_port()
-    environ = os.environ | {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(folder / "cache"), "PORT": str(port)}
+    environ = os.environ | {"MONICA_DEVICE": "cpu", "MONICA_CACHE_DIR": str(folder / "cache"), "PORT": str(port)}
     environ |= {"HOST": "127.0.0.1", "LOG_LEVEL": "warning", "PYTHONPYCACHEPREFIX": str(folder / f"pyc-{cwd.name}")}
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.perf_counter()
@@ -48,7 +48,7 @@ def start(folder: Path, cwd: Path, *arguments: str) -> tuple[float, float, float
             if status == 200:
                 ready = time.perf_counter() - began
                 master = psutil.Process(process.pid)
-                resident = sum(p.memory_info().rss for p in [master, *master.children()]) / 2**20
+                resident = sum(p.memory_info().rss for p in [master, *master.children(recursive=True)]) / 2**20
                 return answered, ready, resident
         raise RuntimeError("not ready within a minute")
     finally:
@@ -73,7 +73,7 @@ def main() -> None:
     print(f"\nStart with the embedded engine, median of {options.runs}, on {describe_cpu()}\n")
     print("| | Monica | bare Flask | ratio |")
     print("| --- | --- | --- | --- |")
-    rows = ("HTTP answers", "s"), ("ready", "s"), ("resident, master and worker", "MiB")
+    rows = ("HTTP answers", "s"), ("ready", "s"), ("resident, all processes", "MiB")
     for (row, unit), ours, theirs in zip(rows, zip(*monica, strict=True), zip(*bare, strict=True), strict=True):
         a, b = statistics.median(ours), statistics.median(theirs)
         print(f"| {row} | {a:.2f} {unit} | {b:.2f} {unit} | {a / b:.2f} |")

@@ -35,7 +35,8 @@ _BUFFER_MS = 100
 _PACE = 140
 """Words per minute: 18 characters a second in French, as an announcer speaks. The library's own 175 are 23."""
 _VARIANT = "m1"
-"""The variant of a voice that a recogniser understands best at this pace (`make bench-voices` hears them)."""
+"""The variant of a voice that a recogniser understood best of seven at this pace. It understands none of them well: a
+third of the characters are wrong (`make bench-voices`)."""
 _VOICES = {"no": "nb", "zh": "cmn"}  # language codes that are not the names of espeak-ng's voices
 
 _DOUBLE_BRACKET = re.compile(r"\[(?=\[)")

@@ -31,14 +31,14 @@ def test_start_up_log_shows_each_stage(tmp_path: Path, espeak: dict[str, str]) -
         story = [
             "listens on",
             "no API key",
-            "engine: espeak, the embedded voice",
-            "model: espeak-ng",
+            "engine: pico, an embedded voice",
+            "model: SVOX Pico fr-FR",
             "warm-up:",
             "ready in",
         ]
         lines = log.splitlines()
         assert [word for word, line in zip(story, lines, strict=True) if word not in line] == []
-        assert requests.get(f"{server.url}/health", timeout=5).json()["engine"] == "espeak"
+        assert requests.get(f"{server.url}/health", timeout=5).json()["engine"] == "pico"
 
 
 def test_process_with_espeak_does_not_load_torch(server: Server) -> None:

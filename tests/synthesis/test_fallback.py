@@ -1,4 +1,4 @@
-"""MONICA_FALLBACK=espeak: if the engine cannot speak, the embedded voice does, and the answer says so."""
+"""MONICA_FALLBACK: if the engine cannot speak, an embedded voice does, and the answer says so."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from werkzeug.test import TestResponse
 from monica import create_app
 from monica.config import Settings
 from monica.engine.espeak import EspeakEngine
-from monica.errors import InvalidText, ModelUnavailable, SynthesisFailed
+from monica.engine.pico import spec as pico
+from monica.engine.pico.process import find_installation
+from monica.errors import ConfigError, InvalidText, ModelUnavailable, SynthesisFailed
 from monica.service import Service
 from tests.conftest import started
 from tests.support.engines import ToyEngine
@@ -234,6 +236,29 @@ def test_never_unless_the_setting_is_on(settings: Settings, toy: ToyEngine) -> N
     assert_error(say(client), 500, "synthesis_failed")
     assert_error(say(client, fallback=True), 500, "synthesis_failed")
     service.close()
+
+
+@pytest.mark.skipif(find_installation() is None, reason="Pico has no package for this system")
+def test_pico_may_stand_in(settings: Settings, toy: ToyEngine) -> None:
+    service = started(replace(settings, fallback="pico"), toy)
+    client = create_app(service=service).test_client()
+    toy.fail_with = SynthesisFailed("no numbers")
+    answer = say(client, "Les blinds montent.")
+    assert (answer.status_code, answer.headers["X-Monica-Engine"]) == (200, "pico")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert soundfile.read(io.BytesIO(answer.data))[1] == 16000
+    assert client.get("/health").get_json()["fallback"] == "pico"
+    service.close()
+
+
+def test_a_voice_that_cannot_stand_in_stops_the_start(
+    settings: Settings, toy: ToyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match="MONICA_LANGUAGE=pl: Pico speaks fr"):
+        Service(replace(settings, fallback="pico", language="pl"), toy)
+    monkeypatch.setattr(pico, "find_installation", lambda: None)
+    with pytest.raises(ConfigError, match=r"Pico is not installed \(MONICA_FALLBACK=pico\)"):
+        Service(replace(settings, fallback="pico"), toy)
 
 
 def test_embedded_voice_never_stands_in_for_itself(settings: Settings) -> None:
