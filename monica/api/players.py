@@ -20,6 +20,7 @@ from monica.speech import Announcement
 
 players = flask_smorest.Blueprint("players", __name__, description="Speech by GET, for media players")
 
+_SPEECH, _OPENAI = SpeechSchema(), OpenAISpeechSchema()
 _RESPONSES = RESUMED_RESPONSES | error_responses(*SPEECH_ERRORS, NotAcceptable, RangeUnsatisfiable)
 _OPENAI_RESPONSES = RESUMED_RESPONSES | error_responses(*SPEECH_ERRORS, RangeUnsatisfiable) | {"200": SOUNDS}
 
@@ -39,7 +40,7 @@ def blabla() -> Response:
     Cache-Control is ignored, because browsers send it when a page is loaded again, and mean no new take. HEAD makes the
     sound, too, so that it can say how long it is.
     """
-    speech = with_deadline(parse_speech(body_of_query(SpeechSchema, request.args, "stream")))
+    speech = with_deadline(parse_speech(body_of_query(_SPEECH, request.args, "stream")))
     return _playable(*speak(speech, choose_format(request.accept_mimetypes)))
 
 
@@ -47,7 +48,7 @@ def blabla() -> Response:
 @players.doc(parameters=[{"in": "query", "schema": OpenAISpeechSchema}], responses=_OPENAI_RESPONSES)
 def openai_speech() -> Response:
     """Speak a text: the query holds the fields that the body of a POST has."""
-    return _playable(*answer_openai(parse_openai(body_of_query(OpenAISpeechSchema, request.args))))
+    return _playable(*answer_openai(parse_openai(body_of_query(_OPENAI, request.args))))
 
 
 def _playable(response: Response, sound: AudioStream | Announcement) -> Response:

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from monica import create_app
+from monica.api.schemas import SpeechSchema
 from monica.config import Settings
 from tests.api.test_auth import KEY
 from tests.api.test_phrases import assert_error
@@ -163,5 +164,4 @@ def test_every_answer_is_documented(player: FlaskClient) -> None:
         assert "403" not in documented
         assert "requestBody" not in paths[path]["get"]
     names = {parameter["name"] for parameter in paths["/blabla"]["get"]["parameters"]}
-    assert names == {"text", "voice", "seed", "exaggeration", "cfg_weight", "temperature", "priority", "fallback",
-                     "stream", "X-Deadline-Ms"}  # fmt: skip
+    assert names == {*SpeechSchema().fields, "stream", "X-Deadline-Ms"}
