@@ -40,7 +40,7 @@ def register(app: Flask, origins: tuple[str, ...]) -> None:
         origins=list(origins),
         expose_headers=EXPOSED,
         max_age=PREFLIGHT_AGE,
-        # The key comes in a header that the page sets. Nothing here takes cookies.
+        # The key comes in a header that the page sets. The cookie of a session is for Monica's own pages.
         supports_credentials=False,
         # By default, an answer to a request without an Origin names all of the origins, which no browser understands.
         # `*` is for everyone, so that a cache may hand it to anyone.

@@ -15,11 +15,12 @@ from monica.api.schemas import SpeechSchema, body_of_query, parse_speech
 from monica.api.schemas_openai import OpenAISpeechSchema, parse_openai
 from monica.api.tts import DEADLINE, SPEECH_ERRORS, STREAM, speak, with_deadline
 from monica.audio_stream import AudioStream
-from monica.errors import NotAcceptable
+from monica.errors import InvalidRequest, NotAcceptable
 from monica.speech import Announcement
 
 players = flask_smorest.Blueprint("players", __name__, description="Speech by GET, for media players")
 
+_SPEECH, _OPENAI = SpeechSchema(exclude=("air",)), OpenAISpeechSchema()
 _RESPONSES = RESUMED_RESPONSES | error_responses(*SPEECH_ERRORS, NotAcceptable, RangeUnsatisfiable)
 _OPENAI_RESPONSES = RESUMED_RESPONSES | error_responses(*SPEECH_ERRORS, RangeUnsatisfiable) | {"200": SOUNDS}
 
@@ -32,14 +33,16 @@ _OPENAI_RESPONSES = RESUMED_RESPONSES | error_responses(*SPEECH_ERRORS, RangeUns
     description="The sentence: a WAV, or the format in Accept.",
     headers=RESUMABLE_HEADERS,
 )
-@players.doc(parameters=[{"in": "query", "schema": SpeechSchema}, DEADLINE, STREAM], responses=_RESPONSES)
+@players.doc(parameters=[{"in": "query", "schema": _SPEECH}, DEADLINE, STREAM], responses=_RESPONSES)
 def blabla() -> Response:
     """Speak a sentence: the query holds the fields that the body of a POST has.
 
     Cache-Control is ignored, because browsers send it when a page is loaded again, and mean no new take. HEAD makes the
     sound, too, so that it can say how long it is.
     """
-    speech = with_deadline(parse_speech(body_of_query(SpeechSchema, request.args, "stream")))
+    if "air" in request.args:
+        raise InvalidRequest("air: Only a POST puts an announcement on air.", param="air")
+    speech = with_deadline(parse_speech(body_of_query(_SPEECH, request.args, "stream")))
     return _playable(*speak(speech, choose_format(request.accept_mimetypes)))
 
 
@@ -47,7 +50,7 @@ def blabla() -> Response:
 @players.doc(parameters=[{"in": "query", "schema": OpenAISpeechSchema}], responses=_OPENAI_RESPONSES)
 def openai_speech() -> Response:
     """Speak a text: the query holds the fields that the body of a POST has."""
-    return _playable(*answer_openai(parse_openai(body_of_query(OpenAISpeechSchema, request.args))))
+    return _playable(*answer_openai(parse_openai(body_of_query(_OPENAI, request.args))))
 
 
 def _playable(response: Response, sound: AudioStream | Announcement) -> Response:

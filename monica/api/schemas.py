@@ -238,13 +238,13 @@ def parse_text(body: bytes) -> str:
     return str(validate(_TEXT, decode(body))["text"])
 
 
-def body_of_query(schema: type[BodySchema], query: MultiDict[str, str], *others: str) -> bytes:
+def body_of_query(schema: BodySchema, query: MultiDict[str, str], *others: str) -> bytes:
     """Return the JSON body that a query stands for, to be parsed like one. others: parameters that are not part of it.
 
     Raises InvalidRequest if a parameter is given twice.
     """
     fields: dict[str, object] = {}
-    known = schema._declared_fields
+    known = schema.fields
     for name, values in query.lists():
         if len(values) > 1:
             raise InvalidRequest(f"{name}: it is given {len(values)} times.", param=name)

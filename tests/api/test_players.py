@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from monica import create_app
+from monica.api.schemas import SpeechSchema
 from monica.config import Settings
 from tests.api.test_auth import KEY
 from tests.api.test_phrases import assert_error
@@ -74,6 +75,8 @@ def test_openai_by_get(player: FlaskClient) -> None:
         ("text=a&temperature=NaN", 422, "request_invalid", "temperature"),
         ("text=a&temperature=true", 422, "request_invalid", "temperature"),
         ("text=a&fallback=1", 422, "request_invalid", "fallback"),
+        ("text=a&air=true", 422, "request_invalid", "air"),
+        ("text=a&air=false", 422, "request_invalid", "air"),
         ("text=a&text=b", 422, "request_invalid", "text"),
         ("text=a&stream=yes", 422, "request_invalid", "stream"),
         ("text=%E9limin%E9", 422, "request_invalid", None),
@@ -163,5 +166,4 @@ def test_every_answer_is_documented(player: FlaskClient) -> None:
         assert "403" not in documented
         assert "requestBody" not in paths[path]["get"]
     names = {parameter["name"] for parameter in paths["/blabla"]["get"]["parameters"]}
-    assert names == {"text", "voice", "seed", "exaggeration", "cfg_weight", "temperature", "priority", "fallback",
-                     "stream", "X-Deadline-Ms"}  # fmt: skip
+    assert names == {*SpeechSchema().fields, "stream", "X-Deadline-Ms"} - {"air"}

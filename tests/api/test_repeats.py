@@ -129,7 +129,7 @@ def test_worker_repeats_only_a_whole_request_while_it_goes_on(
         request=request,
         initialized=True,
         parser=SimpleNamespace(unreader=unreader),
-        sock=SimpleNamespace(sendmsg=sendmsg),
+        sock=SimpleNamespace(sendmsg=sendmsg, begin_answer=lambda: None),
     )
     monkeypatch.setattr("gunicorn.workers.gthread.ThreadWorker.handle", lambda _self, _connection: False)
     repeated = DrainingWorker.handle(worker, cast(Any, connection))
