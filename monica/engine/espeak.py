@@ -160,21 +160,23 @@ class EspeakEngine:
             raise ConfigError(f"MONICA_LANGUAGE={self._language}: espeak-ng has no such voice.")
         library.espeak_SetParameter(_RATE, _PACE, 0)
 
-    @classmethod
-    def _unload(cls) -> None:
+    @staticmethod
+    def _unload() -> None:
         """Unload the library, if it is loaded.
 
         Its oscillators keep their phase from one text to the next, in variables that neither a new voice nor
         espeak_Terminate resets. Loaded again, which takes two milliseconds, it says equal texts with equal samples.
         """
-        if cls._library is not None:
-            cls._library.espeak_Terminate()
-            close, cls._library = cls._library._handle, None
+        process = EspeakEngine  # by name: a subclass that set attributes of its own would leave it a closed library
+        if process._library is not None:
+            process._library.espeak_Terminate()
+            close, process._library = process._library._handle, None
             _dlclose(close)
 
-    @classmethod
-    def _initialize(cls) -> ctypes.CDLL:
-        if cls._library is None:
+    @staticmethod
+    def _initialize() -> ctypes.CDLL:
+        process = EspeakEngine
+        if process._library is None:
             library = ctypes.CDLL(espeakng_loader.get_library_path())
             library.espeak_Initialize.argtypes = [c_int, c_int, c_char_p, c_int]
             library.espeak_SetVoiceByName.argtypes = [c_char_p]
@@ -188,9 +190,9 @@ class EspeakEngine:
             if rate <= 0:
                 raise ConfigError("espeak-ng cannot start: its data is missing. Install espeakng-loader again.")
             library.espeak_Info.restype = c_char_p
-            cls._version = library.espeak_Info(None).decode()
-            cls._sample_rate, cls._library = rate, library
-        return cls._library
+            process._version = library.espeak_Info(None).decode()
+            process._sample_rate, process._library = rate, library
+        return process._library
 
 
 def write_for_espeak(text: str) -> str:
