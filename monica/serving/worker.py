@@ -105,9 +105,12 @@ class DrainingWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _send(self, conn: Connection, head: bytes, body: bytes) -> bool:
         """Send an answer. Returns whether the client has received it."""
         try:
-            sent = conn.sock.sendmsg([head, body])
+            try:
+                sent = conn.sock.sendmsg([head, body], [], socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                sent = 0
             if sent < len(head) + len(body):
-                conn.sock.sendall(memoryview(head + body)[sent:])
+                conn.sock.sendall((head + body)[sent:])  # which has a limit of time
         except OSError as error:  # BlockingIOError if the send timeout has expired
             self.log.debug("A client did not read its answer: %s", error)
             return False
