@@ -29,6 +29,9 @@ UPSTREAM_WARNINGS = (
     (FutureWarning, r"`?torch\.backends\.cuda\.sdp_kernel\(\)`? is deprecated"),
 )
 
+RENDERING = 2
+"""How tokens become sound. Raise it whenever the same tokens sound different: kept takes are then made again."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -67,7 +70,8 @@ class ChatterboxEngine:
     @property
     def fingerprint(self) -> str:
         self._loaded()
-        return f"chatterbox {self._digest} t3-{self._settings.t3} {self._precision} {self._settings.language}"
+        parts = (f"t3-{self._settings.t3}", self._precision, self._settings.language)
+        return f"chatterbox {self._digest} {' '.join(parts)} rendering-{RENDERING}"
 
     @property
     def loaded_model(self) -> Model:

@@ -17,7 +17,7 @@ from monica.engine.chatterbox import conditionals, graph_selftest, selftest, wei
 from monica.engine.chatterbox.checkpoint import Checkpoint
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.estimator import Estimator
-from monica.engine.chatterbox.s3gen import Token2Wav
+from monica.engine.chatterbox.s3gen import Token2Wav, kept_samples
 from monica.engine.chatterbox.streaming import StreamingToken2Wav, StreamState
 from monica.engine.chatterbox.t3 import T3, affordable_slots
 from monica.engine.chatterbox.token_sequence import TokenSequence
@@ -107,7 +107,7 @@ class Model:
     ) -> Generator[None, None, NDArray[np.float32]]:
         """Turn T3's tokens into watermarked sound, yielding between passes: S3Gen's, then the watermark.
 
-        tokens: N of them, N > 0. Returns (960 N,) in [-1, 1]. Raises SynthesisFailed.
+        tokens: N of them, N > 0. Returns (`kept_samples(N)`,) in [-1, 1]. Raises SynthesisFailed.
         """
         began = time.perf_counter()
         ids = torch.tensor(tokens, device=self.device)
@@ -117,7 +117,7 @@ class Model:
         stage_duration.labels("s3gen").observe(time.perf_counter() - began)
         yield
         with stage_duration.labels("watermark").time():
-            return self.watermark.apply(samples).cpu().numpy()
+            return self.watermark.apply(samples[: kept_samples(len(tokens))]).cpu().numpy()
 
     def start_stream(self, voice: Conditionals, seed: int) -> StreamState:
         """Start synthesizing a take hop by hop, while T3 generates it."""

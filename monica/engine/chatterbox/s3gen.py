@@ -26,6 +26,21 @@ BUCKETS = range(128, 2048 + 1, 128)
 """Frames, prompt and take together, that an Euler step is captured for. Longer takes run kernel by kernel."""
 
 
+TOKEN_SAMPLES = 960
+"""Samples that a token makes: 25 tokens a second at 24 kHz."""
+
+
+def kept_samples(tokens: int) -> int:
+    """Return how many samples of a take of `tokens` tokens are heard: not the last token's, unless it is the only one.
+
+    T3 draws that token just before end of speech, and it decodes to 40 ms of noise. S3Gen synthesizes it all the same,
+    because without it the encoder, the estimator and the vocoder would see another ending. A take that was cut at its
+    limit loses its last token's samples, too, although that one is no noise: it ends in the middle of a word anyway.
+    Source: `generate` in mtl_tts.py, github.com/resemble-ai/chatterbox at 5de7a54.
+    """
+    return TOKEN_SAMPLES * max(1, tokens - 1)
+
+
 class Token2Wav:
     """S3Gen, for one thread.
 

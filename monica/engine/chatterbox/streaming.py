@@ -21,7 +21,7 @@ from torch import Tensor
 
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.estimator import MEL
-from monica.engine.chatterbox.s3gen import SolverCache, Token2Wav
+from monica.engine.chatterbox.s3gen import SolverCache, Token2Wav, kept_samples
 from monica.engine.chatterbox.watermark import Watermark
 from monica.errors import SynthesisFailed
 from monica.metrics import stage_duration
@@ -126,6 +126,8 @@ class StreamState:
         fade = self._token2wav.fade[self._samples.numel() :][: samples.numel()]
         samples[: fade.numel()] *= fade
         self._samples = torch.cat([self._samples.to(samples), samples])
+        if last:  # of the samples cut here, the hops before have sent none: they stop well before the last token
+            self._samples = self._samples[: kept_samples(len(tokens))]
         stage_duration.labels("s3gen").observe(time.perf_counter() - began)
         yield
         with stage_duration.labels("watermark").time():
