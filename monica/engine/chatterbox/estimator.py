@@ -1,7 +1,7 @@
 """S3Gen's estimator: the velocity of a noisy mel, with the weights of upstream's ConditionalDecoder.
 
 Frames before channels, (B, T, C), so that every convolution is one product. The batch holds both rows of guidance: the
-conditional one, and the unconditional one, which gets neither text nor voice.
+conditional one, and the unconditional one, which gets neither text nor voice. A MeanFlow estimator has only the first.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ class Estimator:
         self.device, self.solver_dtype = weight.device, weight.dtype
         self.dtype = PRECISIONS[precision] if weight.dtype == torch.float32 else weight.dtype
         self.channels: int = estimator.final_proj.in_channels
+        self.meanflow: bool = estimator.meanflow
+        """Whether it estimates the mean velocity between two times rather than the velocity at one."""
+        self.rows = 1 if self.meanflow else 2
+        """Rows of the batch: the conditional one, and with guidance the unconditional one."""
         ends = "fp32" if precision == "int8" else precision
         ((first, down_blocks, down),) = estimator.down_blocks
         ((last, up_blocks, up),) = estimator.up_blocks
@@ -61,39 +65,46 @@ class Estimator:
         self._to_mel = Linear(weight[:, :, 0], estimator.final_proj.bias, precision=ends)
         # Schedules are made rarely, so upstream's own modules will do.
         self._embed_time, self._time_mlp = estimator.time_embeddings, estimator.time_mlp
+        self._mix_times = estimator.time_embed_mixer
         self._time_to_bias = [first.mlp, *(resnet.mlp for resnet, _ in estimator.mid_blocks), last.mlp]
         self._schedules: dict[int, Schedule] = {}
 
     def schedule(self, steps: int) -> Schedule:
-        """Return the cosine schedule, which is computed at its first use."""
+        """Return the schedule, which is computed at its first use: a cosine; with MeanFlow, steps of equal length."""
         if steps not in self._schedules:
-            even = torch.linspace(0, 1, steps + 1, device=self.device, dtype=self.solver_dtype)
-            t = 1 - torch.cos(even * 0.5 * torch.pi)  # (steps + 1,)
-            time = self._time_mlp(self._embed_time(t[:-1]).to(t.dtype))  # (steps, 1024)
+            t = torch.linspace(0, 1, steps + 1, device=self.device, dtype=self.solver_dtype)  # (steps + 1,)
+            if not self.meanflow:
+                t = 1 - torch.cos(t * 0.5 * torch.pi)
+            embedded = self._time_mlp(self._embed_time(t).to(t.dtype))  # (steps + 1, 1024)
+            time = embedded[:-1]  # of the step's beginning
+            if self.meanflow:
+                time = self._mix_times(torch.cat([time, embedded[1:]], dim=1))  # and of its end
             t_emb = torch.stack([to_bias(time) for to_bias in self._time_to_bias], dim=1)
             self._schedules[steps] = Schedule(t_emb.to(self.dtype), t[1:] - t[:-1])
         return self._schedules[steps]
 
     def cond_features(self, mu: Tensor, speaker: Tensor, prompt: Tensor, cache: StreamingCache | None = None) -> Tensor:
-        """Compute what all steps of a take share. mu, prompt: (1, T, 80). speaker: (1, 80). Returns (2, 2, T, 256).
+        """Compute what all steps of a take share. mu, prompt: (1, T, 80). speaker: (1, 80).
 
+        Returns (2, rows, T, 256).
         cache: of the frames before these, if there are any; these are added to it.
         """
         cond = torch.cat([mu, speaker[:, None].expand_as(mu), prompt], dim=2).to(self.dtype)  # (1, T, 240)
-        return self._input_resnet.cond_features(torch.cat([cond, torch.zeros_like(cond)]), cache)
+        rows = cond if self.meanflow else torch.cat([cond, torch.zeros_like(cond)])
+        return self._input_resnet.cond_features(rows, cache)
 
     def __call__(
         self, x: Tensor, cond: Tensor, t_emb: Tensor, mask: Tensor | None = None, cache: StreamingCache | None = None
     ) -> Tensor:
-        """Estimate the velocity of x for both rows, conditional and unconditional.
+        """Estimate the velocity of x for every row.
 
         x: (1, T, 80). cond: from `cond_features`. t_emb: (resnets, 256), of one step.
         mask: (1, 1, 1, T), 0 or -inf, added to the attention scores of each key frame; without it every frame attends
         to every other. cache: of the frames before these, which are attended to as well; these are added to it.
-        Returns (2, T, 80).
+        Returns (rows, T, 80).
         """
         first, *between, last = t_emb.unbind()
-        h = self._input_resnet(x.to(self.dtype), cond, first, cache)  # (2, T, 256)
+        h = self._input_resnet(x.to(self.dtype), cond, first, cache)  # (rows, T, 256)
         for block in self._down_blocks:
             h = block(h, mask, cache)
         skip, h = h, self._down(h, cache)
@@ -159,7 +170,7 @@ class Resnet:
         self._residual = Linear(residual.weight[:, :, 0], residual.bias, precision=precision, rows="many")
 
     def __call__(self, x: Tensor, time: Tensor, cache: StreamingCache | None) -> Tensor:
-        """x: (2, T, in). time: (256,). Returns (2, T, 256)."""
+        """x: (rows, T, in). time: (256,). Returns (rows, T, 256)."""
         return self._residual(x, self._second(self._first(x, cache).add_(time), cache))
 
 
@@ -178,11 +189,14 @@ class InputResnet:
         self._second = Block(resnet.block2, dtype, precision)
 
     def cond_features(self, cond: Tensor, cache: StreamingCache | None) -> Tensor:
-        """Compute the share of cond, (2, T, 240), in the convolution and in the residual. Returns (2, 2, T, 256)."""
+        """Compute the share of cond in the convolution and in the residual.
+
+        cond: (rows, T, 240). Returns (2, rows, T, 256).
+        """
         return torch.stack([self._cond_convolution(cond, cache), self._cond_residual(cond)])
 
     def __call__(self, x: Tensor, cond: Tensor, time: Tensor, cache: StreamingCache | None) -> Tensor:
-        """x: (1, T, 80), the same for both rows. cond: from `cond_features`. time: (256,). Returns (2, T, 256)."""
+        """x: (1, T, 80), the same for all rows. cond: from `cond_features`. time: (256,). Returns (rows, T, 256)."""
         convolved, residual = cond
         h = mish_(self._norm(convolved + self._x_convolution(x, cache))).add_(time)
         return self._second(h, cache).add_(residual).add_(self._x_residual(x))
@@ -207,14 +221,14 @@ class Transformer:
         )
 
     def __call__(self, x: Tensor, mask: Tensor | None, cache: StreamingCache | None) -> Tensor:
-        """x: (2, T, 256). mask: (1, 1, 1, T), added. Returns (2, T, 256)."""
+        """x: (rows, T, 256). mask: (1, 1, 1, T), added. Returns (rows, T, 256)."""
         h = self._norm1(x)
-        q, k, v = (self._split_heads(product(h)) for product in self._qkv)  # (2, heads, T, 64)
+        q, k, v = (self._split_heads(product(h)) for product in self._qkv)  # (rows, heads, T, 64)
         if cache is not None:
             k, v = cache.append_kv(self, k, v)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         x = self._out(mixed.transpose(1, 2).flatten(2), x)
-        wide = torch.ops.aten.gelu_(self._widen(self._norm3(x)))  # (2, T, 1024), in place: F.gelu cannot
+        wide = torch.ops.aten.gelu_(self._widen(self._norm3(x)))  # (rows, T, 1024), in place: F.gelu cannot
         return self._narrow(wide, x)
 
     def _split_heads(self, x: Tensor) -> Tensor:

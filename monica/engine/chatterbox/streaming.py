@@ -68,7 +68,7 @@ class StreamingToken2Wav:
                 return prompt
         token2wav, mel = self.token2wav, voice.s3gen_mel
         mu = token2wav.encoder(voice.s3gen_tokens)[:, : mel.size(1)]  # (1, T, 80)
-        prompt = PromptCache(voice, token2wav.project_x_vector(voice), SolverCache())
+        prompt = PromptCache(voice, token2wav.project_x_vector(voice), token2wav.solver.start_cache())
         noise = _draw_noise(mu, torch.Generator(mu.device).manual_seed(PROMPT_SEED))
         mel = mel[:, : mu.size(1)].to(mu)
         yield from token2wav.solver.solve_chunk(noise, mu, prompt.speaker, mel, prompt.solver)
@@ -139,7 +139,7 @@ class StreamState:
         token2wav, voice = self._token2wav, self._voice
         prompt = yield from self._shared.compute_prompt(voice)
         if self._solver_cache is None:
-            self._solver_cache = SolverCache(prompt.solver)
+            self._solver_cache = token2wav.solver.start_cache(prompt.solver)
         ids = torch.tensor(tokens, device=voice.s3gen_tokens.device)[None]
         mu = token2wav.encoder(torch.cat([voice.s3gen_tokens, ids], dim=1))  # (1, T, 80)
         done = self._mel.size(-1) if self._mel.numel() else 0
