@@ -62,7 +62,7 @@ class Token2Wav:
         estimator = Estimator(flow.decoder.estimator, precision=precision)
         self.solver = EulerSolver(estimator, guidance=flow.decoder.inference_cfg_rate, graphs=graphs)
         flow.decoder.estimator = None  # otherwise its weights would be in memory twice: upstream's, and fused
-        self.hift = HiFT(s3gen.mel2wav)
+        self.hift = HiFT(s3gen.mel2wav, graphs=graphs)
         self.fade: Tensor = s3gen.trim_fade
         """The fade-in that the first samples of a take are multiplied by."""
 
@@ -82,8 +82,9 @@ class Token2Wav:
 
     @torch.inference_mode()
     def warm_up(self) -> None:
-        """Capture the Euler steps, if graphs are available."""
+        """Capture the Euler steps and the vocoder, if graphs are available."""
         self.solver.warm_up()
+        self.hift.warm_up()
 
     def _predict_mel(
         self, tokens: Tensor, conditionals: Conditionals, generator: torch.Generator

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.estimator import MEL
+from monica.engine.chatterbox.hift import FRAME, PITCH_REACH, VOCODER_REACH
 from monica.engine.chatterbox.s3gen import SolverCache, Token2Wav, kept_samples
 from monica.engine.chatterbox.watermark import Watermark
 from monica.errors import SynthesisFailed
@@ -31,10 +32,8 @@ FIRST_HOP, MAX_HOP = 32, 100
 its loudness."""
 LOOK_AHEAD = 3
 """Number of tokens that the encoder sees beyond the one it encodes."""
-FRAME = 480
-"""Samples of a frame. There are two frames to a token."""
-PITCH_REACH, VOCODER_REACH, WATERMARK_REACH = 5, 15, 13
-"""How many frames to either side a frame of sound depends on. Tests show that frames farther away change nothing."""
+WATERMARK_REACH = 13
+"""How many frames to either side a watermarked frame depends on. Tests show that frames farther away change nothing."""
 MAX_PROMPTS = 2
 """How many voices' prompts stay cached. One takes 4.6 MB a frame in float32: 2.3 GB for ten seconds."""
 PROMPT_SEED = 0
