@@ -181,7 +181,7 @@ def convolve(convolutions: list[nn.Conv1d], x: Tensor) -> Tensor:
     if len(convolutions) == 1:
         only: Tensor = convolutions[0](x)
         return only
-    return torch.cat([convolution(row) for convolution, row in zip(convolutions, x.split(1), strict=True)])
+    return torch.stack([convolution(row) for convolution, row in zip(convolutions, x.unbind(), strict=True)])
 
 
 class Snake:
@@ -259,10 +259,10 @@ class Source:
 
         cycles = (phase.cycles + torch.cumsum(f0 * self._multiples / sines.sampling_rate, dim=2)) % 1  # (1, 9, L)
         phase.cycles = cycles[..., -1:]
-        waves = sines.sine_amp * torch.sin(2 * math.pi * cycles + phase.offset)
+        waves = torch.add(phase.offset, cycles, alpha=2 * math.pi).sin_().mul_(sines.sine_amp)
 
-        voiced = (f0 > sines.voiced_threshold).float()  # (1, 1, L)
+        voiced = (f0 > sines.voiced_threshold).float()  # (1, 1, L), float32 in any case, as upstream's
         loudness = voiced * sines.noise_std + (1 - voiced) * sines.sine_amp / 3
         noise = torch.randn(waves.shape, generator=generator, device=generator.device, dtype=dtype).to(device)
-        waves = waves * voiced + loudness * noise
+        waves = torch.addcmul(loudness * noise, waves, voiced.to(dtype))
         return torch.tanh(self._merge(waves.transpose(1, 2))).squeeze(2)

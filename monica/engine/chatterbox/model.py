@@ -66,6 +66,7 @@ class Model:
         began = time.monotonic()
         self.t3.warm_up()
         self.token2wav.warm_up()
+        self.streaming.warm_up(self.graphs)
         logger.info("precision: %s, %d takes at once", precision, slots)
         if self.graphs.captured:
             logger.info(

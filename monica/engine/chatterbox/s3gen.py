@@ -58,7 +58,7 @@ class Token2Wav:
     def __init__(self, s3gen: Any, *, precision: str = "fp32", graphs: Graphs | None = None) -> None:
         flow = s3gen.flow
         self._flow = flow
-        self.encoder = TokenEncoder(flow)
+        self.encoder = TokenEncoder(flow, graphs=graphs)
         estimator = Estimator(flow.decoder.estimator, precision=precision)
         self.solver = EulerSolver(estimator, guidance=flow.decoder.inference_cfg_rate, graphs=graphs)
         flow.decoder.estimator = None  # otherwise its weights would be in memory twice: upstream's, and fused
@@ -82,8 +82,9 @@ class Token2Wav:
 
     @torch.inference_mode()
     def warm_up(self) -> None:
-        """Capture the Euler steps and the vocoder, if graphs are available."""
+        """Capture the Euler steps, the encoder and the vocoder, if graphs are available."""
         self.solver.warm_up()
+        self.encoder.warm_up()
         self.hift.warm_up()
 
     def _predict_mel(
@@ -138,8 +139,8 @@ class EulerSolver:
     """
 
     def __init__(self, estimator: Estimator, *, guidance: float, graphs: Graphs | None = None) -> None:
-        self._estimator = estimator
-        self._guidance = guidance
+        self.estimator = estimator
+        self.guidance = guidance
         self.meanflow = estimator.meanflow
         self._graphs = graphs
         self._captured: dict[tuple[int, int], tuple[EulerStep, Replay]] = {}
@@ -158,7 +159,7 @@ class EulerSolver:
 
         noise, mu, prompt: (1, T, 80). speaker: (1, 80). Returns (1, T, 80).
         """
-        x, cond = noise, self._estimator.cond_features(mu, speaker, prompt)
+        x, cond = noise, self.estimator.cond_features(mu, speaker, prompt)
         euler_step, run = self._step_for(x.size(1))
         for index in range(self.steps):
             yield
@@ -175,11 +176,11 @@ class EulerSolver:
         The chunk attends to the frames before it, which do not attend to the chunk: upstream's estimator under a chunk
         mask.
         """
-        x, cond = noise, self._estimator.cond_features(mu, speaker, prompt, cache.cond)
-        schedule = self._estimator.schedule(self.steps)
+        x, cond = noise, self.estimator.cond_features(mu, speaker, prompt, cache.cond)
+        schedule = self.estimator.schedule(self.steps)
         for t_emb, dt, step_cache in zip(schedule.t_emb, schedule.dt, cache.steps, strict=True):
             yield
-            x = x + dt * guide_velocity(self._estimator(x, cond, t_emb, cache=step_cache), self._guidance)
+            x = x + dt * guide_velocity(self.estimator(x, cond, t_emb, cache=step_cache), self.guidance)
         return x
 
     def warm_up(self) -> None:
@@ -203,9 +204,9 @@ class EulerSolver:
         if bucket is not None and (bucket, self.steps) in self._captured:
             return self._captured[bucket, self.steps]
         if bucket is None or self._graphs is None or not self._graphs.available:
-            euler_step = EulerStep(self._estimator, self._guidance, frames, self.steps, padded=False)
+            euler_step = EulerStep(self.estimator, self.guidance, frames, self.steps, padded=False)
             return euler_step, euler_step.run
-        euler_step = EulerStep(self._estimator, self._guidance, bucket, self.steps, padded=True)
+        euler_step = EulerStep(self.estimator, self.guidance, bucket, self.steps, padded=True)
         replay = self._graphs.capture(self._name(bucket), euler_step.run)
         self._captured[bucket, self.steps] = euler_step, replay
         return euler_step, replay

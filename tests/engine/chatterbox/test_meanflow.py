@@ -146,7 +146,7 @@ def token2wav(meanflow_dir: Path) -> Token2Wav:
 @torch.inference_mode()
 def test_a_captured_step_equals_an_eager_one(token2wav: Token2Wav) -> None:
     """Padded to a bucket, in whose buffers a longer take has left its frames."""
-    estimator, frames = token2wav.solver._estimator, 20
+    estimator, frames = token2wav.solver.estimator, 20
     mu, speaker, prompt = (torch.randn(shape, generator=seeded()) for shape in ((1, 20, 80), (1, 80), (1, 20, 80)))
     cond = estimator.cond_features(mu, speaker, prompt)
     assert cond.shape == (2, 1, 20, 256)

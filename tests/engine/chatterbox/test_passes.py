@@ -97,7 +97,7 @@ def test_values_not_finite_stay_within_their_take(
     expected = speak(bucketed, voice, TOKENS[:5])
     broken = begin(bucketed, voice, TOKENS, seed=1)
     next(broken)
-    estimator = bucketed.solver._estimator
+    estimator = bucketed.solver.estimator
     kept = estimator._final._norm._bias.clone()
     with torch.no_grad():
         estimator._final._norm._bias.fill_(torch.nan)
