@@ -66,7 +66,7 @@ class HiFT:
         self._hift = hift
         self._fused = hift.conv_pre.weight.is_cuda if fused is None else fused
         self._graphs = graphs
-        self._captured: dict[tuple[str, int], CapturedFunction] = {}
+        self.captured: dict[tuple[str, int], CapturedFunction] = {}
         self._source = Source(hift.m_source)
         self._spectrum = Spectrum(hift.stft_window.to(hift.conv_pre.weight))
         self._source_resblocks = [Resblocks([block]) for block in hift.source_resblocks]
@@ -88,7 +88,7 @@ class HiFT:
             for name, function, inputs in (("pitch", self._predict_f0, [mel]), ("sound", self._vocode, [mel, source])):
                 if self._fused and self._graphs is not None and self._graphs.available:
                     title = f"the {name} of {frames} frames"
-                    self._captured[name, frames] = CapturedFunction(self._graphs, title, function, inputs)
+                    self.captured[name, frames] = CapturedFunction(self._graphs, title, function, inputs)
 
     def predict_f0(self, mel: Tensor) -> Tensor:
         """Predict the pitch of each frame. mel: (1, 80, T). Returns (1, T), Hz."""
@@ -124,7 +124,7 @@ class HiFT:
         eager = self._predict_f0 if name == "pitch" else self._vocode
         parts = []
         for start, stop, done, until in tile(length, reach):
-            run: Callable[..., Tensor] = self._captured.get((name, stop - start), eager)
+            run: Callable[..., Tensor] = self.captured.get((name, stop - start), eager)
             made = run(*inputs(start, stop))
             parts.append(made[:, (done - start) * unit : (until - start) * unit])
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)

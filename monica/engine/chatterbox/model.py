@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monica.engine import Reference, SynthesisParams
-from monica.engine.chatterbox import conditionals, graph_selftest, selftest, weights
+from monica.engine.chatterbox import conditionals, graph_selftest, pass_selftest, selftest, weights
 from monica.engine.chatterbox.checkpoint import Checkpoint
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.estimator import Estimator
@@ -89,6 +89,9 @@ class Model:
         if reference is not None and outputs:
             count = graph_selftest.check_step_graphs(self.t3, tokens, sequence, outputs[0])
             count += graph_selftest.check_euler_graphs(self.token2wav.solver, reference, self.precision)
+            count += pass_selftest.check_functions(self.token2wav)
+            if self.streaming.hops is not None:
+                count += pass_selftest.check_hops(self.streaming.hops, reference, self.precision)
             logger.info("self-test: all %d CUDA graphs agree with float32, %.1f s", count, time.monotonic() - began)
 
     def encode_voice(self, reference: Reference | None) -> Conditionals:

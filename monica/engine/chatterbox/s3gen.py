@@ -22,6 +22,7 @@ from monica.engine.chatterbox.estimator import MEL, Estimator
 from monica.engine.chatterbox.hift import HiFT
 from monica.engine.chatterbox.streaming_cache import StreamingCache
 from monica.engine.chatterbox.token_encoder import TokenEncoder
+from monica.engine.torch.captured import CapturedFunction
 from monica.engine.torch.graphs import Graphs, Replay
 
 EULER_STEPS = 10
@@ -86,6 +87,11 @@ class Token2Wav:
         self.solver.warm_up()
         self.encoder.warm_up()
         self.hift.warm_up()
+
+    def captured_functions(self) -> Iterator[CapturedFunction]:
+        """Yield what is captured beside the Euler steps."""
+        yield from self.encoder.captured.values()
+        yield from self.hift.captured.values()
 
     def _predict_mel(
         self, tokens: Tensor, conditionals: Conditionals, generator: torch.Generator

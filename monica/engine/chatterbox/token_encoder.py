@@ -29,7 +29,7 @@ class TokenEncoder:
     def __init__(self, flow: Any, *, graphs: Graphs | None = None) -> None:
         self._flow = flow
         self._graphs = graphs
-        self._captured: dict[int, CapturedFunction] = {}
+        self.captured: dict[int, CapturedFunction] = {}
         ahead = flow.encoder.pre_lookahead_layer
         self._look_ahead = Convolution(ahead.conv1, ahead=ahead.pre_lookahead_len)
         self._look_back, self._up = Convolution(ahead.conv2), Convolution(flow.encoder.up_layer.conv)
@@ -39,10 +39,10 @@ class TokenEncoder:
         """Encode prompt and take together. tokens: (1, N) int64. Returns mu, (1, 2 N, 80)."""
         count = tokens.size(1)
         bucket = next((bucket for bucket in BUCKETS if bucket >= count), 0)
-        if bucket not in self._captured:
+        if bucket not in self.captured:
             return self._encode(tokens)
         padded = F.pad(tokens, (0, bucket - count))
-        return self._captured[bucket](padded, tokens.new_full((1,), count))[:, : 2 * count]
+        return self.captured[bucket](padded, tokens.new_full((1,), count))[:, : 2 * count]
 
     @torch.inference_mode()
     def warm_up(self) -> None:
@@ -53,7 +53,7 @@ class TokenEncoder:
                 tokens = torch.zeros(1, bucket, dtype=torch.int64, device=device)
                 count = torch.ones(1, dtype=torch.int64, device=device)
                 name = f"the encoder of {bucket} tokens"
-                self._captured[bucket] = CapturedFunction(self._graphs, name, self._encode_padded, [tokens, count])
+                self.captured[bucket] = CapturedFunction(self._graphs, name, self._encode_padded, [tokens, count])
 
     def _encode_padded(self, tokens: Tensor, count: Tensor) -> Tensor:
         """Encode the first `count` tokens of a bucket. What comes after them changes nothing. count: (1,) int64."""

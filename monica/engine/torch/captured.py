@@ -17,17 +17,18 @@ class CapturedFunction:
     """
 
     def __init__(self, graphs: Graphs, name: str, function: Callable[..., Tensor], inputs: Sequence[Tensor]) -> None:
-        self._function = function
-        self._inputs = list(inputs)
-        self._result = torch.zeros_like(function(*self._inputs))
+        self.name = name
+        self.function = function
+        self.inputs = list(inputs)
+        self._result = torch.zeros_like(function(*self.inputs))
         self._replay = graphs.capture(name, self._run)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """Return the function's result, which the next call leaves alone."""
-        for place, tensor in zip(self._inputs, inputs, strict=True):
+        for place, tensor in zip(self.inputs, inputs, strict=True):
             place.copy_(tensor)
         self._replay()
         return self._result.clone()
 
     def _run(self) -> None:
-        self._result.copy_(self._function(*self._inputs))
+        self._result.copy_(self.function(*self.inputs))

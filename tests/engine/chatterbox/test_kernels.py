@@ -1,0 +1,93 @@
+"""How many kernels S3Gen launches on CUDA, counted without a GPU. The numbers may fall, never rise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks.rehearsal import CUDA, Rehearsal
+from benchmarks.rehearsal.operation import Operation
+from benchmarks.single_take import run_passes
+from monica.engine.chatterbox.streaming import FIRST_HOP, StreamingToken2Wav
+
+EULER_STEP, VOCODER, SOURCE, HOP = 709, 257 + 14, 30, 75
+TILES = (32, 128)
+
+
+class Unmarked:
+    """In the place of the watermark, which is not S3Gen's."""
+
+    def apply(self, samples: torch.Tensor) -> torch.Tensor:
+        return samples
+
+
+class Counted:
+    """S3Gen at its full size, with two Euler steps and few graphs: what its parts launch, and what two hops of a stream do."""
+
+    def __init__(self, rehearsal: Rehearsal) -> None:
+        token2wav = rehearsal.load_token2wav()
+        unmarked: Any = Unmarked()
+        streaming = StreamingToken2Wav(token2wav, unmarked)
+        streaming.warm_up(token2wav.solver._graphs)
+        stream = streaming.start_stream(rehearsal.voice(), rehearsal.generator())
+        self.hops = []
+        for tokens in (FIRST_HOP, 2 * FIRST_HOP):
+            rehearsal.device.replays.clear()
+            passes = stream.synthesize_hop(list(range(tokens)), last=False)
+            operations = rehearsal.record(lambda passes=passes: run_passes(passes))
+            self.hops.append((operations, list(rehearsal.device.replays)))
+        hift = token2wav.hift
+        f0 = torch.zeros(1, 100, device=CUDA)
+        generator = rehearsal.generator()
+        with torch.inference_mode():
+            phase = hift.draw_phase(generator)
+            self.source = rehearsal.record(lambda: hift.make_source(f0, phase, generator))
+        self.graphs = rehearsal.graphs
+
+
+@pytest.fixture(scope="module")
+def counted() -> Iterator[Counted]:
+    with pytest.MonkeyPatch.context() as patch, Rehearsal() as rehearsal:
+        patch.setattr("monica.engine.chatterbox.s3gen.EULER_STEPS", 2)  # a hop's are in one graph, however many
+        patch.setattr("monica.engine.chatterbox.s3gen.BUCKETS", range(128, 129))
+        patch.setattr("monica.engine.chatterbox.token_encoder.BUCKETS", range(320, 321))
+        patch.setattr("monica.engine.chatterbox.hift.TILES", TILES)
+        patch.setattr("monica.engine.chatterbox.captured_hops.HOPS", (64,))
+        yield Counted(rehearsal)
+
+
+def launches(operations: list[Operation]) -> int:
+    return sum(operation.launches for operation in operations)
+
+
+def test_an_euler_step(counted: Counted) -> None:
+    assert launches(counted.graphs["an Euler step of 128 frames"]) <= EULER_STEP <= 750
+
+
+def test_the_vocoder(counted: Counted) -> None:
+    """Its pitch, its source and its sound, for a length that is run in one tile."""
+    captured = sum(launches(counted.graphs[f"the {name} of 128 frames"]) for name in ("pitch", "sound"))
+    assert captured <= VOCODER
+    assert launches(counted.source) <= SOURCE
+    assert captured + launches(counted.source) <= 301
+
+
+def test_a_hop(counted: Counted) -> None:
+    """The second: the first one has the prompt of the voice computed."""
+    operations, replays = counted.hops[1]
+    outside = [operation for operation in operations if operation.graph is None]
+    assert replays[:2] == ["the encoder of 320 tokens", "a hop of 64 frames"]
+    assert launches(outside) + len(replays) <= HOP
+    assert [operation.name for operation in outside if operation.wait == "event"] == []
+
+
+def test_what_is_captured_neither_waits_nor_reads_the_host(counted: Counted) -> None:
+    assert {name.rpartition(" of ")[0] for name in counted.graphs} == {
+        "an Euler step", "the encoder", "the pitch", "the sound", "a hop",
+    }  # fmt: skip
+    for name, operations in counted.graphs.items():
+        wrong = [each for each in operations if each.wait or each.mixed or each.copies_between_devices]
+        assert [(name, each.name, each.where) for each in wrong] == []
