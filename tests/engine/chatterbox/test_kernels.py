@@ -25,7 +25,7 @@ class Unmarked:
 
 
 class Counted:
-    """S3Gen at its full size, with two Euler steps and few graphs: what its parts launch, and what two hops of a stream do."""
+    """What the parts of a full-size S3Gen launch, and two hops of a stream: with two Euler steps, and few graphs."""
 
     def __init__(self, rehearsal: Rehearsal) -> None:
         token2wav = rehearsal.load_token2wav()

@@ -93,4 +93,4 @@ def test_a_hop_that_computes_wrong_numbers_is_named(captured: Captured, monkeypa
 
 def test_values_that_are_not_numbers_are_refused() -> None:
     with pytest.raises(ConfigError, match="nothing"):
-        pass_selftest._require("nothing", "bf16", Tensor([float("nan")]))
+        pass_selftest._require("nothing", "bf16", 0.9, Tensor([float("nan")]))
