@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -31,13 +32,15 @@ class Counted:
         token2wav = rehearsal.load_token2wav()
         unmarked: Any = Unmarked()
         streaming = StreamingToken2Wav(token2wav, unmarked)
-        streaming.warm_up(token2wav.solver._graphs)
+        graphs = token2wav.solver._graphs
+        assert graphs is not None
+        streaming.warm_up(graphs)
         stream = streaming.start_stream(rehearsal.voice(), rehearsal.generator())
         self.hops = []
         for tokens in (FIRST_HOP, 2 * FIRST_HOP):
             rehearsal.device.replays.clear()
             passes = stream.synthesize_hop(list(range(tokens)), last=False)
-            operations = rehearsal.record(lambda passes=passes: run_passes(passes))
+            operations = rehearsal.record(partial(run_passes, passes))
             self.hops.append((operations, list(rehearsal.device.replays)))
         hift = token2wav.hift
         f0 = torch.zeros(1, 100, device=CUDA)
