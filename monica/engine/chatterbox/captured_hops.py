@@ -217,7 +217,7 @@ class Hop:
         self.slots.copy_((head + self._all_slots[: self.frames]) % ring + PROMPT_FRAMES)
         age = (self._all_slots - PROMPT_FRAMES - head) % ring  # 0 is the hop's first frame, ring - 1 the one before it
         own = (self._all_slots >= PROMPT_FRAMES) & ((age < frames) | (age >= ring - count))
-        self._mask.copy_(torch.where(own | (self._all_slots < prompt), 0.0, -torch.inf))
+        self._mask.zero_().masked_fill_(~(own | (self._all_slots < prompt)), -torch.inf)
 
 
 @torch.inference_mode()

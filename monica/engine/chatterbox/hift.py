@@ -75,6 +75,11 @@ class HiFT:
             [Resblocks(stage)] if self._fused else [Resblocks([block]) for block in stage] for stage in blocks
         ]
 
+    @property
+    def tiles(self) -> tuple[int, ...]:
+        """The lengths that it runs at, in frames. Empty if it runs at any length."""
+        return TILES if self._fused else ()
+
     def __call__(self, mel: Tensor, generator: torch.Generator) -> Tensor:
         """Turn a mel into sound. mel: (1, 80, T), 50 frames a second. Returns (1, 480 T) at 24 kHz."""
         return self.vocode(mel, self.make_source(self.predict_f0(mel), self.draw_phase(generator), generator))

@@ -114,8 +114,9 @@ class StreamState:
         self._source = torch.empty(0)  # (1, 480 T)
         self._samples = torch.empty(0)  # (N,), not watermarked yet
         self._phase = self._token2wav.hift.draw_phase(generator)
-        self._predict_f0 = SlidingWindow(PITCH_REACH, self._f0_of)
-        self._vocode = SlidingWindow(VOCODER_REACH * FRAME, self._vocoded)
+        tiles = self._token2wav.hift.tiles
+        self._predict_f0 = SlidingWindow(PITCH_REACH, self._f0_of, tiles)
+        self._vocode = SlidingWindow(VOCODER_REACH * FRAME, self._vocoded, [tile * FRAME for tile in tiles])
         self._mark = SlidingWindow(WATERMARK_REACH * FRAME, self._marked)
 
     def synthesize_hop(self, tokens: Sequence[int], *, last: bool) -> Generator[None, None, NDArray[np.float32]]:
@@ -196,17 +197,20 @@ class SlidingWindow:
     """Runs a function that depends on `reach` elements to either side over a sequence that grows.
 
     function: takes a part of the sequence, and returns as many elements along its last axis.
+    sizes: lengths that the function likes, ascending. A part begins early if that makes it one of them long.
     """
 
-    def __init__(self, reach: int, function: Callable[[slice], Tensor]) -> None:
+    def __init__(self, reach: int, function: Callable[[slice], Tensor], sizes: Sequence[int] = ()) -> None:
         self._reach = reach
+        self._sizes = sizes
         self._function = function
         self._done = 0
 
     def __call__(self, length: int, last: bool) -> Tensor:
         """Return the new elements that nothing to come can change; if `last`, all up to `length`."""
         until = length if last else max(self._done, length - self._reach)
-        start = max(0, self._done - self._reach)
+        needed = length - max(0, self._done - self._reach)
+        start = max(0, length - next((size for size in self._sizes if size >= needed), needed))
         result = self._function(slice(start, length))[..., self._done - start : until - start]
         self._done = until
         return result

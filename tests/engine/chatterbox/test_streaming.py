@@ -88,6 +88,21 @@ def test_vocoding_in_parts_equals_vocoding_the_whole(hift: HiFT, cuts: list[int]
     torch.testing.assert_close(made, expected, atol=1e-9, rtol=0)
 
 
+def test_parts_have_the_lengths_that_are_liked() -> None:
+    """A part begins earlier for it; what is made of it is the same."""
+    reach, sizes, total = 3, (12, 20), torch.arange(70.0)
+    lengths = []
+
+    def blur(part: slice) -> Tensor:
+        lengths.append(part.stop - part.start)
+        padded = torch.nn.functional.pad(total[part], (reach, reach))
+        return padded.unfold(0, 2 * reach + 1, 1).sum(dim=1)
+
+    cuts = [10, 25, 31, 40, 70]
+    assert torch.equal(in_parts(SlidingWindow(reach, blur, sizes), cuts), blur(slice(0, 70)))
+    assert lengths == [10, 20, 12, 20, 36, 70]  # too few; one of the sizes; more than any of them; the whole
+
+
 @torch.inference_mode()
 def test_harmonics_continue_from_part_to_part(hift: HiFT) -> None:
     """Without the noise, which differs from part to part."""
