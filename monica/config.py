@@ -129,7 +129,7 @@ class Settings:
         "MONICA_S3GEN",
         "standard",
         one_of("standard", "meanflow"),
-        "The decoder of speech tokens: `standard`, or `meanflow`, which is Chatterbox Turbo's and faster.",
+        "The decoder of speech tokens: `standard`, or `meanflow`, which is distilled from it and faster.",
     )
     language: str = _setting("MONICA_LANGUAGE", "fr", one_of(*LANGUAGES), "The language spoken: a two-letter code.")
     lexicon: Path | None = _setting(
