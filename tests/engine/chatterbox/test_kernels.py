@@ -98,7 +98,7 @@ def test_a_hop(counted: Counted) -> None:
     operations, replays = counted.hops[2]
     outside = [operation for operation in operations if operation.graph is None]
     assert replays == [
-        "the encoder of 384 tokens", "a hop of 64 frames", "the pitch of 96 frames", "the sound of 128 frames",
+        "the encoder of 384 tokens", "a hop of 64 frames", "the pitch of 96 frames", "the sound of 96 frames",
     ]  # fmt: skip
     assert launches(outside) + len(replays) <= HOP
     assert [operation.name for operation in outside if operation.wait == "event"] == []
