@@ -35,9 +35,9 @@ def check_functions(token2wav: Token2Wav) -> int:
     for captured in token2wav.captured_functions():
         inputs = _random_inputs(captured)
         found, wanted = captured(*inputs), captured.function(*inputs)
-        _require(
-            captured.name, "fp32", MIN_AGREEMENT["fp32"], F.cosine_similarity(found.flatten(), wanted.flatten(), dim=0)
-        )
+        # Not the cosine of the whole: in a hundred thousand samples, it hides a frame that is wrong.
+        worst = (found - wanted).abs().amax() / wanted.square().mean().sqrt()
+        _require(captured.name, "fp32", MIN_AGREEMENT["fp32"], 1 - worst)
         count += 1
     return count
 
