@@ -7,6 +7,10 @@ Each side loads the same checkpoint in its own process. They do one thing at a t
 on the machine affects all of them. Without --checkpoint, random weights of the full size are written to a temporary
 folder: compute does not depend on the weights. The figures are medians; read the ratios.
 
+The columns "MeanFlow" are the engine with MONICA_S3GEN=meanflow. It differs only in S3Gen, so one process measures both
+decoders, in turn, and the two figures share everything else: T3, the watermark, and where their memory lies. They are
+left out if --checkpoint has no MeanFlow decoder.
+
 With --profile nothing is compared. Monica's engine makes one take, of the first number of --tokens, under
 torch.profiler, in the precision that MONICA_PRECISION=auto would choose. The file is a Chrome trace: open it at
 https://ui.perfetto.dev or in chrome://tracing. Every step of the engine is a span called "engine step".
@@ -32,6 +36,8 @@ TOKENS_A_SECOND = 25
 REQUESTS = 30
 """Number of requests after which upstream is measured again."""
 CROWD_TOKENS = 50
+MEANFLOW_SIDES = {"cpu": ("fp32", "int8"), "cuda": ("bf16",)}
+"""The sides that are measured with the MeanFlow decoder, too."""
 
 Figures = dict[str, float]
 
@@ -95,20 +101,48 @@ def take_turns(sides: list[Side], what: str, number: int, rounds: int) -> dict[s
     return {name: statistics.median(each) for name, each in seconds.items()}
 
 
-def compare(sides: list[Side], tokens: list[int], rounds: int) -> Iterator[str]:
-    """Measure everything. Yields the lines of the report."""
+def time_s3gen(sides: list[Side], distilled: list[Side], tokens: int, rounds: int) -> tuple[Figures, Figures]:
+    """Time S3Gen on each side, in turn, and right after it with the MeanFlow decoder on those that have it.
+
+    Returns median seconds by side: of all sides, and of the distilled ones with MeanFlow.
+    """
+    seconds: dict[str, list[float]] = {side.name: [] for side in sides}
+    meanflow: dict[str, list[float]] = {side.name: [] for side in distilled}
+    for _ in range(rounds):
+        for side in sides:
+            seconds[side.name].append(side.ask("s3gen", tokens))
+            if side in distilled:
+                meanflow[side.name].append(side.ask("s3gen_meanflow", tokens))
+    standard, fast = (
+        {name: statistics.median(each) for name, each in figures.items()} for figures in (seconds, meanflow)
+    )
+    return standard, fast
+
+
+def compare(sides: list[Side], distilled: list[Side], tokens: list[int], rounds: int) -> Iterator[str]:
+    """Measure everything. distilled: the sides that also have the MeanFlow decoder. Yields the lines of the report."""
     upstream, *monicas = sides
     names = [side.name for side in sides]
+    gains = []
     for count in tokens:
         for side in sides:
             side.ask("t3", 4)  # warm up
+        for side in distilled:
+            side.ask("s3gen_meanflow", 4)  # load and warm up
         t3 = take_turns(sides, "t3", count, rounds)
-        s3gen = take_turns(sides, "s3gen", count, rounds)
+        s3gen, meanflow = time_s3gen(sides, distilled, count, rounds)
         mark = take_turns(sides, "watermark", count, rounds)
         whole = {name: t3[name] + s3gen[name] + mark[name] for name in names}
+        fast = {name: t3[name] + meanflow[name] + mark[name] for name in meanflow}
+        gains += [
+            f"MeanFlow to the standard decoder, {count} tokens, {name}: S3Gen {s3gen[name] / meanflow[name]:.2f}x, "
+            f"whole {whole[name] / fast[name]:.2f}x"
+            for name in meanflow
+        ]
         yield row(f"T3, {count} tokens, tokens/s", *(with_ratio(count / t3[n], count / t3[names[0]]) for n in names))
-        yield row(f"S3Gen, {count} tokens, s", *(f"{s3gen[n]:.3f} ({s3gen[names[0]] / s3gen[n]:.2f}x)" for n in names))
-        rtf = [whole[name] * TOKENS_A_SECOND / count for name in names]
+        seconds = [*s3gen.values(), *meanflow.values()]
+        yield row(f"S3Gen, {count} tokens, s", *(f"{each:.3f} ({seconds[0] / each:.2f}x)" for each in seconds))
+        rtf = [each * TOKENS_A_SECOND / count for each in (*whole.values(), *fast.values())]
         yield row(f"whole, {count} tokens, RTF", *(f"{each:.3f} ({rtf[0] / each:.2f}x)" for each in rtf))
     yield row("peak memory, GiB", *(f"{side.ask('peak'):.2f}" for side in sides))
     floor = monicas[0].ask("bandwidth")
@@ -124,6 +158,7 @@ def compare(sides: list[Side], tokens: list[int], rounds: int) -> Iterator[str]:
         cells = [f"{crowd * alone[n] / together[n]:.2f}x" if n in together else "no memory" for n in slots]
         yield row(f"{crowd} takes at once, to one", "", *cells)
     yield ""
+    yield from gains
     exact = monicas[0].ask("logits")
     for side in monicas[1:]:
         yield f"{side.name} against {monicas[0].name}: {diverge(exact, side.ask('logits'))}"
@@ -206,6 +241,7 @@ def main() -> None:
 
     import torch
 
+    from monica.engine.chatterbox.checkpoint import MEANFLOW_FILE
     from monica.engine.torch.device import describe_device
 
     device = "cuda" if torch.cuda.is_available() and not arguments.cpu else "cpu"
@@ -215,7 +251,7 @@ def main() -> None:
         if arguments.checkpoint is None:
             from benchmarks.synthetic_checkpoint import write_checkpoint
 
-            write_checkpoint(checkpoint, t3=T3)
+            write_checkpoint(checkpoint, t3=T3, meanflow=not arguments.profile)
         if arguments.profile:
             profile_take(checkpoint, device, arguments.tokens[0], arguments.profile)
             sys.stdout.write(f"{describe_device(device)}, {arguments.tokens[0]} tokens: {arguments.profile}\n")
@@ -224,14 +260,18 @@ def main() -> None:
         sides: list[Side] = []
         try:
             names = ["upstream", *precisions]
-            sys.stdout.write(f"{row('', *names)}\n{row(*['---'] * (len(names) + 1))}\n")
+            has_meanflow = (checkpoint / MEANFLOW_FILE).exists()
+            distilled = [name for name in names if has_meanflow and name in MEANFLOW_SIDES[device]]
+            columns = [*names, *(f"{name}, MeanFlow" for name in distilled)]
+            sys.stdout.write(f"{row('', *columns)}\n{row(*['---'] * (len(columns) + 1))}\n")
             loads = load_alone(names, checkpoint, device, arguments.rounds)
             sys.stdout.write(f"{row('load, s', *(f'{each:.2f} ({each / loads[0]:.2f} of it)' for each in loads))}\n")
             sys.stdout.flush()
             if not arguments.tokens:
                 return
             sides += [Side(name, checkpoint, device) for name in names]
-            for line in compare(sides, arguments.tokens, arguments.rounds):
+            also = [side for side in sides if side.name in distilled]
+            for line in compare(sides, also, arguments.tokens, arguments.rounds):
                 sys.stdout.write(f"{line}\n")
                 sys.stdout.flush()
         finally:

@@ -8,6 +8,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,12 @@ def monica_side(precision: str, checkpoint: Path, device: str) -> dict[str, Answ
     from monica.config import Settings
     from monica.engine import SynthesisParams
     from monica.engine.chatterbox import checkpoint as checkpoints
+    from monica.engine.chatterbox.checkpoint import MEANFLOW_FILE
     from monica.engine.chatterbox.model import Model
     from monica.engine.chatterbox.prompt import embed_prompt
+    from monica.engine.chatterbox.s3gen import Token2Wav
     from monica.engine.chatterbox.sampling import BOS, SPEECH_TOKENS
+    from monica.engine.chatterbox.weights import load_s3gen
 
     files = checkpoints.locate(dataclasses.replace(Settings(), model_dir=checkpoint, t3="v2"))
     model = Model(files, device=device, precision=precision, language=upstream.LANGUAGE)
@@ -72,11 +76,20 @@ def monica_side(precision: str, checkpoint: Path, device: str) -> dict[str, Answ
             model.t3.free_sequence(sequence)
         return seconds
 
-    def s3gen(tokens: int) -> float:
+    def time_decoder(token2wav: Token2Wav, tokens: int) -> float:
         def run() -> None:
-            synthesize_tokens(model.token2wav, ids[:tokens], voice, generator=generator(0))
+            synthesize_tokens(token2wav, ids[:tokens], voice, generator=generator(0))
 
         return upstream.elapsed(device, run)
+
+    @cache
+    def meanflow() -> Token2Wav:
+        """Load the MeanFlow decoder at its first use: the other figures are those of the standard engine."""
+        distilled = Token2Wav(
+            load_s3gen(checkpoint / MEANFLOW_FILE).to(device), precision=precision, graphs=model.graphs
+        )
+        distilled.warm_up()
+        return distilled
 
     def watermark(tokens: int) -> float:
         samples = 0.1 * torch.randn(960 * tokens, device=device)
@@ -95,7 +108,8 @@ def monica_side(precision: str, checkpoint: Path, device: str) -> dict[str, Answ
         "crowd2": lambda tokens: steps(tokens, 2),
         "crowd4": lambda tokens: steps(tokens, 4),
         "crowd8": lambda tokens: steps(tokens, 8),
-        "s3gen": s3gen,
+        "s3gen": lambda tokens: time_decoder(model.token2wav, tokens),
+        "s3gen_meanflow": lambda tokens: time_decoder(meanflow(), tokens),
         "watermark": watermark,
         "slots": lambda _: model.t3.slots.count,
         "logits": logits,

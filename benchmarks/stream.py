@@ -1,6 +1,7 @@
 """Measure how soon a streamed take is heard, beside the same take made whole.
 
-    python -m benchmarks.stream [--checkpoint DIR] [--tokens N] [--rounds N] [--precision P] [--t3-layers N]
+    python -m benchmarks.stream [--checkpoint DIR] [--tokens N] [--rounds N] [--precision P]
+        [--t3-layers N] [--meanflow]
 
 It runs from text to watermarked sound in the engine, without HTTP; on CUDA if available. Without --checkpoint a
 synthetic one of full size is written: the weights do not affect the time. The distance between the streamed sound and
@@ -82,6 +83,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=["auto", "fp32", "bf16", "int8"], default="auto")
     parser.add_argument("--t3-layers", type=int, default=30)
     parser.add_argument("--prompt-s", type=float, default=10.0)
+    parser.add_argument("--meanflow", action="store_true", help="with the MeanFlow decoder")
     arguments = parser.parse_args()
     logging.disable()
     warnings.simplefilter("ignore")
@@ -101,14 +103,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         directory = arguments.checkpoint or Path(scratch)
         if arguments.checkpoint is None:
-            layers, prompt_s = arguments.t3_layers, arguments.prompt_s
-            write_checkpoint(directory, t3_layers=layers, prompt_s=prompt_s, eos_bias=0.0)
-        files = checkpoint.locate(dataclasses.replace(Settings(), model_dir=directory))
+            write_checkpoint(
+                directory,
+                t3_layers=arguments.t3_layers,
+                prompt_s=arguments.prompt_s,
+                eos_bias=0.0,
+                meanflow=arguments.meanflow,
+            )
+        s3gen = "meanflow" if arguments.meanflow else "standard"
+        files = checkpoint.locate(dataclasses.replace(Settings(), model_dir=directory, s3gen=s3gen))
         model = Model(files, device=device, precision=precision, language="fr")
     voice = model.builtin.to(device)
     machine = describe_device(device) if device == "cuda" else describe_cpu()
     prompt = voice.s3gen_mel.size(1) / 50
-    sys.stdout.write(f"{machine}, {precision}, {arguments.tokens} tokens, a prompt of {prompt:.1f} s\n\n")
+    sys.stdout.write(f"{machine}, {precision}, {s3gen}, {arguments.tokens} tokens, a prompt of {prompt:.1f} s\n\n")
 
     cold = make(model, voice, arguments.tokens, stream=True)
     rounds = [

@@ -1,6 +1,6 @@
 """Write a Chatterbox checkpoint of random weights: every file in upstream's format and of full size, without meaning.
 
-    python -m benchmarks.synthetic_checkpoint DIR [--t3-layers N] [--t3 v2|v3] [--seed S] [--eos-bias B]
+    python -m benchmarks.synthetic_checkpoint DIR [--t3-layers N] [--t3 v2|v3] [--seed S] [--eos-bias B] [--meanflow]
 
 It speaks finite, audible, voiced noise. So everything except how it sounds can be tried without the real weights.
 The same seed writes the same tensors.
@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from monica.config import LANGUAGES
-from monica.engine.chatterbox.checkpoint import file_names
+from monica.engine.chatterbox.checkpoint import MEANFLOW_FILE, file_names
 from monica.engine.chatterbox.sampling import BOS, EOS, SPEECH_TOKENS
 from monica.engine.chatterbox.weights import build_s3gen, build_t3, build_voice_encoder
 
@@ -66,8 +66,9 @@ def write_checkpoint(
     prompt_s: float = 10.0,
     eos_bias: float = EOS_BIAS,
     tokens: int | None = None,
+    meanflow: bool = False,
 ) -> None:
-    """Write the five files into `directory`.
+    """Write the five files into `directory`, and with `meanflow` the MeanFlow decoder beside them.
 
     prompt_s: length of the built-in voice's prompt, 10 at most.
     eos_bias: how soon takes end. At 0.0 hardly any ends by itself; at 0.6 with 2 layers, or 3.2 with 30, most end
@@ -79,7 +80,10 @@ def write_checkpoint(
     ve_pt, t3_safetensors, s3gen_pt, tokenizer_json, conds_pt = (directory / name for name in file_names(t3))
     torch.save(voice_encoder_state(generator), ve_pt)
     torch.save(builtin_voice(generator, prompt_s), conds_pt)
-    torch.save(s3gen_state(generator), s3gen_pt)
+    s3gen = s3gen_state(generator)
+    torch.save(s3gen, s3gen_pt)
+    if meanflow:
+        save_file(meanflow_state(s3gen, seed), directory / MEANFLOW_FILE)
     t3_weights = t3_state(t3_layers, generator, eos_bias)
     if tokens is not None:
         _end_after(t3_weights, tokens)
@@ -124,6 +128,13 @@ def s3gen_state(generator: torch.Generator) -> dict[str, Tensor]:
     state["tokenizer._mel_filters"] = torch.from_numpy(mel_filters(sr=16_000, n_fft=400, n_mels=128))
     state["tokenizer.window"] = torch.hann_window(400)
     return state
+
+
+def meanflow_state(s3gen: dict[str, Tensor], seed: int = 0) -> dict[str, Tensor]:
+    """Make a MeanFlow S3Gen of a standard one: its weights, and a mixer for the two ends of a time step."""
+    missing = {name: like for name, like in build_s3gen(meanflow=True).state_dict().items() if name not in s3gen}
+    generator = torch.Generator().manual_seed(seed)
+    return s3gen | {name: _random_tensor(name, like, None, generator) for name, like in missing.items()}
 
 
 def voice_encoder_state(generator: torch.Generator) -> dict[str, Tensor]:
@@ -238,6 +249,7 @@ def main() -> None:
     parser.add_argument(
         "--eos-bias", type=float, default=EOS_BIAS, help="for takes of a second or two: 0.6 with 2 layers, 3.2 with 30"
     )
+    parser.add_argument("--meanflow", action="store_true", help="write the MeanFlow decoder, too: another gigabyte")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     began = time.perf_counter()
@@ -247,6 +259,7 @@ def main() -> None:
         seed=arguments.seed,
         t3=arguments.t3,
         eos_bias=arguments.eos_bias,
+        meanflow=arguments.meanflow,
     )
     logging.getLogger(__name__).info(
         "%s: %d T3 layers, %.1f s", arguments.directory, arguments.t3_layers, time.perf_counter() - began

@@ -125,6 +125,12 @@ class Settings:
     )
     model_revision: str = _setting("MONICA_MODEL_REVISION", "main", text, "The revision of the checkpoint on the hub.")
     t3: str = _setting("MONICA_T3", "v3", one_of("v2", "v3"), "The version of T3: `v2` or `v3`.")
+    s3gen: str = _setting(
+        "MONICA_S3GEN",
+        "standard",
+        one_of("standard", "meanflow"),
+        "The decoder of speech tokens: `standard`, or `meanflow`, which is distilled from it and faster.",
+    )
     language: str = _setting("MONICA_LANGUAGE", "fr", one_of(*LANGUAGES), "The language spoken: a two-letter code.")
     lexicon: Path | None = _setting(
         "MONICA_LEXICON", None, path, "A TOML file that says how the venue's names and words are pronounced."

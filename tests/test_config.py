@@ -112,6 +112,7 @@ def test_an_empty_value_means_unset_except_for_the_reference(monkeypatch: pytest
         ("MONICA_DEVICE", "tpu", "Must be one of: auto, cuda, mps, cpu."),
         ("MONICA_T3", "v1", "Must be one of: v2, v3."),
         ("MONICA_FALLBACK", "chatterbox", "Must be one of: off, pico, espeak."),
+        ("MONICA_S3GEN", "turbo", "Must be one of: standard, meanflow."),
         ("MONICA_VOICE_UPLOADS", "true", "Must be one of: off, on."),
         ("MONICA_TRIM", "1", "Must be one of: on, off."),
         ("MONICA_LANGUAGE", "xx", "Must be one of: ar, da"),

@@ -90,10 +90,12 @@ class Rehearsal:
 
     def load(self, checkpoint: Checkpoint) -> Model:
         """Load a checkpoint as on CUDA: warm-up, captures and self-test included."""
+        from safetensors.torch import load_file
+
         from monica.engine.chatterbox import weights
         from monica.engine.chatterbox.model import Model
 
-        with patch.object(weights, "load_file", _real(weights.load_file)):
+        with patch.object(weights, "load_file", _real(load_file)):
             return Model(checkpoint, device="cuda", precision=self.precision, language="fr")
 
     def load_t3(self, layers: int = 30, slots: int = 8, *, warm_up: bool = True) -> T3:
@@ -173,7 +175,7 @@ def _flags_restored() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32,
         matmul.allow_tf32,
         matmul.allow_bf16_reduced_precision_reduction,
-        torch.backends.cuda.cudnn_sdp_enabled(),
+        torch.backends.cuda.cudnn_sdp_enabled(),  # type: ignore[no-untyped-call]
     )
     yield
     torch.backends.cudnn.allow_tf32, matmul.allow_tf32, matmul.allow_bf16_reduced_precision_reduction, cudnn = before

@@ -29,6 +29,9 @@ UPSTREAM_WARNINGS = (
     (FutureWarning, r"`?torch\.backends\.cuda\.sdp_kernel\(\)`? is deprecated"),
 )
 
+RENDERING = 2
+"""How tokens become sound. Raise it whenever the same tokens sound different: kept takes are then made again."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -54,7 +57,8 @@ class ChatterboxEngine:
 
     @property
     def model(self) -> str:
-        return f"chatterbox-multilingual t3 {self._settings.t3} {self._precision} {self._digest[:12]}".rstrip()
+        s3gen = "" if self._settings.s3gen == "standard" else f" s3gen {self._settings.s3gen}"
+        return f"chatterbox-multilingual t3 {self._settings.t3}{s3gen} {self._precision} {self._digest[:12]}".rstrip()
 
     @property
     def sample_rate(self) -> int:
@@ -67,7 +71,8 @@ class ChatterboxEngine:
     @property
     def fingerprint(self) -> str:
         self._loaded()
-        return f"chatterbox {self._digest} t3-{self._settings.t3} {self._precision} {self._settings.language}"
+        parts = (f"t3-{self._settings.t3}", f"s3gen-{self._settings.s3gen}", self._precision, self._settings.language)
+        return f"chatterbox {self._digest} {' '.join(parts)} rendering-{RENDERING}"
 
     @property
     def loaded_model(self) -> Model:
@@ -158,7 +163,8 @@ class ChatterboxEngine:
 
             model = Model(files, device=self.device, precision=self._precision, language=self._settings.language)
             self._digest = summing.result()
-        logger.info("checkpoint: %s, digest %s", files.t3.stem, self._digest[:12])
+        named = [files.t3.stem, files.s3gen.stem] if self._settings.s3gen == "meanflow" else [files.t3.stem]
+        logger.info("checkpoint: %s, digest %s", ", ".join(named), self._digest[:12])
         self._utterances = Utterances(model)
 
     def _measure_pace(self) -> None:

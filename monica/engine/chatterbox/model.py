@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monica.engine import Reference, SynthesisParams
-from monica.engine.chatterbox import conditionals, graph_selftest, selftest, weights
+from monica.engine.chatterbox import conditionals, graph_selftest, pass_selftest, selftest, weights
 from monica.engine.chatterbox.checkpoint import Checkpoint
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.estimator import Estimator
-from monica.engine.chatterbox.s3gen import Token2Wav
+from monica.engine.chatterbox.s3gen import Token2Wav, kept_samples
 from monica.engine.chatterbox.streaming import StreamingToken2Wav, StreamState
 from monica.engine.chatterbox.t3 import T3, affordable_slots
 from monica.engine.chatterbox.token_sequence import TokenSequence
@@ -66,6 +66,7 @@ class Model:
         began = time.monotonic()
         self.t3.warm_up()
         self.token2wav.warm_up()
+        self.streaming.warm_up(self.graphs)
         logger.info("precision: %s, %d takes at once", precision, slots)
         if self.graphs.captured:
             logger.info(
@@ -88,6 +89,9 @@ class Model:
         if reference is not None and outputs:
             count = graph_selftest.check_step_graphs(self.t3, tokens, sequence, outputs[0])
             count += graph_selftest.check_euler_graphs(self.token2wav.solver, reference, self.precision)
+            count += pass_selftest.check_functions(self.token2wav)
+            if self.streaming.hops is not None:
+                count += pass_selftest.check_hops(self.streaming.hops, reference, self.precision)
             logger.info("self-test: all %d CUDA graphs agree with float32, %.1f s", count, time.monotonic() - began)
 
     def encode_voice(self, reference: Reference | None) -> Conditionals:
@@ -107,7 +111,7 @@ class Model:
     ) -> Generator[None, None, NDArray[np.float32]]:
         """Turn T3's tokens into watermarked sound, yielding between passes: S3Gen's, then the watermark.
 
-        tokens: N of them, N > 0. Returns (960 N,) in [-1, 1]. Raises SynthesisFailed.
+        tokens: N of them, N > 0. Returns (`kept_samples(N)`,) in [-1, 1]. Raises SynthesisFailed.
         """
         began = time.perf_counter()
         ids = torch.tensor(tokens, device=self.device)
@@ -117,7 +121,7 @@ class Model:
         stage_duration.labels("s3gen").observe(time.perf_counter() - began)
         yield
         with stage_duration.labels("watermark").time():
-            return self.watermark.apply(samples).cpu().numpy()
+            return self.watermark.apply(samples[: kept_samples(len(tokens))]).cpu().numpy()
 
     def start_stream(self, voice: Conditionals, seed: int) -> StreamState:
         """Start synthesizing a take hop by hop, while T3 generates it."""

@@ -51,7 +51,8 @@ def _examine_checkpoint(settings: Settings) -> Finding:
     if checkpoint is None:
         return Finding("checkpoint", False, "not downloaded yet", "Run: monica prefetch")
     digest = digest_files(checkpoint.paths, settings.cache_dir / SUMS)
-    return Finding("checkpoint", True, f"all five files, T3 {settings.t3}, digest {digest[:12]}")
+    which = f"T3 {settings.t3}, S3Gen {settings.s3gen}"
+    return Finding("checkpoint", True, f"all five files, {which}, digest {digest[:12]}")
 
 
 def _examine_watermark() -> Finding:
@@ -74,7 +75,9 @@ def prefetch(settings: Settings) -> str:
     SPEC.require_installed("prefetch")
     from monica.engine.chatterbox.checkpoint import download
 
-    return f"The checkpoint is in {download(settings).t3.parent}"
+    files = download(settings)
+    folders = dict.fromkeys(path.parent for path in files.paths)  # Turbo's decoder comes from another repository
+    return f"The checkpoint is in {' and '.join(map(str, folders))}"
 
 
 def acceptance() -> Acceptance:
@@ -92,7 +95,7 @@ SPEC = EngineSpec(
     acceptance=acceptance,
     accelerators=frozenset({"cuda", "mps"}),
     parameters=frozenset(field.name for field in fields(SynthesisParams)),
-    settings=frozenset({"MONICA_PRECISION", "MONICA_MODEL_DIR", "MONICA_MODEL_REVISION", "MONICA_T3"}),
+    settings=frozenset({"MONICA_PRECISION", "MONICA_MODEL_DIR", "MONICA_MODEL_REVISION", "MONICA_T3", "MONICA_S3GEN"}),
     installed=installed,
     install_command="make install EXTRA=chatterbox",
 )

@@ -9,6 +9,7 @@ have made of it in the whole, so there are no seams to hide.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -19,10 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from monica.engine.chatterbox.captured_hops import HOPS, CapturedHops, FlatPrompt, HopState
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.estimator import MEL
-from monica.engine.chatterbox.s3gen import SolverCache, Token2Wav
+from monica.engine.chatterbox.hift import FRAME, PITCH_REACH, VOCODER_REACH
+from monica.engine.chatterbox.s3gen import SolverCache, Token2Wav, kept_samples
 from monica.engine.chatterbox.watermark import Watermark
+from monica.engine.torch.graphs import Graphs
 from monica.errors import SynthesisFailed
 from monica.metrics import stage_duration
 
@@ -31,13 +35,13 @@ FIRST_HOP, MAX_HOP = 32, 100
 its loudness."""
 LOOK_AHEAD = 3
 """Number of tokens that the encoder sees beyond the one it encodes."""
-FRAME = 480
-"""Samples of a frame. There are two frames to a token."""
-PITCH_REACH, VOCODER_REACH, WATERMARK_REACH = 5, 15, 13
-"""How many frames to either side a frame of sound depends on. Tests show that frames farther away change nothing."""
+WATERMARK_REACH = 13
+"""How many frames to either side a watermarked frame depends on. Tests show that frames farther away change nothing."""
 MAX_PROMPTS = 2
 """How many voices' prompts stay cached. One takes 4.6 MB a frame in float32: 2.3 GB for ten seconds."""
 PROMPT_SEED = 0
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, frozen=True, slots=True)
@@ -46,7 +50,8 @@ class PromptCache:
 
     voice: Conditionals
     speaker: Tensor  # (1, 80)
-    solver: SolverCache
+    solver: SolverCache | FlatPrompt
+    """A FlatPrompt if the voice's hops are captured."""
 
 
 class StreamingToken2Wav:
@@ -55,7 +60,18 @@ class StreamingToken2Wav:
     def __init__(self, token2wav: Token2Wav, watermark: Watermark) -> None:
         self.token2wav = token2wav
         self.watermark = watermark
+        self.hops: CapturedHops | None = None
+        """The captured hops; without them, hops run kernel by kernel."""
         self._prompts: deque[PromptCache] = deque(maxlen=MAX_PROMPTS)
+
+    def warm_up(self, graphs: Graphs) -> None:
+        """Capture hops, if graphs are available and there is memory for the cache they need."""
+        if not graphs.available:
+            return
+        try:
+            self.hops = CapturedHops(self.token2wav.solver, graphs)
+        except MemoryError as error:
+            logger.warning("streams: no memory for captured hops (%s), kernels are launched one by one", error)
 
     def start_stream(self, voice: Conditionals, generator: torch.Generator) -> StreamState:
         """Start a take."""
@@ -68,10 +84,12 @@ class StreamingToken2Wav:
                 return prompt
         token2wav, mel = self.token2wav, voice.s3gen_mel
         mu = token2wav.encoder(voice.s3gen_tokens)[:, : mel.size(1)]  # (1, T, 80)
-        prompt = PromptCache(voice, token2wav.project_x_vector(voice), SolverCache())
+        speaker, cache = token2wav.project_x_vector(voice), token2wav.solver.start_cache()
         noise = _draw_noise(mu, torch.Generator(mu.device).manual_seed(PROMPT_SEED))
         mel = mel[:, : mu.size(1)].to(mu)
-        yield from token2wav.solver.solve_chunk(noise, mu, prompt.speaker, mel, prompt.solver)
+        yield from token2wav.solver.solve_chunk(noise, mu, speaker, mel, cache)
+        captured = self.hops is not None and self.hops.fits(mu.size(1))
+        prompt = PromptCache(voice, speaker, self.hops.flatten(cache) if self.hops and captured else cache)
         self._prompts.append(prompt)
         return prompt
 
@@ -84,7 +102,7 @@ class StreamState:
         self._shared = shared
         self._voice = voice
         self._generator = generator
-        self._solver_cache: SolverCache | None = None
+        self._solver_cache: SolverCache | HopState | None = None
         self._hop = FIRST_HOP
         self.next_hop_at = FIRST_HOP
         """The number of tokens at which the next hop can start."""
@@ -96,8 +114,9 @@ class StreamState:
         self._source = torch.empty(0)  # (1, 480 T)
         self._samples = torch.empty(0)  # (N,), not watermarked yet
         self._phase = self._token2wav.hift.draw_phase(generator)
-        self._predict_f0 = SlidingWindow(PITCH_REACH, self._f0_of)
-        self._vocode = SlidingWindow(VOCODER_REACH * FRAME, self._vocoded)
+        tiles = self._token2wav.hift.tiles
+        self._predict_f0 = SlidingWindow(PITCH_REACH, self._f0_of, tiles)
+        self._vocode = SlidingWindow(VOCODER_REACH * FRAME, self._vocoded, [tile * FRAME for tile in tiles])
         self._mark = SlidingWindow(WATERMARK_REACH * FRAME, self._marked)
 
     def synthesize_hop(self, tokens: Sequence[int], *, last: bool) -> Generator[None, None, NDArray[np.float32]]:
@@ -126,6 +145,8 @@ class StreamState:
         fade = self._token2wav.fade[self._samples.numel() :][: samples.numel()]
         samples[: fade.numel()] *= fade
         self._samples = torch.cat([self._samples.to(samples), samples])
+        if last:  # of the samples cut here, the hops before have sent none: they stop well before the last token
+            self._samples = self._samples[: kept_samples(len(tokens))]
         stage_duration.labels("s3gen").observe(time.perf_counter() - began)
         yield
         with stage_duration.labels("watermark").time():
@@ -136,17 +157,30 @@ class StreamState:
         """Compute the frames that no later token can change and that are not there yet. Returns (1, 80, T)."""
         token2wav, voice = self._token2wav, self._voice
         prompt = yield from self._shared.compute_prompt(voice)
-        if self._solver_cache is None:
-            self._solver_cache = SolverCache(prompt.solver)
         ids = torch.tensor(tokens, device=voice.s3gen_tokens.device)[None]
         mu = token2wav.encoder(torch.cat([voice.s3gen_tokens, ids], dim=1))  # (1, T, 80)
         done = self._mel.size(-1) if self._mel.numel() else 0
         certain = mu.size(1) if last else mu.size(1) - 2 * LOOK_AHEAD
-        mu = mu[:, voice.s3gen_mel.size(1) + done : certain]
-        noise = _draw_noise(mu, self._generator)
-        no_prompt = torch.zeros_like(mu)
-        mel = yield from token2wav.solver.solve_chunk(noise, mu, prompt.speaker, no_prompt, self._solver_cache)
-        return mel.transpose(1, 2)
+        parts = []
+        # If T3 was faster than S3Gen, a hop is longer than what is captured. Off CUDA it is cut, too: what a stream
+        # sounds like must not depend on that.
+        for start in range(voice.s3gen_mel.size(1) + done, certain, HOPS[-1]):
+            part = mu[:, start : min(start + HOPS[-1], certain)]
+            parts.append((yield from self._solve(part, prompt)).transpose(1, 2))
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+    def _solve(self, mu: Tensor, prompt: PromptCache) -> Generator[None, None, Tensor]:
+        """Solve the next frames. mu: (1, T, 80). Returns (1, T, 80)."""
+        noise, solver = _draw_noise(mu, self._generator), self._token2wav.solver
+        if isinstance(prompt.solver, SolverCache):
+            if not isinstance(self._solver_cache, SolverCache):
+                self._solver_cache = solver.start_cache(prompt.solver)
+            no_prompt = torch.zeros_like(mu)
+            return (yield from solver.solve_chunk(noise, mu, prompt.speaker, no_prompt, self._solver_cache))
+        if not isinstance(self._solver_cache, HopState):
+            self._solver_cache = prompt.solver.hops.start(prompt.solver)
+        yield
+        return prompt.solver.hops.solve(noise, mu, prompt.speaker, self._solver_cache)
 
     def _f0_of(self, part: slice) -> Tensor:
         return self._token2wav.hift.predict_f0(self._mel[..., part])
@@ -163,17 +197,20 @@ class SlidingWindow:
     """Runs a function that depends on `reach` elements to either side over a sequence that grows.
 
     function: takes a part of the sequence, and returns as many elements along its last axis.
+    sizes: lengths that the function likes, ascending. A part begins early if that makes it one of them long.
     """
 
-    def __init__(self, reach: int, function: Callable[[slice], Tensor]) -> None:
+    def __init__(self, reach: int, function: Callable[[slice], Tensor], sizes: Sequence[int] = ()) -> None:
         self._reach = reach
+        self._sizes = sizes
         self._function = function
         self._done = 0
 
     def __call__(self, length: int, last: bool) -> Tensor:
         """Return the new elements that nothing to come can change; if `last`, all up to `length`."""
         until = length if last else max(self._done, length - self._reach)
-        start = max(0, self._done - self._reach)
+        needed = length - max(0, self._done - self._reach)
+        start = max(0, length - next((size for size in self._sizes if size >= needed), needed))
         result = self._function(slice(start, length))[..., self._done - start : until - start]
         self._done = until
         return result

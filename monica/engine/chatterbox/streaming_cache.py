@@ -26,6 +26,16 @@ class StreamingCache:
         self._own: dict[object, KeyValue] = {}
         self._reach = REACH if prompt else None
 
+    @property
+    def contexts(self) -> dict[object, Tensor]:
+        """The last frames before each convolution, (B, frames, C), by its layer."""
+        return self._conv_context
+
+    @property
+    def kv(self) -> dict[object, KeyValue]:
+        """The keys and values of each attention layer, without those of the prompt it follows."""
+        return self._own
+
     def prepend_context(self, layer: object, x: Tensor, frames: int) -> Tensor:
         """Put the `frames` frames before x in front of it, zeros at first. x: (B, T, C). Returns (B, frames + T, C)."""
         context = self._conv_context.get(layer)

@@ -1,6 +1,7 @@
 """S3Gen's encoder: speech tokens to mu, the conditioning of the flow, by upstream's modules.
 
-A single take at its own length needs no mask: upstream's masks, and the waits they cause on CUDA, are left out.
+A single take at its own length needs no mask: upstream's masks, and the waits they cause on CUDA, are left out. In a
+captured graph, whose size is fixed, a mask hides what follows the take.
 """
 
 from __future__ import annotations
@@ -8,26 +9,90 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from monica.engine.torch.captured import CapturedFunction
+from monica.engine.torch.graphs import Graphs
+from monica.engine.torch.linear import Linear
+
+BUCKETS = range(64, 1280 + 1, 64)
+"""Numbers of tokens, prompt and take together, that the encoder is captured for. Longer takes run kernel by kernel."""
 
 
 class TokenEncoder:
-    """Upstream's CausalMaskedDiffWithXvec, up to its decoder. flow: upstream's, on its device."""
+    """Upstream's CausalMaskedDiffWithXvec, up to its decoder.
 
-    def __init__(self, flow: Any) -> None:
+    flow: upstream's, on its device. graphs: captures the encoder on CUDA.
+    """
+
+    def __init__(self, flow: Any, *, graphs: Graphs | None = None) -> None:
         self._flow = flow
+        self._graphs = graphs
+        self.captured: dict[int, CapturedFunction] = {}
+        ahead = flow.encoder.pre_lookahead_layer
+        self._look_ahead = Convolution(ahead.conv1, ahead=ahead.pre_lookahead_len)
+        self._look_back, self._up = Convolution(ahead.conv2), Convolution(flow.encoder.up_layer.conv)
         self._no_mask = torch.ones(0, 0, 0, dtype=torch.bool)  # how upstream's attention recognizes that there is none
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """Encode prompt and take together. tokens: (1, N) int64. Returns mu, (1, 2 N, 80)."""
+        count = tokens.size(1)
+        bucket = next((bucket for bucket in BUCKETS if bucket >= count), 0)
+        if bucket not in self.captured:
+            return self._encode(tokens)
+        padded = F.pad(tokens, (0, bucket - count))
+        return self.captured[bucket](padded, tokens.new_full((1,), count))[:, : 2 * count]
+
+    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """Capture the encoder for every bucket, the largest first: the smaller ones then fit into its memory."""
+        device = self._flow.input_embedding.weight.device
+        for bucket in reversed(BUCKETS):
+            if self._graphs is not None and self._graphs.available:
+                tokens = torch.zeros(1, bucket, dtype=torch.int64, device=device)
+                count = torch.ones(1, dtype=torch.int64, device=device)
+                name = f"the encoder of {bucket} tokens"
+                self.captured[bucket] = CapturedFunction(self._graphs, name, self._encode_padded, [tokens, count])
+
+    def _encode_padded(self, tokens: Tensor, count: Tensor) -> Tensor:
+        """Encode the first `count` tokens of a bucket. What comes after them changes nothing. count: (1,) int64."""
+        positions = torch.arange(2 * tokens.size(1), device=tokens.device)
+        return self._encode(tokens, (positions < 2 * count)[None, None])
+
+    def _encode(self, tokens: Tensor, frames: Tensor | None = None) -> Tensor:
+        """frames: (1, 1, 2 N) bool, which frames are the take's; None if all of them are."""
         encoder = self._flow.encoder
-        x, positions, _ = encoder.embed(self._flow.input_embedding(tokens), self._no_mask)  # (1, N, 512)
-        x = encoder.pre_lookahead_layer(x)
+        no_mask = self._no_mask
+        x, positions, _ = encoder.embed(self._flow.input_embedding(tokens), no_mask)  # (1, N, 512)
+        token_mask = frame_mask = no_mask
+        if frames is not None:
+            token_mask, frame_mask = frames[..., ::2], frames
+            x = x * token_mask.transpose(1, 2)  # the look-ahead of the last tokens sees zeros
+        x = self._look_back(F.leaky_relu(self._look_ahead(x))) + x
         for layer in encoder.encoders:
-            x, *_ = layer(x, self._no_mask, positions)
-        x, _ = encoder.up_layer(x.transpose(1, 2).contiguous(), 1)
-        x, positions, _ = encoder.up_embed(x.transpose(1, 2).contiguous(), self._no_mask)  # (1, 2 N, 512)
+            x, *_ = layer(x, token_mask, positions)
+        x = self._up(x.repeat_interleave(2, dim=1))
+        x, positions, _ = encoder.up_embed(x, no_mask)  # (1, 2 N, 512)
         for layer in encoder.up_encoders:
-            x, *_ = layer(x, self._no_mask, positions)
+            x, *_ = layer(x, frame_mask, positions)
         mu: Tensor = self._flow.encoder_proj(encoder.after_norm(x))
         return mu
+
+
+class Convolution:
+    """A convolution over time as one matrix product: cuDNN would plan it anew for each length of a take.
+
+    ahead: how many of its taps see later frames; the others see earlier ones and the frame itself.
+    """
+
+    def __init__(self, convolution: nn.Conv1d, *, ahead: int = 0) -> None:
+        weight = convolution.weight  # (out, in, taps)
+        self._taps = weight.size(2)
+        self._padding = (0, 0, self._taps - 1 - ahead, ahead)
+        self._product = Linear(weight.transpose(1, 2).flatten(1), convolution.bias, rows="many")
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x: (1, T, in). Returns (1, T, out)."""
+        windows = F.pad(x, self._padding).unfold(1, self._taps, 1)  # (1, T, in, taps)
+        return self._product(windows.transpose(2, 3).flatten(2))

@@ -50,10 +50,7 @@ class TokenSequence:
             self.tokens.append(token)
 
     def completion_tokens(self) -> list[int]:
-        """Return the tokens to synthesize, without the one before end of speech: it decodes to 40 ms of noise.
-
-        If the limit came first nothing is cut. Raises SynthesisFailed if the logits were not finite.
-        """
+        """Return the tokens to synthesize. Raises SynthesisFailed if the logits were not finite."""
         if self.failed:
             raise SynthesisFailed("T3 produced values that are not finite: the weights are damaged or overflow.")
-        return self.tokens[:-1] if self.complete else self.tokens
+        return self.tokens

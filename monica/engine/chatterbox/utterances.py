@@ -17,10 +17,10 @@ from monica.engine.chatterbox.model import Model
 from monica.engine.chatterbox.slots import SavedSequence
 from monica.engine.chatterbox.streaming import StreamState
 from monica.engine.chatterbox.token_sequence import TokenSequence
+from monica.engine.torch.memory import OneOutOfMemoryError
 from monica.errors import SynthesisFailed
 from monica.metrics import stage_duration
 
-OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 URGENT_PASSES = 4
 """Additional passes of S3Gen in a step while a client waits for the first sound of a stream."""
 MAX_STREAMS = 4
@@ -70,8 +70,9 @@ class Utterances:
         """Start on a text. T3 must have a free slot. Raises InvalidText or SynthesisFailed."""
         began_at = time.perf_counter()
         try:
-            sequence = self.model.add_sequence(text, voice, params, seed)
-        except OUT_OF_MEMORY as error:
+            with OneOutOfMemoryError():
+                sequence = self.model.add_sequence(text, voice, params, seed)
+        except torch.OutOfMemoryError as error:
             raise self._no_memory(error) from error
         utterance = Utterance()
         streams = sum(each.stream is not None for each in self._progress.values())
@@ -98,8 +99,9 @@ class Utterances:
         utterance.paused = True
         if progress.generating:
             try:
-                progress.saved = self.model.t3.pause_sequence(progress.sequence)
-            except OUT_OF_MEMORY as error:
+                with OneOutOfMemoryError():
+                    progress.saved = self.model.t3.pause_sequence(progress.sequence)
+            except torch.OutOfMemoryError as error:
                 self._end(progress, error=self._no_memory(error))
 
     def resume(self, utterance: Utterance) -> None:
@@ -109,8 +111,9 @@ class Utterances:
             return
         if progress.saved is not None:
             try:
-                self.model.t3.resume_sequence(progress.sequence, progress.saved)
-            except OUT_OF_MEMORY as error:
+                with OneOutOfMemoryError():
+                    self.model.t3.resume_sequence(progress.sequence, progress.saved)
+            except torch.OutOfMemoryError as error:
                 raise self._no_memory(error) from error
             progress.saved = None
         utterance.paused = False
@@ -127,8 +130,9 @@ class Utterances:
     def _generate(self) -> None:
         generating = [each for each in self._progress.values() if each.generating and not each.utterance.paused]
         try:
-            self.model.t3.step()
-        except OUT_OF_MEMORY as error:
+            with OneOutOfMemoryError():
+                self.model.t3.step()
+        except torch.OutOfMemoryError as error:
             failure = self._no_memory(error)
             for progress in generating:
                 self._end(progress, error=failure)
@@ -182,12 +186,13 @@ class Utterances:
             # `synthesis` is a generator used as a coroutine: each `next` runs one pass and stops at a yield, with all
             # tensors of the take in its frame, so that any other work may come in between. The samples are its return
             # value, which Python delivers in StopIteration.
-            next(progress.synthesis)
+            with OneOutOfMemoryError():
+                next(progress.synthesis)
         except StopIteration as finished:
             self._deliver(progress, finished.value)
         except SynthesisFailed as error:
             self._end(progress, error=error)
-        except OUT_OF_MEMORY as error:
+        except torch.OutOfMemoryError as error:
             self._end(progress, error=self._no_memory(error))
 
     def _deliver(self, progress: Progress, samples: NDArray[np.float32]) -> None:

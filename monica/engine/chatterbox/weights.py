@@ -51,10 +51,10 @@ def build_t3(layers: int) -> Any:
     return t3
 
 
-def build_s3gen() -> Any:
-    """Build S3Gen on the meta device."""
+def build_s3gen(*, meanflow: bool = False) -> Any:
+    """Build S3Gen on the meta device. meanflow: with the distilled decoder of Chatterbox Turbo."""
     with torch.device("meta"), Uninitialised(), quiet_upstream():
-        return S3Gen()
+        return S3Gen(meanflow=meanflow)
 
 
 def build_voice_encoder() -> Any:
@@ -68,10 +68,7 @@ def load_t3(path: Path) -> tuple[Any, list[dict[str, Tensor]]]:
 
     Returns upstream's module without its transformer's layers, and the state of each layer in the file.
     """
-    try:
-        state = load_file(path)
-    except Exception as error:  # a guard: there is no telling what a damaged file raises
-        raise _unreadable(path) from error
+    state = read_safetensors(path)
     _refuse_damaged(state, path)
     front_state: dict[str, Tensor] = {}
     layers: dict[int, dict[str, Tensor]] = {}
@@ -81,6 +78,9 @@ def load_t3(path: Path) -> tuple[Any, list[dict[str, Tensor]]]:
         else:
             front_state[name] = tensor
     front = build_t3(0)
+    for part in front.modules():
+        if isinstance(getattr(part, "flash_config", None), dict):  # upstream's would turn cuDNN's attention on again
+            part.flash_config["enable_cudnn"] = False
     # Rotary frequencies are not in the file. They are made on the parameters' device, not on the meta device.
     front.tfmr.rotary_emb = type(front.tfmr.rotary_emb)(front.cfg)
     expected = {name: tensor.shape for name, tensor in build_t3(1).tfmr.layers[0].state_dict().items()}
@@ -93,8 +93,9 @@ def load_t3(path: Path) -> tuple[Any, list[dict[str, Tensor]]]:
 
 
 def load_s3gen(path: Path) -> Any:
-    """Load S3Gen in float32 from a memory map."""
-    s3gen = build_s3gen()
+    """Load S3Gen in float32 from a memory map: with the MeanFlow decoder if it is a safetensors file."""
+    meanflow = path.suffix == ".safetensors"
+    s3gen = build_s3gen(meanflow=meanflow)
     s3gen.register_buffer("trim_fade", trim_fade(), persistent=False)
     s3gen.tokenizer.encoder.freqs_cis = precompute_freqs_cis(64, 2048)
     for embed in (s3gen.flow.encoder.embed, s3gen.flow.encoder.up_embed):
@@ -102,7 +103,7 @@ def load_s3gen(path: Path) -> Any:
         longest = table.pe.size(1) // 2 + 1
         table.pe = None
         table.extend_pe(torch.zeros(()).expand(1, longest))
-    state = read_pickle(path)
+    state = read_safetensors(path) if meanflow else read_pickle(path)
     _refuse_damaged(state, path)
     return _fill(s3gen, state, path)
 
@@ -112,6 +113,14 @@ def load_voice_encoder(path: Path) -> Any:
     state = read_pickle(path)
     _refuse_damaged(state, path)
     return _fill(build_voice_encoder(), state, path)
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file, memory-mapped. Raises ModelUnavailable if it cannot be read."""
+    try:
+        return load_file(path)
+    except Exception as error:  # a guard: there is no telling what a damaged file raises
+        raise _unreadable(path) from error
 
 
 def read_pickle(path: Path) -> Any:

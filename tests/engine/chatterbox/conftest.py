@@ -76,6 +76,24 @@ def checkpoint_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def meanflow_dir(checkpoint_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint with the MeanFlow decoder in place of the standard one."""
+    import torch
+    from safetensors.torch import save_file
+
+    from benchmarks.synthetic_checkpoint import meanflow_state
+    from monica.engine.chatterbox.checkpoint import MEANFLOW_FILE
+
+    directory = tmp_path_factory.mktemp("meanflow")
+    for path in checkpoint_dir.iterdir():
+        if path.name != "s3gen.pt":
+            (directory / path.name).symlink_to(path)
+    s3gen = torch.load(checkpoint_dir / "s3gen.pt", weights_only=True, mmap=True)
+    save_file(meanflow_state(s3gen), directory / MEANFLOW_FILE)
+    return directory
+
+
+@pytest.fixture(scope="session")
 def settings(checkpoint_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     cache_dir = tmp_path_factory.mktemp("cache")
     return dataclasses.replace(Settings(), model_dir=checkpoint_dir, device="cpu", cache_dir=cache_dir)
@@ -116,10 +134,12 @@ def t3(make_t3: MakeT3) -> T3:
 
 
 def load_shallow(checkpoint_dir: Path) -> Any:
-    """Load S3Gen with only two of the twelve middle blocks of its estimator."""
+    """Load S3Gen, the MeanFlow one if it is there, with only two of the twelve middle blocks of its estimator."""
+    from monica.engine.chatterbox.checkpoint import MEANFLOW_FILE
     from monica.engine.chatterbox.weights import load_s3gen
 
-    module = load_s3gen(checkpoint_dir / "s3gen.pt")
+    name = MEANFLOW_FILE if (checkpoint_dir / MEANFLOW_FILE).exists() else "s3gen.pt"
+    module = load_s3gen(checkpoint_dir / name)
     module.flow.decoder.estimator.mid_blocks = module.flow.decoder.estimator.mid_blocks[:2]
     return module
 
@@ -144,7 +164,8 @@ def bucketed(checkpoint_dir: Path) -> Token2Wav:
 
 @pytest.fixture
 def small_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Buckets that no take here fills: the checkpoint's voice has 20 frames, a token has two."""
+    """Buckets that no take here fills: the checkpoint's voice has 20 frames, a token has two. None for the encoder."""
+    monkeypatch.setattr("monica.engine.chatterbox.token_encoder.BUCKETS", range(0))
     monkeypatch.setattr("monica.engine.chatterbox.s3gen.BUCKETS", range(9, 37, 9))
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from monica.engine.chatterbox.checkpoint import MEANFLOW_FILE, TURBO_REVISION
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NEXT_COMMIT = "76543210fedcba9876543210fedcba9876543210"
 
@@ -17,8 +19,10 @@ NEXT_COMMIT = "76543210fedcba9876543210fedcba9876543210"
 @dataclass
 class Hub:
     files: dict[str, bytes]
-    """The files of the repository, the same at every commit."""
+    """The files of the repositories, the same at every commit."""
     main: str = COMMIT
+    turbo_revisions: tuple[str, ...] = (TURBO_REVISION,)
+    """The commits of Turbo's repository, which has only the MeanFlow decoder."""
     moves_after: str | None = None
     """The file after whose download `main` moves to NEXT_COMMIT."""
     break_after: dict[str, int] = field(default_factory=dict)
@@ -47,19 +51,20 @@ def serve(hub: Hub) -> Iterator[Hub]:
             self.answer(body=True)
 
         def answer(self, *, body: bool) -> None:
-            match = re.fullmatch(r"/ResembleAI/chatterbox/resolve/([^/]+)/([^/?]+)", self.path)
-            name = match[2] if match else self.path
+            match = re.fullmatch(r"/ResembleAI/chatterbox(-turbo)?/resolve/([^/]+)/([^/?]+)", self.path)
+            name = match[3] if match else self.path
             asked = self.headers.get("Range")
             hub.requests.append((self.command, name, asked))
-            if match is None or match[1] not in ("main", COMMIT, NEXT_COMMIT):
+            revisions = hub.turbo_revisions if match and match[1] else ("main", COMMIT, NEXT_COMMIT)
+            if match is None or match[2] not in revisions:
                 return self.refuse("RevisionNotFound")
-            if name not in hub.files:
+            if name not in hub.files or (name == MEANFLOW_FILE) != bool(match[1]):
                 return self.refuse("EntryNotFound")
             content = hub.files[name]
             start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked else 0  # type: ignore[index]
             self.send_response(206 if asked else 200)
             self.send_header("ETag", f'"{hub.etag(name)}"')
-            self.send_header("X-Repo-Commit", hub.main if match[1] == "main" else match[1])
+            self.send_header("X-Repo-Commit", hub.main if match[2] == "main" else match[2])
             self.send_header("Accept-Ranges", "bytes")
             self.send_header("Content-Length", str(len(content) - start))
             if asked:

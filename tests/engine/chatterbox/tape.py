@@ -63,12 +63,14 @@ class TapeGraphs(Graphs):
         super().__init__(torch.device("cuda"), 2**30)
         self.names: list[str] = []
         self.replayed: list[str] = []
+        self.tapes: list[Tape] = []
 
     def _capture(self, function: Callable[[], None]) -> Replay:
         function()  # as a real capture's warm-up does
         tape = Tape()
         with tape:
             function()
+        self.tapes.append(tape)
 
         name = self.names[-1]
 

@@ -12,7 +12,7 @@ from chatterbox.models.s3gen import decoder as upstream_decoder
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from monica.engine.chatterbox.estimator import Estimator
+from monica.engine.chatterbox.estimator import ONE, Estimator
 from monica.engine.chatterbox.s3gen import EulerStep
 from monica.engine.chatterbox.weights import load_s3gen
 
@@ -84,21 +84,25 @@ def test_velocities_equal_upstreams(
         ).transpose(1, 2)
         for step in (0, 9)
     ]
-    estimator = Estimator(upstream)
-    for step, velocities in zip((0, 9), expected, strict=True):
-        ours = estimate(estimator, inputs, step)
-        assert ours.dtype == dtype
-        torch.testing.assert_close(ours, velocities, atol=within, rtol=0)
+    for fused in (True, False):  # as on CUDA, and as on the CPU
+        estimator = Estimator(upstream, fused=fused)
+        for step, velocities in zip((0, 9), expected, strict=True):
+            ours = estimate(estimator, inputs, step)
+            assert ours.dtype == dtype
+            torch.testing.assert_close(ours, velocities, atol=within, rtol=0)
     assert (expected[0] - expected[1]).abs().max() > 0.01
     torch.testing.assert_close(estimator.schedule(10).dt, t.diff(), atol=0, rtol=0)
 
 
-@pytest.mark.parametrize(("precision", "cosine"), [("bf16", 0.999), ("int8", 0.99)])
+@pytest.mark.parametrize(
+    ("precision", "cosine", "fused"), [("bf16", 0.999, False), ("bf16", 0.999, True), ("int8", 0.99, False)]
+)
 def test_velocities_in_lower_precision_stay_close(
-    make_upstream: MakeUpstream, inputs: dict[str, Tensor], precision: str, cosine: float
+    make_upstream: MakeUpstream, inputs: dict[str, Tensor], precision: str, cosine: float, fused: bool
 ) -> None:
     upstream = make_upstream(torch.float32)
-    exact, rounded = (estimate(Estimator(upstream, precision=name), inputs) for name in ("fp32", precision))
+    exact = estimate(Estimator(upstream), inputs)
+    rounded = estimate(Estimator(upstream, precision=precision, fused=fused), inputs)
     assert rounded.dtype == torch.float32
     assert not torch.equal(rounded, exact)
     assert torch.cosine_similarity(rounded.flatten(), exact.flatten(), dim=0) > cosine
@@ -112,6 +116,13 @@ class RefuseWaiting(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def refuse_waiting() -> Any:
     return RefuseWaiting()  # type: ignore[no-untyped-call]
+
+
+def test_a_bias_is_folded_into_a_product_without_rounding() -> None:
+    """In float32 and in bf16: the constant that multiplies it is a power of two, and its GELU is itself."""
+    for dtype in (torch.float32, torch.bfloat16, torch.float64):
+        one = torch.nn.functional.gelu(torch.tensor(ONE, dtype=dtype))
+        assert abs(float(one) - ONE) < (1e-14 if dtype == torch.float64 else 1e-30)
 
 
 @pytest.mark.parametrize(("dtype", "within"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])

@@ -10,8 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from monica.engine.chatterbox.hift import HiFT
+from monica.engine.chatterbox.hift import PITCH_REACH, TILES, VOCODER_REACH, FoldedSnake, HiFT, tile
+from monica.engine.chatterbox.spectrum import Spectrum
 from monica.engine.chatterbox.weights import load_s3gen
+
+from .tape import TapeGraphs
 
 FRAMES = 12
 
@@ -41,8 +44,9 @@ def seeded() -> torch.Generator:
     return torch.Generator().manual_seed(7)
 
 
+@pytest.mark.parametrize("fused", [False, True], ids=["as on the CPU", "as on CUDA"])
 @torch.inference_mode()
-def test_source_and_samples_equal_upstreams(upstream_hift: Any, mel: Tensor, dtype: torch.dtype) -> None:
+def test_source_and_samples_equal_upstreams(upstream_hift: Any, mel: Tensor, dtype: torch.dtype, fused: bool) -> None:
     with torch.random.fork_rng([]):
         torch.manual_seed(7)
         expected, source = upstream_hift.inference(speech_feat=mel)
@@ -55,7 +59,7 @@ def test_source_and_samples_equal_upstreams(upstream_hift: Any, mel: Tensor, dty
         torch.manual_seed(7)
         mixed_source, *_ = upstream_hift.m_source(pitch.transpose(1, 2))
 
-    ours = HiFT(upstream_hift)
+    ours = HiFT(upstream_hift, fused=fused)
     within = 1e-9 if dtype == torch.float64 else 1e-5
     samples = ours(mel, seeded())
     assert samples.shape == (1, 480 * FRAMES)
@@ -89,3 +93,90 @@ def test_noise_comes_from_the_generator(upstream_hift: Any, mel: Tensor) -> None
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(ours(mel, seeded()), first)
     assert not torch.equal(ours(mel, torch.Generator().manual_seed(8)), first)
+
+
+@pytest.mark.parametrize("reach", [PITCH_REACH, VOCODER_REACH])
+def test_tiles_cover_every_length_with_a_few_lengths(reach: int) -> None:
+    lengths = set()
+    for length in range(1, 1200):
+        end = 0
+        parts = list(tile(length, reach))
+        for start, stop, done, until in parts:
+            lengths.add(stop - start)
+            assert done == end < until <= stop <= length
+            assert start == 0 or done - start >= reach
+            assert stop == length or stop - until >= reach
+            end = until
+        assert end == length
+        if length >= TILES[-1]:
+            assert sum(stop - start for start, stop, _, _ in parts) < 1.5 * length
+    assert lengths <= {*TILES, *range(1, TILES[0])}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64], indirect=True)
+@pytest.mark.parametrize("frames", [45, 70])
+@torch.inference_mode()
+def test_sound_made_in_tiles_equals_the_whole(
+    upstream_hift: Any, dtype: torch.dtype, frames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = HiFT(upstream_hift, fused=True)
+    mel = torch.randn(1, 80, frames, generator=seeded(), dtype=dtype)
+    lengths = []
+    vocode = HiFT._vocode
+
+    def recorded(self: HiFT, mel: Tensor, source: Tensor) -> Tensor:
+        lengths.append(mel.size(2))
+        return vocode(self, mel, source)
+
+    monkeypatch.setattr(HiFT, "_vocode", recorded)
+    tiled = ours(mel, seeded())
+    assert len(lengths) > 1
+    assert set(lengths) <= set(TILES)
+    monkeypatch.setattr(ours, "_fused", False)
+    expected = ours(mel, seeded())
+    assert lengths[-1] == frames
+    torch.testing.assert_close(tiled, expected, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize(("kind", "within"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_transforms_as_products_equal_torchs(kind: torch.dtype, within: float) -> None:
+    window = torch.hann_window(16, dtype=kind)
+    sound = torch.randn(1, 480, generator=seeded(), dtype=kind)
+    expected = torch.view_as_real(torch.stft(sound, 16, 4, window=window, return_complex=True))
+    ours = Spectrum(window).analyse(sound)
+    torch.testing.assert_close(ours, torch.cat([expected[..., 0], expected[..., 1]], dim=1), atol=within, rtol=0)
+    magnitude, phase = (torch.rand(1, 9, 121, generator=seeded(), dtype=kind) * scale for scale in (2, 6))
+    back = torch.istft(torch.polar(magnitude, phase), 16, 4, window=window)
+    torch.testing.assert_close(Spectrum(window).synthesize(magnitude, phase), back, atol=within, rtol=0)
+
+
+def test_a_snake_that_does_nothing_does_nothing_when_folded() -> None:
+    class Upstream:
+        alpha, no_div_by_zero = torch.tensor([0.0, 2.0]), 1e-9
+
+    before, after = torch.nn.Conv1d(2, 2, 1), torch.nn.Conv1d(2, 2, 1)
+    x = torch.randn(1, 2, 50, generator=seeded())
+    with torch.no_grad():
+        y = before(x)
+        a = Upstream.alpha[:, None]
+        expected = after(y + torch.sin(a * y).square() / (a + Upstream.no_div_by_zero))
+        folded = FoldedSnake([Upstream])
+        folded.fold([before], [after])
+        torch.testing.assert_close(after(folded(before(x))), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32], indirect=True)
+@torch.inference_mode()
+def test_captured_tiles_equal_eager_ones(upstream_hift: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sounds in turn: what one has left in the buffers changes nothing in the other."""
+    monkeypatch.setattr("monica.engine.chatterbox.hift.TILES", (32, 36))
+    graphs = TapeGraphs()
+    captured = HiFT(upstream_hift, fused=True, graphs=graphs)
+    mels = [torch.randn(1, 80, frames, generator=seeded()) for frames in (40, 33)]
+    expected = [captured(mel, seeded()) for mel in mels]
+    captured.warm_up()
+    assert graphs.names == [f"the {name} of {frames} frames" for frames in (36, 32) for name in ("pitch", "sound")]
+    assert graphs.replayed == []
+    for mel, sound in zip(mels, expected, strict=True):
+        torch.testing.assert_close(captured(mel, seeded()), sound, atol=1e-5, rtol=0)
+    assert len(graphs.replayed) > 4

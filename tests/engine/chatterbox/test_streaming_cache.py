@@ -26,10 +26,12 @@ def inputs() -> dict[str, Tensor]:
 
 
 @torch.inference_mode()
-def chunk_by_chunk(estimator: Estimator, inputs: dict[str, Tensor], sizes: list[int]) -> Tensor:
+def chunk_by_chunk(
+    estimator: Estimator, inputs: dict[str, Tensor], sizes: list[int], t_emb: Tensor | None = None
+) -> Tensor:
     """Estimate frames chunk by chunk, the first of which is the prompt."""
     x, mu, speaker, prompt = (inputs[name].to(estimator.solver_dtype) for name in ("x", "mu", "speaker", "prompt"))
-    t_emb = estimator.schedule(10).t_emb[STEP]
+    t_emb = estimator.schedule(10).t_emb[STEP] if t_emb is None else t_emb
     cond_cache, cache = StreamingCache(), StreamingCache()
     velocities, begin = [], 0
     for size in sizes:

@@ -130,8 +130,7 @@ def test_speech_ends_where_upstreams_does(run: Run, t3: T3, upstream: Any) -> No
             expected = run_upstream(upstream, params, text=TEXT, seed=seed).tolist()
             if expected[-1] == EOS and len(expected) > 2:
                 lengths.append(len(expected))
-                # Ours lack end of speech and the 40 ms of noise before it.
-                assert run(params, seed=seed).tolist() == expected[:-2]
+                assert run(params, seed=seed).tolist() == expected[:-1]
     finally:
         with torch.no_grad():
             for head, row in zip(heads, kept, strict=True):
@@ -148,23 +147,23 @@ def test_without_end_of_speech_a_take_stops_at_max_tokens(run: Run, logits_at: A
 
 
 @pytest.mark.parametrize("end_step", [0, 1])
-def test_a_take_that_ends_at_once_has_no_tokens(run: Run, logits_at: Any, end_step: int) -> None:
+def test_a_take_has_the_tokens_before_the_end_of_speech(run: Run, logits_at: Any, end_step: int) -> None:
     def end(step: int, logits: Tensor) -> None:
         logits[:, EOS] = 1000.0 if step == end_step else -1000.0
 
     logits_at(end)
     tokens = run(SynthesisParams(max_tokens=5))
-    assert (tokens.shape, tokens.dtype) == ((0,), torch.int64)
+    assert (tokens.shape, tokens.dtype) == ((end_step,), torch.int64)
 
 
-def test_the_token_before_the_end_of_speech_is_cut(run: Run, logits_at: Any) -> None:
+def test_the_token_before_the_end_of_speech_is_kept(run: Run, logits_at: Any) -> None:
     whole = run(SynthesisParams(max_tokens=6))
 
     def end(step: int, logits: Tensor) -> None:
         logits[:, EOS] = 1000.0 if step == 4 else -1000.0
 
     logits_at(end)
-    assert run(SynthesisParams(max_tokens=6)).tolist() == whole[:3].tolist()
+    assert run(SynthesisParams(max_tokens=6)).tolist() == whole[:4].tolist()
 
 
 @pytest.mark.parametrize("cfg_weight", [0.0, 0.5])

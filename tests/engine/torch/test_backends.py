@@ -22,7 +22,7 @@ def test_precision_and_kernels() -> None:
         assert not torch.backends.cudnn.allow_tf32
         assert not torch.backends.cuda.matmul.allow_tf32
         assert not torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction
-        assert not torch.backends.cuda.cudnn_sdp_enabled()
+        assert not torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
         assert torch.backends.cuda.cufft_plan_cache.max_size == FFT_PLANS
 
 

@@ -1,0 +1,52 @@
+"""Which of PyTorch's attention kernels are real on a GPU of compute capability 12.x, as a DGX Spark's.
+
+    python -m tests.engine.torch.attention_kernels LIBTORCH_CUDA_SO
+
+T3's steps and the padded Euler steps use the memory-efficient kernels. A PyTorch that is built for 12.1 itself, rather
+than for the 12.x family, has printing stubs in their place: the output is garbage without an error. Stubs need fewer
+registers. The program exits with 1 if it finds one.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+KERNELS = ("fmha_cutlassF_bf16_aligned_64x64_rf_sm80", "fmha_cutlassF_f32_aligned_64x64_rf_sm80")
+MIN_REGISTERS = 64
+"""The real ones need 126 and 168, a stub needs 24."""
+ARCHITECTURE = "sm_120"
+
+
+def disassembler() -> Path | None:
+    """Return NVIDIA's cuobjdump, which comes with triton."""
+    spec = find_spec("triton")
+    if spec is None or spec.origin is None:
+        return None
+    program = Path(spec.origin).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+    return program if program.is_file() else None
+
+
+def registers(library: Path, program: Path) -> dict[str, int]:
+    """Return how many registers each of KERNELS needs, without those that the library does not have."""
+    command = [str(program), "-res-usage", "-arch", ARCHITECTURE, str(library)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = re.findall(r"Function _Z\d+(fmha_cutlassF_\w+?_sm80)N\S+:\s+REG:(\d+)", printed)
+    return {name: int(count) for name, count in found if name in KERNELS}
+
+
+def main() -> None:
+    program = disassembler()
+    if program is None:
+        sys.exit("triton, which brings cuobjdump, is not installed")
+    found = registers(Path(sys.argv[1]), program)
+    print(found)
+    if any(found.get(kernel, 0) < MIN_REGISTERS for kernel in KERNELS):
+        sys.exit(f"these are not all of {KERNELS} with {MIN_REGISTERS} registers or more")
+
+
+if __name__ == "__main__":
+    main()
