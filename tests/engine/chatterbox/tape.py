@@ -64,6 +64,10 @@ class TapeGraphs(Graphs):
         self.names: list[str] = []
         self.replayed: list[str] = []
 
+    @property
+    def replays(self) -> int:
+        return len(self.replayed)
+
     def _capture(self, function: Callable[[], None]) -> Replay:
         function()  # as a real capture's warm-up does
         tape = Tape()
