@@ -116,13 +116,14 @@ class Llama:
     def prefill(self, x: Tensor, row: int) -> Tensor:
         """Process a prompt and cache it from `row` on. x: (R, T, D), overwritten. Returns (R, T, D), normed."""
         rows, length, _ = x.shape
+        rotate = self._rotation(slice(0, length))
         for index, layer in enumerate(self.layers):
 
             def attend(q: Tensor, kv: Tensor, index: int = index) -> Tensor:
                 self.cache[index, row : row + rows, :, :length] = kv.transpose(1, 2)
                 return self._attend_causally(q, kv)
 
-            x = self._layer_output(layer, x, self._rotation(slice(0, length)), attend)
+            x = self._layer_output(layer, x, rotate, attend)
         return self._rms_norm(x, self._norm)
 
     def step(self, x: Tensor, positions: Tensor, window: int | None) -> Tensor:

@@ -67,9 +67,9 @@ def installed(lengths_read: Callable[[Tensor], Tensor] = lambda lengths: lengths
     def kernel(*args: Any, seqlen_k: Tensor, **other: Any) -> tuple[Any, ...]:
         return attend(*args, seqlen_k=lengths_read(seqlen_k), **other)
 
-    library = torch.library.Library("aten", "IMPL")
+    library = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
     try:
-        library.impl("_efficient_attention_forward", kernel, "CPU")
+        library.impl("_efficient_attention_forward", kernel, "CPU")  # type: ignore[no-untyped-call]
         yield
     finally:
-        library._destroy()
+        library._destroy()  # type: ignore[no-untyped-call]

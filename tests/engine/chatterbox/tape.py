@@ -65,6 +65,10 @@ class TapeGraphs(Graphs):
         self.replayed: list[str] = []
         self.tapes: list[Tape] = []
 
+    @property
+    def replays(self) -> int:
+        return len(self.replayed)
+
     def _capture(self, function: Callable[[], None]) -> Replay:
         function()  # as a real capture's warm-up does
         tape = Tape()

@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
+from benchmarks.cuda_model import ideal_bytes, lengths_of
 from benchmarks.rehearsal import CUDA, Rehearsal
+from benchmarks.rehearsal.cost import moved
 from benchmarks.rehearsal.operation import Operation
 from monica.engine import SynthesisParams
+from monica.engine.chatterbox.slots import computed_slots
 from monica.engine.chatterbox.step_graphs import Step
 
 LAYERS = 30
@@ -35,15 +38,14 @@ def recorded() -> Recorded:
             events[name] = rehearsal.record(lambda: results.append(work()))
             return results[0]
 
-        takes = [
-            record(
-                f"admission, guidance {weight}",
-                lambda weight=weight: t3.add_sequence(
-                    text, voice, SynthesisParams(cfg_weight=weight), rehearsal.generator()
-                ),
+        def admit(cfg_weight: float) -> Any:
+            params = SynthesisParams(cfg_weight=cfg_weight)
+            return record(
+                f"admission, guidance {cfg_weight}",
+                lambda: t3.add_sequence(text, voice, params, rehearsal.generator()),
             )
-            for weight in (0.5, 0.0)
-        ]
+
+        takes = [admit(0.5), admit(0.0)]
         for number in range(4):  # from the third on, tokens are read
             record(f"step {number}", t3.step)
         saved = record("pause", lambda: t3.pause_sequence(takes[0]))
@@ -87,6 +89,20 @@ def test_a_step_launches_few_kernels(recorded: Recorded, slots: int, top_p: bool
     layer = kernels(in_layers(operations))
     assert layer == 11
     assert kernels(operations) + (LAYERS - 1) * layer <= most
+
+
+@pytest.mark.parametrize("takes", [1, 4, 5, 8])
+def test_takes_of_mixed_lengths_move_little_more_than_they_must(recorded: Recorded, takes: int) -> None:
+    """Everything is counted, activations too. At most 1.15 times the weights and what the takes have filled."""
+    slots = computed_slots(takes)
+    operations = recorded.graphs[str(Step(slots, None, top_p=False))]
+    cached = 2 * (sum(lengths_of(takes)) + slots - takes)
+
+    def bytes_of(part: list[Operation]) -> int:
+        return sum(moved(operation, cached) for operation in part if operation.launches)
+
+    whole = bytes_of(operations) + (LAYERS - 1) * bytes_of(in_layers(operations))
+    assert ideal_bytes(takes) < whole <= 1.15 * ideal_bytes(takes)
 
 
 def test_attention_is_told_the_lengths_and_reads_no_window(recorded: Recorded) -> None:
