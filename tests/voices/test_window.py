@@ -46,7 +46,7 @@ def interview() -> Sound:
         parts += [said[loud[0] : loud[-1]], silence(0.4, RATE)]
     sound = np.concatenate(parts)
     sound = sound / np.abs(sound).max() * 0.5 + noise(len(sound) / RATE, RATE, 0.0005)[: len(sound)]
-    return sound.astype(np.float32)
+    return np.asarray(sound, np.float32)
 
 
 def music(seconds: float, level: float = 0.3) -> Sound:

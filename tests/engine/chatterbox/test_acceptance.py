@@ -77,7 +77,7 @@ def test_what_is_not_here_is_not_compared(settings: Settings, checkpoint_dir: Pa
 def test_weights_that_are_not_here_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"MONICA_MODEL_DIR=.* lacks"):
         acceptance.require(Settings(model_dir=tmp_path))
-    monkeypatch.setattr(acceptance.checkpoint, "find", lambda settings: None)
+    monkeypatch.setattr("monica.engine.chatterbox.checkpoint.find", lambda settings: None)
     with pytest.raises(ConfigError, match=r"^The weights are not on this machine\. Run: monica prefetch$"):
         acceptance.require(Settings())
 
