@@ -112,6 +112,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
     lab = Lab()
     monkeypatch.setattr("monica.cli.accept.engine_specs", lambda: iter([lab.spec()]))
     monkeypatch.setattr("monica.cli.accept.accelerator", lambda: None)
+    monkeypatch.setattr("monica.logs.set_up", lambda level: None)  # it would silence the log of the tests after this
     return lab
 
 

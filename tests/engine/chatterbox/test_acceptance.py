@@ -30,6 +30,7 @@ def test_whole_examination(checkpoint_dir: Path, tmp_path: Path, monkeypatch: py
         return module
 
     monkeypatch.setattr(weights, "load_s3gen", load_shallow)
+    monkeypatch.setattr("monica.logs.set_up", lambda level: None)  # it would silence the log of the tests after this
     environment = {
         "MONICA_MODEL_DIR": str(checkpoint_dir),
         "MONICA_CACHE_DIR": str(tmp_path / "cache"),
