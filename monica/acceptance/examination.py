@@ -21,7 +21,7 @@ from monica.config import Settings
 from monica.engine import Engine, Reference, is_cloning
 from monica.engine.acceptance import QUICK, Acceptance, Plan, Result, Tick
 from monica.engine.registry import EngineSpec
-from monica.errors import ConfigError, MonicaError
+from monica.errors import ConfigError, DeviceLost, MonicaError
 from monica.text.frontend import TextFrontend
 from monica.voices.recording import read_reference
 
@@ -65,6 +65,7 @@ class Examination:
         self._frontend = TextFrontend(settings)
         self._reference = self._read_reference()
         self._engine: tuple[Settings, Engine] | None = None
+        self._device_lost = False
 
     def run(self, folder: Folder) -> bool:
         """Run what is not done yet, and write the report. Returns whether nothing is wrong."""
@@ -82,8 +83,8 @@ class Examination:
                 share(0.0)
                 result = self._run(part, share)
             found[part.name] = {"title": part.title, **result}
-            if not result["ok"] and part.name in ("device", "start"):
-                stopped = part.title
+            if not result["ok"] and (part.name in ("device", "start") or self._device_lost):
+                stopped = stopped or part.title
             before += part.weight
         self._display.show("report", 1.0)
         return self._write_report(found)
@@ -96,6 +97,7 @@ class Examination:
         try:
             found = part.run(tick)
         except (ConfigError, MonicaError) as error:
+            self._device_lost = isinstance(error, DeviceLost)
             return {"ok": False, "error": without_paths(str(error))}
         except Exception as error:
             # The other parts may say why. The traceback is in the log: it names folders.
@@ -173,6 +175,7 @@ class Examination:
             return self._engine[1]
         self._engine = None
         gc.collect()  # what a loaded model holds may hang in cycles
+        self._acceptance.release()
         engine = self._spec.make(settings)
         engine.load()
         if is_cloning(engine):

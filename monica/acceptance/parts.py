@@ -15,7 +15,6 @@ from monica.synthesis.checks import find_defect
 
 VOICE = "accept"
 """What the examination's voice is called in the engine."""
-REPEATS = 3
 
 
 def measure_first_audio(engine: Engine, text: str, plan: Plan, tick: Tick) -> Result:
@@ -23,17 +22,17 @@ def measure_first_audio(engine: Engine, text: str, plan: Plan, tick: Tick) -> Re
     params = SynthesisParams(max_tokens=plan.max_tokens)
     first: list[float] = []
     whole: list[float] = []
-    for number in range(2 * REPEATS):
-        stream = number < REPEATS
+    for number in range(2 * plan.repeats):
+        stream = number < plan.repeats
         began = time.perf_counter()
-        utterance = engine.begin(text, voice=VOICE, params=params, seed=number % REPEATS, stream=stream)
+        utterance = engine.begin(text, voice=VOICE, params=params, seed=number % plan.repeats, stream=stream)
         try:
             while not utterance.done and not (stream and utterance.chunks):
                 engine.step()
             (first if stream else whole).append(time.perf_counter() - began)
         finally:
             engine.drop(utterance)
-        tick((number + 1) / (2 * REPEATS))
+        tick((number + 1) / (2 * plan.repeats))
     return {
         "characters": len(text),
         "first sound of a stream, ms": round(1000 * statistics.median(first), 1),

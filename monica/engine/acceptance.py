@@ -23,6 +23,8 @@ class Plan:
 
     takes: int = 200
     """Takes of the test of steadiness."""
+    repeats: int = 5
+    """How often the first sound is waited for."""
     sentences: int = 10
     """Sentences of the ear test."""
     max_tokens: int = 1000
@@ -35,7 +37,7 @@ class Plan:
     """Size of the copy that the memory's speed is measured with."""
 
 
-QUICK = Plan(takes=4, sentences=2, max_tokens=4, pace_steps=3, sound_tokens=(4,), copy_mib=16)
+QUICK = Plan(takes=3, repeats=1, sentences=2, max_tokens=4, pace_steps=3, sound_tokens=(4,), copy_mib=16)
 """Whether everything runs, in a minute. The figures mean nothing."""
 
 
@@ -61,6 +63,8 @@ class Acceptance:
     """What to measure on the loaded engine, by name."""
     used_memory: Callable[[], int | None]
     """Returns the bytes of the device's memory that this process holds; None if it has no memory of its own."""
+    release: Callable[[], None]
+    """Gives the memory of an engine that is gone back to the device, for the next one."""
     variants: Callable[[Settings], list[Variant]]
     """Returns what the ear test compares, the usual way first. What needs files that are not here is left out."""
     log: tuple[str, ...] = field(default=())

@@ -34,7 +34,8 @@ def preflight(client: FlaskClient, path: str, method: str, origin: str) -> dict[
     asked = {"Origin": origin, "Access-Control-Request-Method": method,
              "Access-Control-Request-Headers": "authorization,content-type,x-stainless-lang"}  # fmt: skip
     answer = client.options(path, headers=asked)
-    assert (answer.status_code, answer.data, answer.content_type) == (204, b"", None)
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert "Content-Type" not in answer.headers
     return dict(answer.headers)
 
 

@@ -18,11 +18,12 @@ from click.testing import CliRunner, Result
 from monica.acceptance.folder import without_paths
 from monica.acceptance.sentences import SENTENCES
 from monica.cli import main
+from monica.cli.accept import Bar
 from monica.config import Settings
 from monica.engine import SynthesisParams
 from monica.engine.acceptance import Acceptance, Plan, Tick, Variant
 from monica.engine.registry import EngineSpec
-from monica.errors import ConfigError, ModelUnavailable
+from monica.errors import ConfigError, DeviceLost, ModelUnavailable
 from tests.support.engines import CloningToy
 from tests.support.recordings import recording
 
@@ -52,6 +53,7 @@ class Lab:
                 describe_device=self._device,
                 measures={"pace": self._pace},
                 used_memory=lambda: None,
+                release=lambda: self.asked.append("release"),
                 variants=self._variants,
                 log=("precision:",),
             ),
@@ -110,6 +112,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
     lab = Lab()
     monkeypatch.setattr("monica.cli.accept.engine_specs", lambda: iter([lab.spec()]))
     monkeypatch.setattr("monica.cli.accept.accelerator", lambda: None)
+    monkeypatch.setattr("monica.logs.set_up", lambda level: None)  # it would silence the log of the tests after this
     return lab
 
 
@@ -148,7 +151,7 @@ def test_examination_of_a_machine(accept: Accept, lab: Lab, output: Path) -> Non
     assert found["start"]["voice"] == "cloned from REFERENCE_AUDIO"
     assert found["pace"]["rows"][1]["tokens a second"] == 700.0
     assert found["first_audio"]["first sound of a stream, ms"] >= 0
-    assert found["steadiness"]["takes"] == 4
+    assert found["steadiness"]["takes"] == 3
     assert found["ear_test"]["variants"] == list(WAYS)
     page = (output / "report.html").read_text()
     for text in ("everything passed", "231.5", "700.0", "steadiness", "figures mean nothing"):
@@ -156,7 +159,7 @@ def test_examination_of_a_machine(accept: Accept, lab: Lab, output: Path) -> Non
     assert all(title.split()[0] in done.stderr for title in TITLES)
     assert "notes-monica.json" in done.stdout
     # One engine at a time: the usual one for everything, then the one with other weights.
-    assert lab.asked == ["device", "load", "pace", "load"]
+    assert lab.asked == ["device", "release", "load", "pace", "release", "load"]
 
 
 def test_report_names_no_person_machine_or_folder(accept: Accept, lab: Lab, output: Path, tmp_path: Path) -> None:
@@ -195,7 +198,11 @@ def test_interrupted_examination_goes_on(accept: Accept, lab: Lab, output: Path)
     done = accept("--cpu")
     assert done.exit_code == 0, done.output
     assert "Going on with the examination" in done.stderr
-    assert lab.asked == ["load", "pace", "load"]  # the device is not described again
+    assert [each for each in lab.asked if each != "release"] == [
+        "load",
+        "pace",
+        "load",
+    ]  # the device is not described again
     assert report_of(output)["parts"]["device"]["ok"]
 
 
@@ -230,12 +237,33 @@ def test_gpu_that_lies_is_named_and_nothing_is_measured_on_it(accept: Accept, la
     assert "Something failed" in done.stdout
     parts = report_of(output)["parts"]
     assert parts["start"]["error"] == "T3's graph of 4 takes and 512 positions computes wrong numbers."
-    assert lab.asked == ["device", "load"]
+    assert lab.asked == ["device", "release", "load"]
     assert parts["ear_test"]["error"] == "Left out, because of: loading and self-test"
     assert "T3&#x27;s graph of 4 takes and 512 positions" in (output / "report.html").read_text()
     assert not (output / "ecoute.html").exists()
     # What failed is tried again: the driver may be another one.
     assert accept("--cpu").exit_code == 0
+
+
+def test_nothing_follows_on_a_device_that_is_lost(accept: Accept, lab: Lab, output: Path) -> None:
+    lab.fail["pace"] = DeviceLost("an illegal memory access")
+    assert accept("--cpu").exit_code == 1
+    parts = report_of(output)["parts"]
+    assert parts["pace"]["error"] == "an illegal memory access"
+    assert all(
+        parts[name]["error"] == "Left out, because of: pace" for name in ("first_audio", "steadiness", "ear_test")
+    )
+
+
+def test_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    bar = Bar()
+    bar.show("device", 0.0)
+    bar.show("steadiness", 0.5)
+    bar.say("Going on.")
+    drawn = capsys.readouterr().err
+    assert "[------------------------]   0% 0:00 device" in drawn
+    assert "[############------------]  50% 0:00 steadiness\nGoing on.\n" in drawn
 
 
 def test_way_to_speak_that_cannot_be_loaded_leaves_the_others(accept: Accept, lab: Lab, output: Path) -> None:

@@ -103,6 +103,12 @@ def used_memory() -> int | None:
     return torch.cuda.memory_reserved() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
 
 
+def release_memory() -> None:
+    """Give what PyTorch keeps for later back to the GPU: the next engine's share is taken of what is free."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
+
+
 def variants(settings: Settings) -> list[Variant]:
     """Return what the ear test compares: the settings as they are, and one thing changed at a time.
 
@@ -190,6 +196,7 @@ ACCEPTANCE = Acceptance(
     describe_device=describe_device,
     measures={"pace": measure_pace, "s3gen": measure_s3gen},
     used_memory=used_memory,
+    release=release_memory,
     variants=variants,
     log=("device:", "precision:", "CUDA graphs:", "self-test:", "checkpoint: T3", "checkpoint: t3"),
 )

@@ -30,6 +30,7 @@ def test_whole_examination(checkpoint_dir: Path, tmp_path: Path, monkeypatch: py
         return module
 
     monkeypatch.setattr(weights, "load_s3gen", load_shallow)
+    monkeypatch.setattr("monica.logs.set_up", lambda level: None)  # it would silence the log of the tests after this
     environment = {
         "MONICA_MODEL_DIR": str(checkpoint_dir),
         "MONICA_CACHE_DIR": str(tmp_path / "cache"),
@@ -77,7 +78,7 @@ def test_what_is_not_here_is_not_compared(settings: Settings, checkpoint_dir: Pa
 def test_weights_that_are_not_here_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"MONICA_MODEL_DIR=.* lacks"):
         acceptance.require(Settings(model_dir=tmp_path))
-    monkeypatch.setattr(acceptance.checkpoint, "find", lambda settings: None)
+    monkeypatch.setattr("monica.engine.chatterbox.checkpoint.find", lambda settings: None)
     with pytest.raises(ConfigError, match=r"^The weights are not on this machine\. Run: monica prefetch$"):
         acceptance.require(Settings())
 
