@@ -128,18 +128,15 @@ def variants(settings: Settings) -> list[Variant]:
 
 
 def _alternatives(settings: Settings) -> list[Settings]:
-    """Return the settings with another T3, and with another decoder if this version has one."""
-    found = [dataclasses.replace(settings, t3="v2" if settings.t3 == "v3" else "v3")]
-    decoder = getattr(settings, "s3gen", None)
-    if decoder is not None:
-        changes: dict[str, Any] = {"s3gen": "meanflow" if decoder == "standard" else "standard"}
-        found.append(dataclasses.replace(settings, **changes))
-    return found
+    """Return the settings with another T3, and with another decoder."""
+    return [
+        dataclasses.replace(settings, t3="v2" if settings.t3 == "v3" else "v3"),
+        dataclasses.replace(settings, s3gen="meanflow" if settings.s3gen == "standard" else "standard"),
+    ]
 
 
 def _variant(settings: Settings, params: SynthesisParams) -> Variant:
-    decoder = getattr(settings, "s3gen", "standard")
-    return Variant(f"T3 {settings.t3}, cfg {params.cfg_weight:g}, S3Gen {decoder}", settings, params)
+    return Variant(f"T3 {settings.t3}, cfg {params.cfg_weight:g}, S3Gen {settings.s3gen}", settings, params)
 
 
 def _model(engine: Engine) -> Model:
