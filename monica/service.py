@@ -98,7 +98,8 @@ class Service:
         self._takes.flush()
 
     def close(self) -> None:
-        """Close the stores."""
+        """End the threads that speak, and close the stores."""
+        self._scheduler.close()
         self.station.close()
         self._takes.close()
         self._conditionals.close()

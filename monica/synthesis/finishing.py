@@ -46,12 +46,19 @@ class FinishingQueue:
         self._chunks: deque[Job] = deque()
         self._ends: deque[Job] = deque()
         self._current: Job | None = None
+        self._closing = False
         self.job_began: float | None = None
         """When the job that is being done was begun."""
 
     def start(self) -> None:
-        """Start the thread. It lives as long as the process: no exception of a job ends it."""
+        """Start the thread. It lives until `close`: no exception of a job ends it."""
         threading.Thread(target=self._run, name="finishing", daemon=True).start()
+
+    def close(self) -> None:
+        """End the thread once it has nothing left to do. Does not wait for that."""
+        with self._added:
+            self._closing = True
+            self._added.notify_all()
 
     def add_chunk(self, take: Take, do: Callable[[], None]) -> None:
         """Add the job of a stream's chunk. Never blocks."""
@@ -101,5 +108,6 @@ class FinishingQueue:
     def _run(self) -> None:
         while True:
             with self._added:
-                self._added.wait_for(lambda: self._chunks or self._ends)
-            self.do_next()
+                self._added.wait_for(lambda: self._chunks or self._ends or self._closing)
+            if not self.do_next():
+                return

@@ -57,6 +57,7 @@ class Scheduler:
         self.running = RunningBatch(engine, self.finishing, self._throughput, finish, publish, self._report, clock)
         self._calls: deque[EngineCall[Any]] = deque()
         self._idle = True
+        self._closing = False
         self._refusal: MonicaError | None = None
         self.turn_began: float | None = None
         """When the engine thread began the turn it has not finished yet."""
@@ -75,6 +76,7 @@ class Scheduler:
         def run() -> None:
             if loading.run() is None:
                 self._run()
+            self.finishing.close()
 
         self.finishing.start()
         threading.Thread(target=run, name="engine", daemon=True).start()
@@ -163,13 +165,24 @@ class Scheduler:
         self._throughput.end_turn(self._clock() - now, waiting=bool(self._waiting))
         self.turn_began = None
 
+    def close(self) -> None:
+        """End both threads once they have nothing left to do. Does not wait for that.
+
+        A process that ends needs none of this. One that goes on would keep, with the threads, the files they have open.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+
     def _run(self) -> None:
         while True:
             with self._changed:
                 if not self._has_work():
                     self._idle = True
                     self._note_progress()
-                    self._changed.wait_for(self._has_work)
+                    self._changed.wait_for(lambda: self._has_work() or (self._closing and not self._waiting))
+                    if not self._has_work():
+                        return
                     self._idle = False
             self.turn()
 

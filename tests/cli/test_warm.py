@@ -75,7 +75,7 @@ def test_a_book_is_made_once_and_is_cached_the_second_time(book: Path, tmp_path:
         assert (code, "56 were cached, 0 made, 0 failed, 0 left." in out) == (0, True)
         code, out, _ = run(book, server, "--dry-run")
         assert re.fullmatch(
-            r"tournoi.toml: 56 phrases, 56 of them cached already\nsound: about 0:\d\d\ndisk: about \d+ MB\n"
+            r"tournoi.toml: 56 phrases, 56 of them cached already\nsound: about \d:\d\d\ndisk: about \d+ MB\n"
             r"time to make what is missing: about 0:00\n",
             out,
         )
