@@ -96,6 +96,9 @@ class Attackers:
                 connection.shutdown(socket.SHUT_WR)
             response = http.client.HTTPResponse(connection, method=case.split(b" ", 1)[0].decode("latin-1"))
             response.begin()
+            if response.headers.get_content_type() == "text/event-stream":  # it does not end
+                self._tally.note(str(response.status), time.monotonic() - began)
+                return False
             content = response.read()
         except TimeoutError:
             fault = "" if torn or self._excused(began) else f"no answer in {PATIENCE_S} s: {case[:300]!r}"
@@ -117,6 +120,8 @@ class Attackers:
 
     @staticmethod
     def _is_error(content: bytes) -> bool:
+        if content.startswith(b"<!doctype html>") and b'name="cle"' in content:
+            return True  # a page for people, which asks for the key
         try:
             found = json.loads(content)
             # /health answers 503 with its own shape while the model is loading.

@@ -13,12 +13,14 @@ from monica.antenna.cue import Cue, State
 
 MAX_HISTORY = 500
 """Number of ended cues that are remembered."""
-VERSION = 1
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS cues (id TEXT PRIMARY KEY, ended REAL, cue TEXT NOT NULL);
     CREATE INDEX IF NOT EXISTS cues_by_end ON cues (ended);
     CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+_FORGET = """
+    DELETE FROM cues WHERE id IN (SELECT id FROM cues WHERE ended IS NOT NULL ORDER BY ended DESC LIMIT -1 OFFSET ?)
 """
 
 logger = logging.getLogger(__name__)
@@ -27,51 +29,73 @@ logger = logging.getLogger(__name__)
 class Journal:
     """A SQLite file with one row a cue. Thread-safe.
 
-    What cannot be written, on a full disk for instance, is logged, and `reason` says why: the queue goes on in memory.
+    What cannot be written, on a full disk for instance, is kept in memory, and `reason` says why. `recover` writes it
+    once that is possible.
     """
 
     reason: str | None = None
-    """Why the last write failed; None if it did not."""
+    """Why something is not on disk; None if all is."""
 
     def __init__(self, file: Path) -> None:
         """Open the file, or make it. One that is damaged is moved aside, with a line in the log."""
         self._file = file
         self._lock = threading.Lock()
+        self._database: sqlite3.Connection | None = None
+        self._unsaved: dict[str, Cue] = {}
+        self._unsaved_facts: dict[str, str] = {}
         try:
-            self._database = self._open()
+            self._open()
+        except (OSError, sqlite3.OperationalError) as error:  # a full disk, for instance: nothing is damaged
+            self._note(error)
         except sqlite3.DatabaseError as error:
-            # Not every such error is damage, but a full disk does not mend by keeping a file that cannot be opened.
             logger.error("%s cannot be read (%s); it is moved aside, and the queue begins empty", file.name, error)
             for suffix in ("", "-wal", "-shm"):
                 with suppress(OSError):
                     file.with_name(file.name + suffix).rename(file.with_name(f"{file.name}{suffix}.corrupt"))
             try:
-                self._database = self._open()
-            except sqlite3.Error as again:
-                self.reason = str(again)
-                self._database = self._connect(":memory:")
+                self._open()
+            except (OSError, sqlite3.Error) as again:
+                self._note(again)
 
     def save(self, cue: Cue) -> bool:
         """Write a cue. Returns whether it is on disk."""
-        ended = cue.ended if cue.state.has_ended else None
-        row = (cue.id, ended, json.dumps(cue.as_dict(), ensure_ascii=False))
-        oldest = "DELETE FROM cues WHERE id IN (SELECT id FROM cues WHERE ended IS NOT NULL ORDER BY ended DESC " \
-                 "LIMIT -1 OFFSET ?)"  # fmt: skip
-        return self._write(("INSERT OR REPLACE INTO cues VALUES (?, ?, ?)", row), (oldest, (MAX_HISTORY,)))
+        with self._lock:
+            self._unsaved[cue.id] = cue
+            return self._write()
 
     def save_fact(self, name: str, value: str) -> bool:
         """Write something about the whole antenna, such as whether it is held. Returns whether it is on disk."""
-        return self._write(("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value)))
+        with self._lock:
+            self._unsaved_facts[name] = value
+            return self._write()
+
+    def recover(self) -> None:
+        """Write what could not be written before, if there is anything."""
+        if self.reason is None:
+            return
+        with self._lock:
+            try:
+                if self._database is None:
+                    self._open()
+            except (OSError, sqlite3.Error) as error:
+                self._note(error)
+                return
+            if self._write():
+                logger.info("the queue of announcements is on disk again")
 
     def fact(self, name: str) -> str | None:
         """Return what `save_fact` wrote."""
         with self._lock:
+            if self._database is None:
+                return None
             row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
 
     def cues(self) -> list[Cue]:
         """Return all cues. One that cannot be read is left out, with a line in the log."""
         with self._lock:
+            if self._database is None:
+                return []
             rows = self._database.execute("SELECT cue FROM cues ORDER BY ended").fetchall()
         found = []
         for (text,) in rows:
@@ -84,32 +108,46 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            self._database.close()
+            if self._database is not None:
+                self._database.close()
 
-    def _write(self, *statements: tuple[str, tuple[object, ...]]) -> bool:
+    def _write(self) -> bool:
+        """Write all that is not on disk yet."""
         try:
-            with self._lock, self._database:
-                for statement, values in statements:
-                    self._database.execute(statement, values)
+            if self._database is None:
+                return False
+            with self._database:
+                for cue in self._unsaved.values():
+                    ended = cue.ended if cue.state.has_ended else None
+                    row = (cue.id, ended, json.dumps(cue.as_dict(), ensure_ascii=False))
+                    self._database.execute("INSERT OR REPLACE INTO cues VALUES (?, ?, ?)", row)
+                self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", self._unsaved_facts.items())
+                self._database.execute(_FORGET, (MAX_HISTORY,))
         except sqlite3.Error as error:
-            if self.reason is None:
-                logger.error("the queue of announcements cannot be written (%s): a restart would lose it", error)
-            self.reason = str(error)
+            self._note(error)
             return False
+        self._unsaved.clear()
+        self._unsaved_facts.clear()
         self.reason = None
         return True
 
-    def _open(self) -> sqlite3.Connection:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        return self._connect(str(self._file))
+    def _note(self, error: Exception) -> None:
+        if self.reason is None:
+            logger.error("the queue of announcements cannot be written (%s): a restart would lose it", error)
+        self.reason = f"The queue of announcements cannot be written: {error}."
 
-    def _connect(self, name: str) -> sqlite3.Connection:
-        database = sqlite3.connect(name, check_same_thread=False)
-        # In WAL mode a commit is safe from a kill, and fast. Power loss may undo the last few commits, no more.
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.executescript(_SCHEMA)
-        return database
+    def _open(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(self._file, check_same_thread=False)
+        try:
+            # In WAL mode a commit is safe from a kill, and fast. Power loss may undo the last few commits, no more.
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+            database.executescript(_SCHEMA)
+        except BaseException:
+            database.close()
+            raise
+        self._database = database
 
 
 def unfinished(cues: list[Cue]) -> list[Cue]:

@@ -19,6 +19,8 @@ from monica.antenna.speakers import Speakers
 
 MAX_INTERRUPTIONS = 3
 """How often a cue that the room may not have heard goes on air again."""
+RECOVER_S = 2.0
+"""How often a disk that could not be written is tried again."""
 SHOWN_HISTORY = 50
 """Number of ended cues in the whole state. The rest of the history is asked for."""
 
@@ -54,6 +56,7 @@ class Playout:
         self._on_air: OnAir | None = None
         self._history: deque[Cue] = deque(maxlen=MAX_HISTORY)
         self._speakers = Speakers()
+        self._recovered = 0.0
         self._held = journal.fact("held") == "1"
         self._restore(journal.cues())
 
@@ -61,6 +64,9 @@ class Playout:
         """Do what is due: drop what has expired, notice what is over, put the next cue on air."""
         with self._changed:
             now, clock = self._now(), self._clock()
+            if clock - self._recovered >= RECOVER_S:
+                self._recovered = clock
+                self._journal.recover()
             if self._on_air is not None:
                 self._look_after(self._on_air, clock)
             for cue in self._rundown.expired(now):

@@ -25,7 +25,8 @@ ENTITY = re.compile(r"&(?:#\d{1,6}|#x[0-9a-fA-F]{1,5}|[a-zA-Z]{2,8}\d{0,2});")
 THOUGHT = re.compile(r"<(/?)think(?:ing)?(?:\s[^<>]{0,200})?>", re.IGNORECASE)
 
 PAUSE = re.compile(
-    r"\[pause ?: ?(?:(\d{1,15}(?:[.,]\d{1,6})?) ?(?:(ms|s)(?![\w.,])\]?|\])|[^\[\]\s]{0,20}(?:\]|$|(?=\[)))"
+    r"\[pause ?: ?(?:(\d{1,15}(?:[.,]\d{1,6})?) ?(?:(ms|s)(?![\w.,])\]?|\])"
+    r"|[^\[\]\s]{0,20}(?:\]|(?=\s{0,20}(?:$|\[|<break))))"
     rf"|<break(?:(?P<attributes>{ATTRIBUTES})\s{{0,3}}/?>)",
     re.IGNORECASE,
 )

@@ -82,6 +82,26 @@ def test_a_disk_that_cannot_be_written_leaves_the_queue_in_memory(file: Path) ->
     assert antenna.unwritable is not None
 
 
+def test_what_a_full_disk_prevented_is_written_once_there_is_room(tmp_path: Path) -> None:
+    """Also if the disk was full at the start, when there was no file yet."""
+    folder = tmp_path / "cache"
+    folder.write_text("in the way, as a full disk is")
+    journal = Journal(folder / "antenna.sqlite3")
+    clock = [10.0]
+    antenna = Antenna(journal, Events(), lambda: clock[0])
+    antenna.hold()
+    cue = antenna.add(Cue("Sans place."))
+    antenna.tick()
+    assert antenna.unwritable is not None
+    folder.unlink()
+    clock[0] += 10
+    antenna.tick()
+    assert antenna.unwritable is None
+    again = Journal(folder / "antenna.sqlite3")
+    assert ([found.id for found in again.cues()], again.fact("held")) == ([cue.id], "1")
+    assert not list(folder.glob("*.corrupt"))
+
+
 def test_a_listener_gets_the_state_then_each_event_in_order() -> None:
     events, heard = Events(), list[bytes]()
     events.publish("early", {})

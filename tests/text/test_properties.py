@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import monica.text
@@ -67,6 +67,7 @@ def test_other_languages_keep_their_words_too(text: str) -> None:
 
 
 @given(TEXTS)
+@example('Bonjour <break time="1s"/> à tous[pause:Roi♠Dame♠ ')
 @ANY
 def test_pauses_cut_a_text_without_losing_or_adding_words(text: str) -> None:
     parts = split_at_pauses(text)
