@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import sqlite3
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from monica.antenna.cue import Cue, State
 
@@ -41,6 +43,7 @@ class Journal:
         self._file = file
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
+        self._owner: IO[str] | None = None
         self._unsaved: dict[str, Cue] = {}
         self._unsaved_facts: dict[str, str] = {}
         try:
@@ -69,19 +72,25 @@ class Journal:
             self._unsaved_facts[name] = value
             return self._write()
 
-    def recover(self) -> None:
-        """Write what could not be written before, if there is anything."""
+    def recover(self) -> list[Cue]:
+        """Write what could not be written before, if there is anything.
+
+        Returns the cues in a file that could not be opened until now.
+        """
         if self.reason is None:
-            return
+            return []
         with self._lock:
+            found = []
             try:
                 if self._database is None:
                     self._open()
+                    found = self._read()
             except (OSError, sqlite3.Error) as error:
                 self._note(error)
-                return
+                return []
             if self._write():
                 logger.info("the queue of announcements is on disk again")
+            return found
 
     def fact(self, name: str) -> str | None:
         """Return what `save_fact` wrote."""
@@ -94,9 +103,12 @@ class Journal:
     def cues(self) -> list[Cue]:
         """Return all cues. One that cannot be read is left out, with a line in the log."""
         with self._lock:
-            if self._database is None:
-                return []
-            rows = self._database.execute("SELECT cue FROM cues ORDER BY ended").fetchall()
+            return self._read()
+
+    def _read(self) -> list[Cue]:
+        if self._database is None:
+            return []
+        rows = self._database.execute("SELECT cue FROM cues ORDER BY ended").fetchall()
         found = []
         for (text,) in rows:
             try:
@@ -110,6 +122,8 @@ class Journal:
         with self._lock:
             if self._database is not None:
                 self._database.close()
+            if self._owner is not None:
+                self._owner.close()
 
     def _write(self) -> bool:
         """Write all that is not on disk yet."""
@@ -138,6 +152,7 @@ class Journal:
 
     def _open(self) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._lock_file()
         database = sqlite3.connect(self._file, check_same_thread=False)
         try:
             # In WAL mode a commit is safe from a kill, and fast. Power loss may undo the last few commits, no more.
@@ -148,6 +163,20 @@ class Journal:
             database.close()
             raise
         self._database = database
+
+    def _lock_file(self) -> None:
+        """Become the file's only user: two processes with one queue would say everything twice. Raises OSError.
+
+        The lock ends with the process, however that ends.
+        """
+        if self._owner is None:
+            owner = self._file.with_suffix(".lock").open("w")
+            try:
+                fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                owner.close()
+                raise OSError("another Monica uses it") from error
+            self._owner = owner
 
 
 def unfinished(cues: list[Cue]) -> list[Cue]:

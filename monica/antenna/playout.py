@@ -66,7 +66,7 @@ class Playout:
             now, clock = self._now(), self._clock()
             if clock - self._recovered >= RECOVER_S:
                 self._recovered = clock
-                self._journal.recover()
+                self._restore(self._journal.recover())
             if self._on_air is not None:
                 self._look_after(self._on_air, clock)
             for cue in self._rundown.expired(now):

@@ -26,7 +26,8 @@ class Station:
 
     def __init__(self, settings: Settings, announcer: Announcer, finisher: Finisher) -> None:
         self.events = Events()
-        self._journal = Journal(settings.cache_dir / "antenna.sqlite3")
+        # Beside the jobs: two nodes may share a cache, but each has a folder of its own for what it still has to do.
+        self._journal = Journal(settings.cache_dir / "jobs" / "antenna.sqlite3")
         ducking = Ducking(settings.duck_db, settings.duck_ramp_ms)
         self.antenna = Antenna(self._journal, self.events, ducking=ducking)
         self.chimes = ChimeBox(settings.chimes_dir, finisher)

@@ -192,7 +192,8 @@ class AntennaMachine(RuleBasedStateMachine):
 
     @rule()
     def server_is_killed(self) -> None:
-        """Nothing is closed or said goodbye to; the speakers connect again, or not."""
+        """Nothing is written at the end; the speakers connect again, or not."""
+        self.journal.close()
         self.start()
         self.connected.clear()
         self.added = {cue: self.antenna.get(cue) for cue in self.added}

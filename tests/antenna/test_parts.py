@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from monica.audio.wav import encode_wav, wav_duration, wav_pcm
 from tests.support.sounds import sine
 
 RATE = 22_050
+Open = Callable[[Path], Journal]
 FINISHER = Finisher(loudness_lufs=-16.0, peak_dbtp=-1.0)
 
 
@@ -31,15 +33,31 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "antenna.sqlite3"
 
 
-def test_a_cue_is_read_back_as_it_was(file: Path) -> None:
+@pytest.fixture
+def open_journal() -> Iterator[Callable[[Path], Journal]]:
+    """Return a function that opens a journal, which is closed at the end of the test."""
+    opened: list[Journal] = []
+
+    def open_one(file: Path) -> Journal:
+        opened.append(Journal(file))
+        return opened[-1]
+
+    yield open_one
+    for journal in opened:
+        journal.close()
+
+
+def test_a_cue_is_read_back_as_it_was(file: Path, open_journal: Open) -> None:
     cue = Cue("« Été »\n\0", priority=Priority.URGENT, chimes=Chimes("gong"), at=1.5, state=State.READY, seed=7)
-    Journal(file).save(cue)
-    (found,) = Journal(file).cues()
+    journal = open_journal(file)
+    journal.save(cue)
+    journal.close()
+    (found,) = open_journal(file).cues()
     assert found.as_dict() == cue.as_dict()
 
 
-def test_the_history_is_bounded_and_the_queue_is_not(file: Path) -> None:
-    journal = Journal(file)
+def test_the_history_is_bounded_and_the_queue_is_not(file: Path, open_journal: Open) -> None:
+    journal = open_journal(file)
     waiting = Cue("J'attends.")
     journal.save(waiting)
     for number in range(MAX_HISTORY + 20):
@@ -51,30 +69,35 @@ def test_the_history_is_bounded_and_the_queue_is_not(file: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database", b"SQLite format 3\0" + b"\xff" * 5000])
-def test_a_damaged_file_is_moved_aside(file: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_file_is_moved_aside(
+    file: Path, content: bytes, caplog: pytest.LogCaptureFixture, open_journal: Open
+) -> None:
     file.write_bytes(content)
-    journal = Journal(file)
+    journal = open_journal(file)
     assert journal.cues() == []
     assert journal.save(Cue("Encore là."))
-    assert [cue.text for cue in Journal(file).cues()] == ["Encore là."]
+    journal.close()
+    assert [cue.text for cue in open_journal(file).cues()] == ["Encore là."]
     assert ("moved aside" in caplog.text) is bool(content)
     assert file.with_name("antenna.sqlite3.corrupt").exists() is bool(content)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "null", '{"text": 1, "state": "asleep"}', "{", '{"unknown": 1}'])
-def test_a_damaged_row_is_left_out_and_told(file: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
-    journal = Journal(file)
+def test_a_damaged_row_is_left_out_and_told(
+    file: Path, text: str, caplog: pytest.LogCaptureFixture, open_journal: Open
+) -> None:
+    journal = open_journal(file)
     journal.save(Cue("Entière."))
     journal.close()
     with sqlite3.connect(file) as database:
         database.execute("INSERT INTO cues VALUES ('x', NULL, ?)", (text,))
     database.close()
-    assert [cue.text for cue in Journal(file).cues()] == ["Entière."]
+    assert [cue.text for cue in open_journal(file).cues()] == ["Entière."]
     assert "cannot be read" in caplog.text
 
 
-def test_a_disk_that_cannot_be_written_leaves_the_queue_in_memory(file: Path) -> None:
-    journal = Journal(file)
+def test_a_disk_that_cannot_be_written_leaves_the_queue_in_memory(file: Path, open_journal: Open) -> None:
+    journal = open_journal(file)
     antenna = Antenna(journal, Events())
     journal.close()  # every write fails from here on
     cue = antenna.add(Cue("Quand même."))
@@ -82,11 +105,11 @@ def test_a_disk_that_cannot_be_written_leaves_the_queue_in_memory(file: Path) ->
     assert antenna.unwritable is not None
 
 
-def test_what_a_full_disk_prevented_is_written_once_there_is_room(tmp_path: Path) -> None:
+def test_what_a_full_disk_prevented_is_written_once_there_is_room(tmp_path: Path, open_journal: Open) -> None:
     """Also if the disk was full at the start, when there was no file yet."""
     folder = tmp_path / "cache"
     folder.write_text("in the way, as a full disk is")
-    journal = Journal(folder / "antenna.sqlite3")
+    journal = open_journal(folder / "antenna.sqlite3")
     clock = [10.0]
     antenna = Antenna(journal, Events(), lambda: clock[0])
     antenna.hold()
@@ -97,9 +120,26 @@ def test_what_a_full_disk_prevented_is_written_once_there_is_room(tmp_path: Path
     clock[0] += 10
     antenna.tick()
     assert antenna.unwritable is None
-    again = Journal(folder / "antenna.sqlite3")
+    journal.close()
+    again = open_journal(folder / "antenna.sqlite3")
     assert ([found.id for found in again.cues()], again.fact("held")) == ([cue.id], "1")
     assert not list(folder.glob("*.corrupt"))
+
+
+def test_two_processes_never_have_one_queue(file: Path, open_journal: Open) -> None:
+    """The second one says so, and takes the queue over when the first has gone."""
+    clock = [0.0]
+    first = open_journal(file)
+    cue = Antenna(first, Events()).add(Cue("Une seule fois."))
+    second = Antenna(open_journal(file), Events(), lambda: clock[0])
+    assert second.state()["queue"] == []
+    assert "another Monica" in (second.unwritable or "")
+    own = second.add(Cue("En mémoire."))
+    first.close()
+    clock[0] += 10
+    second.tick()
+    assert second.unwritable is None
+    assert {each["id"] for each in second.state()["queue"]} == {cue.id, own.id}
 
 
 def test_a_listener_gets_the_state_then_each_event_in_order() -> None:
@@ -137,17 +177,17 @@ def test_a_listener_who_missed_too_much_gets_the_state(last_id: str | None) -> N
     assert b"event: state" in heard[0]
 
 
-def test_the_queue_is_bounded() -> None:
-    antenna = Antenna(Journal(Path(":memory:")), Events())
+def test_the_queue_is_bounded(file: Path, open_journal: Open) -> None:
+    antenna = Antenna(open_journal(file), Events())
     for number in range(MAX_CUES):
         antenna.add(Cue(str(number)))
     with pytest.raises(QueueFull):
         antenna.add(Cue("De trop."))
 
 
-def test_a_slow_cue_lets_ready_ones_pass_after_a_while(file: Path) -> None:
+def test_a_slow_cue_lets_ready_ones_pass_after_a_while(file: Path, open_journal: Open) -> None:
     clock = [0.0]
-    antenna = Antenna(Journal(file), Events(), lambda: clock[0], lambda: clock[0])
+    antenna = Antenna(open_journal(file), Events(), lambda: clock[0], lambda: clock[0])
     antenna.speaker_joined("salle", "La salle")
     antenna.report_ready("salle", True)
     slow, quick = antenna.add(Cue("Lente.")), antenna.add(Cue("Rapide."))
@@ -160,8 +200,8 @@ def test_a_slow_cue_lets_ready_ones_pass_after_a_while(file: Path) -> None:
     assert (slow.state, quick.state) == (State.MAKING, State.ON_AIR)
 
 
-def test_a_cue_for_later_is_not_made_before_one_for_now(file: Path) -> None:
-    antenna = Antenna(Journal(file), Events(), lambda: 0.0, lambda: 0.0)
+def test_a_cue_for_later_is_not_made_before_one_for_now(file: Path, open_journal: Open) -> None:
+    antenna = Antenna(open_journal(file), Events(), lambda: 0.0, lambda: 0.0)
     for hour in range(1, 10):
         antenna.add(Cue("Plus tard.", priority=Priority.URGENT, at=3600.0 * hour))
     now = antenna.add(Cue("Maintenant.", priority=Priority.AMBIENT))
