@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
+import os
 import sqlite3
 import threading
+import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 from monica.antenna.cue import Cue, State
 
@@ -39,26 +41,31 @@ class Journal:
     """Why something is not on disk; None if all is."""
 
     def __init__(self, file: Path) -> None:
-        """Open the file, or make it. One that is damaged is moved aside, with a line in the log."""
+        """file: opened by `open`. Until then, everything stays in memory."""
         self._file = file
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
-        self._owner: IO[str] | None = None
+        self._release: Callable[[], object] | None = None
         self._unsaved: dict[str, Cue] = {}
         self._unsaved_facts: dict[str, str] = {}
-        try:
-            self._open()
-        except (OSError, sqlite3.OperationalError) as error:  # a full disk, for instance: nothing is damaged
-            self._note(error)
-        except sqlite3.DatabaseError as error:
-            logger.error("%s cannot be read (%s); it is moved aside, and the queue begins empty", file.name, error)
-            for suffix in ("", "-wal", "-shm"):
-                with suppress(OSError):
-                    file.with_name(file.name + suffix).rename(file.with_name(f"{file.name}{suffix}.corrupt"))
+
+    def open(self) -> list[Cue]:
+        """Open the file, or make it, and return the cues in it. One that cannot be read is left out.
+
+        A file that is damaged is moved aside. Both are told in the log.
+        """
+        with self._lock:
             try:
                 self._open()
-            except (OSError, sqlite3.Error) as again:
-                self._note(again)
+            except (OSError, sqlite3.OperationalError) as error:  # a full disk, for instance: nothing is damaged
+                self._note(error)
+            except sqlite3.DatabaseError as error:
+                self._move_aside(error)
+                try:
+                    self._open()
+                except (OSError, sqlite3.Error) as again:
+                    self._note(again)
+            return self._read()
 
     def save(self, cue: Cue) -> bool:
         """Write a cue. Returns whether it is on disk."""
@@ -100,11 +107,6 @@ class Journal:
             row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
 
-    def cues(self) -> list[Cue]:
-        """Return all cues. One that cannot be read is left out, with a line in the log."""
-        with self._lock:
-            return self._read()
-
     def _read(self) -> list[Cue]:
         if self._database is None:
             return []
@@ -122,8 +124,8 @@ class Journal:
         with self._lock:
             if self._database is not None:
                 self._database.close()
-            if self._owner is not None:
-                self._owner.close()
+            if self._release is not None:
+                self._release()
 
     def _write(self) -> bool:
         """Write all that is not on disk yet."""
@@ -169,14 +171,22 @@ class Journal:
 
         The lock ends with the process, however that ends.
         """
-        if self._owner is None:
-            owner = self._file.with_suffix(".lock").open("w")
-            try:
-                fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                owner.close()
-                raise OSError("another Monica uses it") from error
-            self._owner = owner
+        if self._release is not None:
+            return
+        owner = os.open(self._file.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(owner)
+            raise OSError("another Monica uses it") from error
+        self._release = weakref.finalize(self, os.close, owner)
+
+    def _move_aside(self, error: sqlite3.Error) -> None:
+        name = self._file.name
+        logger.error("%s cannot be read (%s); it is moved aside, and the queue begins empty", name, error)
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(OSError):
+                self._file.with_name(name + suffix).rename(self._file.with_name(f"{name}{suffix}.corrupt"))
 
 
 def unfinished(cues: list[Cue]) -> list[Cue]:

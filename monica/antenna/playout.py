@@ -57,8 +57,13 @@ class Playout:
         self._history: deque[Cue] = deque(maxlen=MAX_HISTORY)
         self._speakers = Speakers()
         self._recovered = 0.0
-        self._held = journal.fact("held") == "1"
-        self._restore(journal.cues())
+        self._held = False
+
+    def open(self) -> None:
+        """Take over the queue and the history that an earlier process left."""
+        with self._changed:
+            self._restore(self._journal.open())
+            self._held = self._held or self._journal.fact("held") == "1"
 
     def tick(self) -> None:
         """Do what is due: drop what has expired, notice what is over, put the next cue on air."""

@@ -35,7 +35,8 @@ class Station:
         self._closing = threading.Event()
 
     def start(self) -> None:
-        """Start the threads: those that make sounds, and the one that puts them on air."""
+        """Open the queue, and start the threads: those that make sounds, and the one that puts them on air."""
+        self.antenna.open()
         self.maker.start()
         threading.Thread(target=self._run, name="antenna", daemon=True).start()
 

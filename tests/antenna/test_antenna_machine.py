@@ -48,6 +48,7 @@ class AntennaMachine(RuleBasedStateMachine):
         self.events = Events()
         self.journal = Journal(Path(self.folder.name) / "antenna.sqlite3")
         self.antenna = Antenna(self.journal, self.events, lambda: self.clock, lambda: self.clock + self.offset)
+        self.antenna.open()
         publish = self.events.publish
 
         def record(kind: str, data: dict[str, Any]) -> Any:

@@ -50,19 +50,22 @@ def open_journal() -> Iterator[Callable[[Path], Journal]]:
 def test_a_cue_is_read_back_as_it_was(file: Path, open_journal: Open) -> None:
     cue = Cue("« Été »\n\0", priority=Priority.URGENT, chimes=Chimes("gong"), at=1.5, state=State.READY, seed=7)
     journal = open_journal(file)
+    journal.open()
     journal.save(cue)
     journal.close()
-    (found,) = open_journal(file).cues()
+    (found,) = open_journal(file).open()
     assert found.as_dict() == cue.as_dict()
 
 
 def test_the_history_is_bounded_and_the_queue_is_not(file: Path, open_journal: Open) -> None:
     journal = open_journal(file)
+    journal.open()
     waiting = Cue("J'attends.")
     journal.save(waiting)
     for number in range(MAX_HISTORY + 20):
         journal.save(Cue(str(number), state=State.DONE, ended=float(number)))
-    cues = journal.cues()
+    journal.close()
+    cues = open_journal(file).open()
     assert [cue.text for cue in cues if cue.state.waits] == ["J'attends."]
     ended = [cue.text for cue in cues if cue.state.has_ended]
     assert ended == [str(number) for number in range(20, MAX_HISTORY + 20)]
@@ -74,10 +77,10 @@ def test_a_damaged_file_is_moved_aside(
 ) -> None:
     file.write_bytes(content)
     journal = open_journal(file)
-    assert journal.cues() == []
+    assert journal.open() == []
     assert journal.save(Cue("Encore là."))
     journal.close()
-    assert [cue.text for cue in open_journal(file).cues()] == ["Encore là."]
+    assert [cue.text for cue in open_journal(file).open()] == ["Encore là."]
     assert ("moved aside" in caplog.text) is bool(content)
     assert file.with_name("antenna.sqlite3.corrupt").exists() is bool(content)
 
@@ -87,18 +90,20 @@ def test_a_damaged_row_is_left_out_and_told(
     file: Path, text: str, caplog: pytest.LogCaptureFixture, open_journal: Open
 ) -> None:
     journal = open_journal(file)
+    journal.open()
     journal.save(Cue("Entière."))
     journal.close()
     with sqlite3.connect(file) as database:
         database.execute("INSERT INTO cues VALUES ('x', NULL, ?)", (text,))
     database.close()
-    assert [cue.text for cue in open_journal(file).cues()] == ["Entière."]
+    assert [cue.text for cue in open_journal(file).open()] == ["Entière."]
     assert "cannot be read" in caplog.text
 
 
 def test_a_disk_that_cannot_be_written_leaves_the_queue_in_memory(file: Path, open_journal: Open) -> None:
     journal = open_journal(file)
     antenna = Antenna(journal, Events())
+    antenna.open()
     journal.close()  # every write fails from here on
     cue = antenna.add(Cue("Quand même."))
     assert antenna.get(cue.id) is cue
@@ -112,6 +117,7 @@ def test_what_a_full_disk_prevented_is_written_once_there_is_room(tmp_path: Path
     journal = open_journal(folder / "antenna.sqlite3")
     clock = [10.0]
     antenna = Antenna(journal, Events(), lambda: clock[0])
+    antenna.open()
     antenna.hold()
     cue = antenna.add(Cue("Sans place."))
     antenna.tick()
@@ -122,7 +128,7 @@ def test_what_a_full_disk_prevented_is_written_once_there_is_room(tmp_path: Path
     assert antenna.unwritable is None
     journal.close()
     again = open_journal(folder / "antenna.sqlite3")
-    assert ([found.id for found in again.cues()], again.fact("held")) == ([cue.id], "1")
+    assert ([found.id for found in again.open()], again.fact("held")) == ([cue.id], "1")
     assert not list(folder.glob("*.corrupt"))
 
 
@@ -130,8 +136,11 @@ def test_two_processes_never_have_one_queue(file: Path, open_journal: Open) -> N
     """The second one says so, and takes the queue over when the first has gone."""
     clock = [0.0]
     first = open_journal(file)
-    cue = Antenna(first, Events()).add(Cue("Une seule fois."))
+    antenna = Antenna(first, Events())
+    antenna.open()
+    cue = antenna.add(Cue("Une seule fois."))
     second = Antenna(open_journal(file), Events(), lambda: clock[0])
+    second.open()
     assert second.state()["queue"] == []
     assert "another Monica" in (second.unwritable or "")
     own = second.add(Cue("En mémoire."))

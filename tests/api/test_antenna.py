@@ -238,6 +238,7 @@ def test_who_may_only_speak_may_not_go_on_air(service: Service) -> None:
 
 
 def test_health_says_if_the_queue_cannot_be_written(client: FlaskClient, service: Service) -> None:
+    service.station.antenna.open()
     service.station._journal.close()
     announce(client)
     health = client.get("/health").get_json()
