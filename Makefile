@@ -47,7 +47,7 @@ test-slow: $(UV)
 	UV_PROJECT_ENVIRONMENT=$(CHECK) $(UV) sync --quiet --locked --group dev
 	$(CHECK)/bin/pytest -m "(slow or system) and not torch"
 
-# Everything. `make test-engine` (Chatterbox's) and `make test-service` run side by side: about eight minutes each.
+# Everything. `make test-engine` (Chatterbox's) and `make test-service` run side by side: about a quarter of an hour on two cores.
 test: $(UV)
 	$(UV) sync --quiet $(DEV) $(if $(MONICA_REQUIRE_SYSTEM),$(LISTEN))
 	$(MAKE) --jobs 2 --keep-going test-engine test-service
