@@ -66,6 +66,7 @@ def write_site(folder: Path, monica: int, ports: tuple[int, int], repeats: bool)
         "listen 443 ssl http2;": f"listen 127.0.0.1:{ports[0]} ssl;\n    listen 127.0.0.1:{ports[1]};",
         "    location = /blabla {": f"{static}    location = /blabla {{",
         "rate=10r/s": "rate=1000000r/s",
+        "burst=40": "burst=1000000",  # the workers of nginx do not read the clock at the same moment
         "listen [::]:443 ssl http2;": "",
         "/etc/letsencrypt/live/monica.bourlypokertour.fr": str(folder),
         "/var/log/nginx": str(folder),
