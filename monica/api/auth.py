@@ -157,7 +157,8 @@ def _carries_session(key: str) -> bool:
     # The cookie alone is no proof: the browser sends it whichever page asks. Only Monica's pages know the token, and
     # the browser says which page it is.
     origin = request.headers.get("Origin")
-    if origin is not None and origin.rpartition("/")[2] != request.host:
+    # A proxy may pass the host on without its port.
+    if origin is not None and _host_name(origin.rpartition("/")[2]) != _host_name(request.host):
         return False
     return compare_digest(csrf_token(session, key).encode(), request.headers.get(CSRF_HEADER, "").encode())
 

@@ -101,6 +101,13 @@ def test_a_session_can_be_closed(open_client: Open) -> None:
     assert client.get("/").status_code == 401
 
 
+def test_the_host_may_come_without_its_port(open_client: Open) -> None:
+    """As nginx passes it on."""
+    client = open_client(KEY)
+    headers = {session.CSRF_HEADER: enter(client, KEY), "Host": "localhost", "Origin": "https://localhost:8443"}
+    assert client.post("/v1/announcements", json={"text": "À vos places."}, headers=headers).status_code == 201
+
+
 @pytest.mark.parametrize("value", ["", ".", "9999999999.", "9999999999." + "0" * 64, "x.y", "9" * 40 + ".a", "é.é"])
 def test_a_forged_session_is_none(value: str) -> None:
     assert not session.is_session(value, KEY)

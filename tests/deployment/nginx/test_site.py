@@ -61,7 +61,7 @@ def test_plain_http_redirects_to_tls(site: Site, method: str) -> None:
 
 
 def test_security_headers_are_on_every_answer(site: Site) -> None:
-    for path, status in (("/health", 200), ("/nothing", 404), ("/docs", 200), ("/%", 400)):
+    for path, status in (("/health", 200), ("/nothing", 404), ("/docs", 200), ("/%", 400), ("/", 401), ("/salle", 401)):
         answer = site.curl(path, "--include").stdout.decode()
         assert f" {status} " in answer.splitlines()[0]
         assert re.findall(r"(?im)^server: (.*)\r$", answer) == ["nginx"]
@@ -73,6 +73,13 @@ def test_docs_page_may_run_its_script(site: Site) -> None:
     policy = site.ask("GET", "/docs").headers["Content-Security-Policy"]
     assert "script-src 'self' 'unsafe-inline'" in policy
     assert "script-src" not in site.ask("GET", "/health").headers["Content-Security-Policy"]
+
+
+def test_pages_for_people_say_themselves_what_they_may_load(site: Site) -> None:
+    for path in ("/", "/salle", "/pages/regie.mjs"):
+        headers = site.ask("GET", path).headers
+        assert "script-src 'self'" in headers["Content-Security-Policy"]
+        assert headers["Referrer-Policy"] == "same-origin"
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/docs", "/docs/assets/swagger-ui.css", "/openapi.json"])
