@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_REMEMBERED = 1000
-"""Number of events that a listener who comes back can catch up on. Otherwise it gets the whole state again."""
+"""How many events are kept for listeners that reconnect. One that missed more gets the whole state again."""
 
 Listener = Callable[[bytes], None]
 """Is given each event, encoded. It must not block."""

@@ -47,7 +47,7 @@ class AnswerSocket(socket.socket):
         return connection
 
     def begin_answer(self) -> None:
-        """Start to count anew."""
+        """Reset the counters."""
         self._waited, self._sent = 0.0, 0
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:

@@ -21,8 +21,8 @@ PITCH_REACH, VOCODER_REACH = 5, 15
 """How many frames to either side a frame of pitch or of sound depends on. Tests show that frames farther away change
 nothing."""
 TILES = (32, 36, 40, 48, 64, 96, 128, 192, 256)
-"""Lengths, in frames, that the network is run at on CUDA, where cuDNN plans each convolution for each length anew: that
-takes milliseconds, and the plans stay in memory. Shorter sounds are run as they are: that is few lengths, too."""
+"""The lengths, in frames, at which the network runs on CUDA. cuDNN plans each convolution once per length, which takes
+milliseconds, and keeps the plans in memory. Shorter sounds run at their own length: there are only a few of those."""
 
 
 def tile(length: int, reach: int) -> Iterator[tuple[int, int, int, int]]:

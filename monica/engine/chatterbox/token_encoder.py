@@ -81,7 +81,7 @@ class TokenEncoder:
 
 
 class Convolution:
-    """A convolution over time as one matrix product: cuDNN would plan it anew for each length of a take.
+    """A convolution over time as one matrix product. cuDNN would make a new plan for each length of a take.
 
     ahead: how many of its taps see later frames; the others see earlier ones and the frame itself.
     """

@@ -57,8 +57,8 @@ _TAGGED = re.compile(r"⟦[^⟦⟧]*⟧|[^⟦⟧]+|[⟦⟧]")
 def write_pieces(text: str, *, stream: bool = False) -> list[str]:
     """Cut a prepared text into the pieces that Pico is given one after the other; none if it has nothing to say.
 
-    Their phonemes are Pico's, in white brackets. Pico itself begins anew after each sentence, so the pieces of a text
-    last as long as the text in one piece.
+    Phonemes are Pico's own, in white brackets. Pico starts over after each sentence by itself, so the pieces of a text
+    last as long as the whole text.
     stream: cut long sentences at their commas too.
     """
     text = _join_elided(unicodedata.normalize("NFC", text))
