@@ -201,5 +201,5 @@ def check(cue: Cue) -> None:
 def _created(cue: Cue) -> Response:
     response = jsonify(cue.as_dict())
     response.status_code = 201
-    response.headers["Location"] = f"/v1/announcements/{cue.id}"
+    response.headers["Location"] = f"{request.script_root}/v1/announcements/{cue.id}"
     return response

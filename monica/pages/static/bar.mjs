@@ -2,7 +2,7 @@
 
 import { $ } from "./dom.mjs";
 import { progress } from "./store.mjs";
-import { send } from "./wire.mjs";
+import { at, send } from "./wire.mjs";
 
 const WORDS = { ok: "Monica va bien", degraded: "Monica : à surveiller", loading: "Monica se prépare",
                 failed: "Monica ne parle pas", stopping: "Monica s’arrête" };
@@ -76,7 +76,7 @@ export function startBar(getState) {
   }, 200);
   const poll = async () => {
     try {
-      const { status } = await (await fetch("/health")).json();
+      const { status } = await (await fetch(at("/health"))).json();
       sign("health", WORDS[status] ?? status, status === "ok");
     } catch {
       sign("health", "Monica ne répond pas", false);

@@ -1,7 +1,7 @@
 // The page on the machine at the mixer: it plays what is on air, and says what it plays.
 
 import { $ } from "./dom.mjs";
-import { follow, send } from "./wire.mjs";
+import { at, follow, send } from "./wire.mjs";
 
 const newId = () => (sessionStorage.monicaSpeaker = crypto.getRandomValues(new Uint32Array(2)).join("-"));
 
@@ -36,7 +36,7 @@ async function play(cue, again) {
   clearInterval(fading);
   playing = cue.id;
   audio.volume = 1;
-  if (!again) audio.src = `/v1/announcements/${cue.id}/audio`;
+  if (!again) audio.src = at(`/v1/announcements/${cue.id}/audio`);
   try {
     await audio.play();
     setAllowed(true);
@@ -79,7 +79,7 @@ function setAllowed(may) {
 
 /** Whether this browser lets the page play: silence is tried. */
 async function mayPlay() {
-  const silence = new Audio("/pages/silence.wav");
+  const silence = new Audio(at("/pages/silence.wav"));
   try {
     await silence.play();
     return true;

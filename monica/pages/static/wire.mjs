@@ -5,6 +5,11 @@ import { nothing, reduce } from "./store.mjs";
 const KINDS = ["state", "announcement", "antenna", "speakers"];
 const csrf = document.querySelector("meta[name=csrf]")?.content ?? "";
 
+const root = document.querySelector("meta[name=root]")?.content ?? "";
+
+/** The address of a path of Monica's, who may be mounted under a path of another site. */
+export const at = (path) => root + path;
+
 /** Something Monica refused, in words for people. */
 export class Refused extends Error {
   constructor(status, error) {
@@ -18,7 +23,7 @@ export class Refused extends Error {
 export async function send(method, path, body, headers = {}) {
   let response;
   try {
-    response = await fetch(path, {
+    response = await fetch(at(path), {
       method,
       headers: { "X-CSRF-Token": csrf, ...headers, ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
       body: body === undefined ? undefined : JSON.stringify(body),
@@ -39,7 +44,7 @@ export function follow(path, changed) {
   };
   let source;
   const connect = () => {
-    source = new EventSource(path);
+    source = new EventSource(at(path));
     for (const kind of [...KINDS, "stop"]) source.addEventListener(kind, (event) => apply(kind, JSON.parse(event.data)));
     source.onopen = () => apply("connected", { connected: true });
     source.onerror = () => {

@@ -70,3 +70,18 @@ def test_without_the_setting_the_header_means_nothing(server: Server) -> None:
     headers = {"X-Forwarded-Prefix": "/tts"}
     assert "servers" not in requests.get(f"{server.url}/openapi.json", headers=headers, timeout=20).json()
     assert "/tts" not in requests.get(f"{server.url}/docs", headers=headers, timeout=20).text
+
+
+def test_location_of_an_announcement_leads_to_it(mounted: str) -> None:
+    made = requests.post(f"{mounted}/v1/announcements", json={"text": "Tapis !"}, headers=HEADERS, timeout=60)
+    assert (made.status_code, made.headers["Location"]) == (201, f"/tts/v1/announcements/{made.json()['id']}")
+
+
+def test_pages_for_people_stay_under_the_path(mounted: str) -> None:
+    with requests.Session() as browser:
+        page = browser.post(f"{mounted}/session", data={"cle": KEY, "page": "regie"}, timeout=20)
+        assert page.status_code == 200
+        assert 'name="root" content="/tts"' in page.text
+        sources = re.findall(r'(?:src|href|action)="([^"]*)"', page.text)
+        assert sources and all(source.startswith("/tts/") for source in sources)  # noqa: PT018
+        assert browser.get(urljoin(mounted, "/tts/pages/regie.mjs"), timeout=20).status_code == 200
