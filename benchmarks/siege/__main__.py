@@ -25,10 +25,8 @@ from benchmarks.siege.fortress import Fortress
 from benchmarks.siege.tally import Tally
 from monica.this_machine import read_token
 
-KILL_EVERY_S = 3.0
-"""From the end of one recovery to the next kill."""
-CALM_S, CYCLE_S = 45, 150
-"""In every cycle no one is killed for so long, so that a worker gets old enough to show a leak."""
+KILL_EVERY_S = 2.0
+"""From the end of one recovery to the next kill. After the last kill a worker gets old enough to show a leak."""
 FULL_S, FULL_EVERY_S = 6, 25
 CLOCK_EVERY_S = 15
 SAVE_EVERY_S = 10
@@ -81,7 +79,7 @@ def besiege(
             fortress.move_clock(chance.choice(CLOCKS))
             tally.clocks += 1
             next_clock = now + CLOCK_EVERY_S
-        if now >= next_kill and (now - began) % CYCLE_S < CYCLE_S - CALM_S:
+        if now >= next_kill and tally.kills.total() < kills:
             fortress.kill("master" if chance.random() < MASTERS else "worker")
             next_kill = time.monotonic() + KILL_EVERY_S
         worker = fortress.worker()

@@ -90,6 +90,7 @@ class Attackers:
     def _exchange(self, connection: socket.socket, case: bytes, *, torn: bool) -> bool:
         """Send a request and judge the answer. Returns whether the connection stays open."""
         began = time.monotonic()
+        asked = "a damaged request" if torn else case[:80].decode("latin-1").partition("\r\n")[0] or "one of a flood"
         try:
             connection.sendall(case)
             if torn:
@@ -97,7 +98,7 @@ class Attackers:
             response = http.client.HTTPResponse(connection, method=case.split(b" ", 1)[0].decode("latin-1"))
             response.begin()
             if response.headers.get_content_type() == "text/event-stream":  # it does not end
-                self._tally.note(str(response.status), time.monotonic() - began)
+                self._tally.note(str(response.status))
                 return False
             content = response.read()
         except TimeoutError:
@@ -107,7 +108,8 @@ class Attackers:
         except (OSError, http.client.HTTPException, ValueError):
             # A connection that the server closes between two requests is no fault, and neither is one that a damaged
             # request has broken: what counts is that it was not left open.
-            self._tally.note("killed" if self._excused(began) else "closed", time.monotonic() - began)
+            closed = "closed on a damaged request" if torn else "closed"
+            self._tally.note("killed" if self._excused(began) else closed)
             return False
         took, status = time.monotonic() - began, response.status
         fault = ""
@@ -115,7 +117,7 @@ class Attackers:
             fault = f"{status} {content[:200]!r} to {case[:1000]!r}"
         elif status >= 400 and content and not self._is_error(content):
             fault = f"{status} not in the API's shape {content[:200]!r} to {case[:300]!r}"
-        self._tally.note(str(status), 0 if self._excused(began) else took, fault)
+        self._tally.note(str(status), 0 if self._excused(began) else took, fault, asked)
         return not (torn or response.will_close)
 
     @staticmethod
@@ -142,7 +144,7 @@ class Attackers:
             fault = f"{visit.kind}: {visit.wrong}" if visit.wrong and not excused else ""
             if visit.outcome == "no answer" and excused:
                 outcome = "killed"
-            self._tally.note(outcome, 0 if excused else visit.seconds, fault)
+            self._tally.note(outcome, 0 if excused else visit.seconds, fault, f"a visitor ({visit.kind})")
 
     def _write_slowly(self, chance: Random) -> None:
         """Send a request a few bytes at a time, and hang up before its end."""

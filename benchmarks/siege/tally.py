@@ -36,6 +36,8 @@ class Tally:
     """Kept sounds whose bytes did not match."""
     slowest: float = 0
     """Seconds until the slowest answer, of a server that was not killed meanwhile."""
+    slow: str = ""
+    """What was asked for then."""
     recovery: float = 0
     """Seconds from a kill until /health was 200 again, at most."""
     threads: int = 0
@@ -54,12 +56,13 @@ class Tally:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
 
-    def note(self, outcome: str, seconds: float = 0, fault: str = "") -> None:
-        """Count one request."""
+    def note(self, outcome: str, seconds: float = 0, fault: str = "", asked: str = "") -> None:
+        """Count one request. asked: what it was, in short."""
         with self._lock:
             self.requests += 1
             self.statuses[outcome] += 1
-            self.slowest = max(self.slowest, seconds)
+            if seconds > self.slowest:
+                self.slowest, self.slow = seconds, f"{outcome} to {asked}"
         if fault:
             self.fault(fault)
 
@@ -100,7 +103,7 @@ class Tally:
             "clock moved": f"{self.clocks} times",
             "5xx that are not 503, 504 or 507": self.unexplained,
             "kept sounds read, and with wrong bytes": f"{self.verified}, {self.bad}",
-            "slowest answer": f"{self.slowest:.1f} s",
+            "slowest answer": f"{self.slowest:.1f} s, {self.slow}",
             "slowest recovery from a kill": f"{self.recovery:.1f} s",
             "most threads, handles, memory": f"{self.threads}, {self.handles}, {self.memory:.0f} MiB",
             "memory over the longest life": f"{self.growth:+.1f} MiB from its 10th second to its {self.longest:.0f}th",

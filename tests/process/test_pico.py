@@ -52,8 +52,9 @@ def test_both_processes_and_picos_are_small(server: Server) -> None:
     """Proportional set size: what the worker shares with the master it was forked from counts once."""
     server.say("Bonjour.")
     master = psutil.Process(server.process.pid)
+    # Each text has a process of its own, which ends just after its answer.
+    until(lambda: len(master.children(recursive=True)) == 2)
     family = [master, *master.children(recursive=True)]
-    assert len(family) == 3
     assert sum(each.memory_full_info().pss for each in family) < 110 * 2**20
 
 
