@@ -16,6 +16,7 @@ from monica.store.catalogue import Catalogue
 from monica.store.encodings import Encodings
 from monica.store.identity import Identity
 from monica.store.migration import rename_old_keys
+from monica.store.side_takes import SideTakes
 from monica.synthesis.fallback import Fallback
 from monica.synthesis.health import Health
 from monica.synthesis.loader import Loader
@@ -25,6 +26,7 @@ from monica.text.frontend import TextFrontend
 from monica.this_machine import TOKEN_NAME, ensure_token
 from monica.voices.registry import VoiceRegistry
 from monica.voices.uploads import Uploads
+from monica.warming.listening import Listening
 from monica.warming.warmer import Warmer
 
 logger = logging.getLogger(__name__)
@@ -56,7 +58,9 @@ class Service:
         fallback = Fallback(settings.fallback, settings, finisher) if settings.fallback else None
         self.health = Health(settings, self._loader, self._scheduler, fallback.name if fallback else None, self._outage)
         self.announcer = Announcer(settings, self.frontend, self._loader, renderer, self._takes, fallback)
-        self.warmer = Warmer(settings, self.announcer, self.frontend, self.catalogue, self.health)
+        self.side_takes = SideTakes(settings.cache_dir)
+        self.listening = Listening(settings, self.announcer, self.catalogue, self.side_takes)
+        self.warmer = Warmer(settings, self.announcer, self.frontend, self.catalogue, self.health, self.listening)
         self.station = Station(settings, self.announcer, finisher)
 
         self._takes.outage.on_end = self._catch_up
@@ -104,6 +108,7 @@ class Service:
         self._takes.close()
         self._conditionals.close()
         self.encodings.close()
+        self.side_takes.close()
 
     def _outage(self) -> str | None:
         """Return why a cache cannot be written; None if all can."""

@@ -27,6 +27,7 @@ from monica.api.pages import pages
 from monica.api.phrases import Key, phrases
 from monica.api.players import players
 from monica.api.repeats import Repeats
+from monica.api.review import review
 from monica.api.schemas import ErrorSchema
 from monica.api.text import text
 from monica.api.tts import tts
@@ -104,7 +105,21 @@ def build(service: Service, version: str) -> Flask:
     api = Api(app, spec_kwargs={"extra_plugins": [auth.Guards()]})
     app.url_map.converters["key"] = Key
     api.register_converter(Key, Key.schema)
-    for blueprint in (tts, openai, antenna, events, voices, text, lexicon, jobs, phrases, bundles, health, metrics):
+    for blueprint in (
+        tts,
+        openai,
+        antenna,
+        events,
+        voices,
+        text,
+        lexicon,
+        jobs,
+        phrases,
+        review,
+        bundles,
+        health,
+        metrics,
+    ):
         api.register_blueprint(blueprint)
     if service.settings.get_speech:
         api.register_blueprint(players)
