@@ -59,6 +59,7 @@ MARKERS = {
     "antenna/test_antenna_machine.py": "slow",
     "engine/test_registry.py": "slow",
     "store/test_hostile_bundles.py::test_only_whole_sounds_are_imported_from_any_bundle": "slow",
+    "store/test_shared.py": "system",
     "store/test_migration.py::test_real_server_answers_from_what_an_old_one_kept": "slow",
     "synthesis/test_scheduler_machine.py": "slow",
     "test_audio_stream.py": "slow",
