@@ -38,6 +38,7 @@ MARKERS = {
     "pages/": "system",
     "deployment/nginx/": "system",
     "deployment/test_grafana.py": "system",
+    "deployment/test_kubernetes.py::test_queries_are_promql": "system",
     "deployment/test_prometheus.py": "system",
     "deployment/test_systemd.py": "system",
     "text/test_phonemes.py": "system",
