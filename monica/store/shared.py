@@ -12,7 +12,6 @@ import re
 import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -38,6 +37,7 @@ MAX_JOBS = 64
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _LIVE, _BACKGROUND = b"live", b"background"
+_OF_PINS = (Change.PIN, Change.UNPIN)
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,8 @@ class SharedStore(Sharing):
         self._link, self._prefix, self._store = link, prefix, store
         self._node = secrets.token_hex(8)
         self._claims: dict[str, Lock] = {}
-        self._unsent: deque[tuple[Change, str]] = deque(maxlen=MAX_CHANGES)
+        self._untold: dict[tuple[str, bool], Change] = {}
+        """Changes that other nodes do not know of yet, by key and whether it is a pin that is changed."""
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(MAX_JOBS)
         self._closed = threading.Event()
         self._threads = [
@@ -62,7 +63,8 @@ class SharedStore(Sharing):
         return self._link.state
 
     def bring(self, keys: Iterable[str]) -> None:
-        missing = [key for key in keys if not self._is_kept(key)]
+        # What was removed here a moment ago may still be there.
+        missing = [key for key in keys if (key, False) not in self._untold and not self._is_kept(key)]
         if not missing:
             return
 
@@ -118,7 +120,10 @@ class SharedStore(Sharing):
             self._add(lambda: self._write(key, sound, metadata))
 
     def publish(self, change: Change, key: str) -> None:
-        self._add(lambda: self._tell(change, key), or_else=lambda: self._unsent.append((change, key)))
+        self._untold[key, change in _OF_PINS] = change
+        if len(self._untold) > MAX_CHANGES:
+            self._untold.pop(next(iter(self._untold)), None)
+        self._add(lambda: self._tell(change, key))
 
     def start(self) -> None:
         for thread in self._threads:
@@ -153,7 +158,7 @@ class SharedStore(Sharing):
         return kept
 
     def _tell(self, change: Change, key: str) -> None:
-        """Make a change in the store, then tell the other nodes. What fails is tried again when the store is back."""
+        """Make a change in the store, then tell the other nodes. What fails is tried again."""
         digest = ""
         if change is Change.REPLACE:
             with suppress(CacheError):
@@ -167,17 +172,16 @@ class SharedStore(Sharing):
             done = True
         entry: dict[Any, Any] = {"node": self._node, "change": str(change), "key": key, "sha256": digest}
         stream = f"{self._prefix}:changes"
-        if not done or not self._link.attempt(
+        if done and self._link.attempt(
             "change", lambda: self._link.patient.xadd(stream, entry, maxlen=MAX_CHANGES), None
         ):
-            self._unsent.append((change, key))
+            self._untold.pop((key, change in _OF_PINS), None)
 
-    def _add(self, job: Callable[[], object], or_else: Callable[[], object] = lambda: None) -> bool:
+    def _add(self, job: Callable[[], object]) -> bool:
         try:
             self._jobs.put_nowait(lambda: _discard(job()))
         except queue.Full:
             metrics.shared_store_operations.labels("write", "dropped").inc()
-            or_else()
             return False
         return True
 
@@ -201,8 +205,8 @@ class SharedStore(Sharing):
                 if time.monotonic() - renewed >= CLAIM_S / 5:
                     renewed = time.monotonic()
                     self._renew()
-                for _ in range(len(self._unsent)):
-                    self.publish(*self._unsent.popleft())
+                    for (key, _), change in list(self._untold.items()):
+                        self._add(partial(self._tell, change, key))
                 read = self._read_changes(last)
                 pause_s = 0.0 if read is not None else 1.0
                 if read:
@@ -238,7 +242,7 @@ class SharedStore(Sharing):
                 continue
             if change in (Change.REMOVE, Change.REPLACE):
                 sounds[key] = texts.get("sha256") if change == Change.REPLACE else None
-            elif change in (Change.PIN, Change.UNPIN):
+            elif change in _OF_PINS:
                 pins[key] = change == Change.PIN
         try:
             for phrase in self._store.phrases(sounds):

@@ -143,7 +143,8 @@ class Renderer:
 
     def _note_end(self, take: Take, _sound: object) -> None:
         if take.defect is not None or isinstance(take.sound.exception(), SynthesisFailed):
-            self._bad.append(take.key)
+            with self._lock:
+                self._bad.append(take.key)
         self._forget(take)
         self._sharing.release(take.key)
 

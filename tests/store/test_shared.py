@@ -265,6 +265,18 @@ def test_removal_and_pins_hold_everywhere(server: RedisServer, node: Start, requ
         assert not client.exists(f"{request.node.name}:take:{said.key}")
 
 
+def test_removed_phrase_does_not_come_back_from_the_store(
+    server: RedisServer, node: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = node(server)
+    one.say()
+    one.sent()
+    sharing: Any = one.service._sharing
+    monkeypatch.setattr(sharing, "_tell", lambda change, key: None)  # the store is slow to hear of it
+    one.service.catalogue.remove(one.service.catalogue.phrases())
+    assert one.say().source == "miss"
+
+
 def test_change_made_while_the_store_is_away_is_told_when_it_is_back(own_server: RedisServer, node: Start) -> None:
     one, other = node(own_server), node(own_server)
     old = one.say()
@@ -422,7 +434,7 @@ def test_clock_that_is_an_hour_off_changes_nothing(
 
 def test_wrong_password_is_said_and_a_file_may_hold_the_right_one(tmp_path: Path, node: Start) -> None:
     with RedisServer(tmp_path, "--requirepass", "sesame") as server:
-        wrong = node(server, wait=False)
+        wrong = node(server, shared_store=f"redis://:guess@127.0.0.1:{server.port}", wait=False)
         until(lambda: wrong.state == "it refuses the password")
         assert wrong.say().source == "miss"
         (tmp_path / "password").write_text("sesame\n")
