@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from environs import Env, EnvError, ValidationError, validate
 
+from monica.errors import ConfigError
+
 PREFIX = "MONICA_"
 """What the names of most settings begin with."""
 
@@ -20,6 +22,8 @@ _LINK = re.compile(
     rf"({PREFIX}(?:.+?_)?)"
     r"(?:SERVICE_HOST=.*|SERVICE_PORT(?:_.+?)?=.*|PORT=(?:tcp|udp|sctp)://.*|PORT_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z_]+)?=.*)"
 )
+
+_KEY = re.compile(r"[!-~]+")  # characters that fit into a header and are neither folded nor cut there
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _IMPLIED_PORTS = {"http": ":80", "https": ":443"}
@@ -140,3 +144,21 @@ def find_links(unknown: list[str]) -> list[str]:
     of_containers = tuple(prefix + "ENV_" for prefix in prefixes)
     names = {prefix + "NAME" for prefix in prefixes}
     return [name for name in unknown if name in found or name in names or name.startswith(of_containers)]
+
+
+def read_key(key: str | None, file: Path | None) -> str | None:
+    """Return the API key from the variable or the file. Raises ConfigError; its message does not contain the key."""
+    if key is not None and file is not None:
+        raise ConfigError("MONICA_API_KEY and MONICA_API_KEY_FILE are both set: one of them has to go.")
+    name = "MONICA_API_KEY"
+    if file is not None:
+        name = f"MONICA_API_KEY_FILE={str(file)!r}"
+        try:
+            key = file.read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise ConfigError(f"{name} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError:
+            key = ""
+    if key is not None and not _KEY.fullmatch(key):
+        raise ConfigError(f"{name}: a key is letters, digits and punctuation of ASCII, without spaces.")
+    return key

@@ -64,6 +64,7 @@ HOMES = {
     "num2words": (),  # in tests only: it imports forty languages
     "tomlkit": ("monica.text.lexicon_file",),
     "cachetools": ("monica.store.recent",),
+    "redis": ("monica.store.redis_link", "monica.store.shared"),
 }
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
