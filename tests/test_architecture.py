@@ -42,7 +42,10 @@ HOMES = {
     "flask_smorest": ("monica.api",),
     "marshmallow": (
         "monica.api.schemas",
+        "monica.api.schemas_announcements",
         "monica.api.schemas_antenna",
+        "monica.api.schemas_books",
+        "monica.api.schemas_clock",
         "monica.api.schemas_jobs",
         "monica.api.schemas_lexicon",
         "monica.api.schemas_openai",
