@@ -19,7 +19,7 @@ LAYERS = (
     ("monica.serving", "monica.cli"),
     ("monica.api",),
     ("monica.service",),
-    ("monica.acceptance", "monica.antenna", "monica.warming"),
+    ("monica.acceptance", "monica.antenna", "monica.tournament", "monica.warming"),
     ("monica.announcer", "monica.audio_stream", "monica.speech"),
     ("monica.synthesis",),
     ("monica.voices",),

@@ -14,6 +14,7 @@ from monica.antenna.maker import Maker
 from monica.antenna.on_air import Ducking
 from monica.audio.finish import Finisher
 from monica.config import Settings
+from monica.tournament.clock import TournamentClock
 
 TICK_S = 0.25
 """How late an announcement may be that waits for its time. What people and speakers do is acted upon at once."""
@@ -32,6 +33,7 @@ class Station:
         self.antenna = Antenna(self._journal, self.events, ducking=ducking)
         self.chimes = ChimeBox(settings.chimes_dir, finisher)
         self.maker = Maker(self.antenna, announcer, self.chimes)
+        self.clock = TournamentClock(self.antenna, self._journal, self.events)
         self._closing = threading.Event()
 
     def start(self) -> None:
@@ -52,10 +54,15 @@ class Station:
 
     def _run(self) -> None:
         while not self._closing.is_set():
+            wait_s = TICK_S
+            try:
+                wait_s = min(TICK_S, self.clock.tick())
+            except Exception:
+                logger.exception("the clock failed at a tick")
             try:
                 self.antenna.tick()
             except Exception:
-                # The guard of this thread: without it the room would fall silent for good.
+                # The guards of this thread: without them the room would fall silent for good.
                 logger.exception("the antenna failed at a tick")
                 self._closing.wait(TICK_S)
-            self.antenna.wait(TICK_S)
+            self.antenna.wait(wait_s)

@@ -170,6 +170,11 @@ class AnnouncementSchema(ma.Schema):
     reason = ma.fields.String(
         required=True, allow_none=True, metadata={"description": "Why it failed, expired or was interrupted."}
     )
+    code = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The same as a code: of an error, or `expired`, `not_heard`, `speaker_failed`."},
+    )
     interruptions = ma.fields.Integer(
         required=True, metadata={"description": "How often it was on air without its end being heard of."}
     )
