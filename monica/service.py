@@ -57,7 +57,7 @@ class Service:
         self.health = Health(settings, self._loader, self._scheduler, fallback.name if fallback else None, self._outage)
         self.announcer = Announcer(settings, self.frontend, self._loader, renderer, self._takes, fallback)
         self.warmer = Warmer(settings, self.announcer, self.frontend, self.catalogue, self.health)
-        self.station = Station(settings, self.announcer, finisher)
+        self.station = Station(settings, self.announcer, finisher, self.health, self.warmer)
 
         self._takes.outage.on_end = self._catch_up
 

@@ -45,6 +45,7 @@ class Events:
         self._remembered: deque[Event] = deque(maxlen=MAX_REMEMBERED)
         self._listeners: dict[int, Listener] = {}
         self._next_listener = 0
+        self._followers: list[Callable[[Event], None]] = []
         self._sources: dict[str, Callable[[], Any]] = {}
 
     def show(self, name: str, source: Callable[[], Any]) -> None:
@@ -53,6 +54,11 @@ class Events:
         source: returns it as JSON. It must not wait for a lock that is held while something is published.
         """
         self._sources[name] = source
+
+    def follow(self, follower: Callable[[Event], None]) -> None:
+        """Have each event from now on given to a function, which must not block."""
+        with self._lock:
+            self._followers.append(follower)
 
     def publish(self, kind: str, data: dict[str, Any]) -> Event:
         """Tell every listener."""
@@ -63,6 +69,8 @@ class Events:
             encoded = event.encode() if self._listeners else b""
             for listener in list(self._listeners.values()):
                 listener(encoded)
+            for follower in self._followers:
+                follower(event)
         return event
 
     def listen(
