@@ -29,6 +29,8 @@ from monica.environment import (
     switch,
     text,
     unquote,
+    url,
+    webhook_secret,
 )
 from monica.errors import ConfigError
 
@@ -203,6 +205,16 @@ class Settings:
     duck_ramp_ms: int = _setting(
         "MONICA_DUCK_RAMP_MS", 300, integer(0, 10_000), "How long the music takes to go down, and up again."
     )
+    webhook_url: str | None = _setting(
+        "MONICA_WEBHOOK_URL", None, url, "An address that every event of the antenna is posted to."
+    )
+    webhook_secret: bytes | None = _setting(
+        "MONICA_WEBHOOK_SECRET",
+        None,
+        webhook_secret,
+        "What those posts are signed with, as Standard Webhooks has it: `whsec_` and 24 to 64 bytes in base64.",
+        secret=True,
+    )
     queue_size: int = _setting(
         "MONICA_QUEUE_SIZE",
         64,
@@ -271,6 +283,8 @@ class Settings:
         key = values["api_key"] = read_key(values["api_key"], values["api_key_file"])
         if key is None and values["api_key_scope"] == "all":
             raise ConfigError("MONICA_API_KEY_SCOPE='all' closes nothing without a key: set MONICA_API_KEY too.")
+        if values["webhook_secret"] is not None and values["webhook_url"] is None:
+            raise ConfigError("MONICA_WEBHOOK_SECRET signs nothing without MONICA_WEBHOOK_URL.")
         return cls(**values)
 
 
@@ -287,4 +301,5 @@ def _read(setting: Field[Any]) -> Any:
         return setting.metadata["read"](name)
     except EnvError as error:
         reason = str(error).partition("invalid: ")[2].strip("[]'\" ") or str(error)
-        raise ConfigError(f"{name}={value!r}: {reason}") from error
+        shown = f"={value!r}" if setting.repr else ""
+        raise ConfigError(f"{name}{shown}: {reason}") from (error if setting.repr else None)

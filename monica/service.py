@@ -70,7 +70,7 @@ class Service:
         )
         self.announcer = Announcer(settings, self.frontend, self._loader, renderer, self._takes, fallback)
         self.warmer = Warmer(settings, self.announcer, self.frontend, self.catalogue, self.health)
-        self.station = Station(settings, self.announcer, finisher)
+        self.station = Station(settings, self.announcer, finisher, self.health, self.warmer)
 
         self._takes.outage.on_end = self._catch_up
 

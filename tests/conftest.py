@@ -58,6 +58,7 @@ MARKERS = {
     "cli/test_speaker.py": "slow",
     "cli/test_warm.py": "slow",
     "antenna/test_antenna_machine.py": "slow",
+    "tournament/test_clock_machine.py": "slow",
     "engine/test_registry.py": "slow",
     "store/test_hostile_bundles.py::test_only_whole_sounds_are_imported_from_any_bundle": "slow",
     "store/test_shared.py": "system",

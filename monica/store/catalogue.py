@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,10 @@ class Catalogue:
                 raise UnknownPhrase(f"No phrase's key begins with {shown(prefix[:64])!r}.", param="key")
             found[phrases[0].key] = phrases[0]
         return list(found.values())
+
+    def kept(self, keys: Iterable[str]) -> set[str]:
+        """Return which of these whole keys a sound is kept under. It does not count as a use."""
+        return {phrase.key for phrase in self._store.phrases(keys)} if self._store else set()
 
     def stats(self) -> Stats:
         """Count everything."""
