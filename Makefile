@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 # Chatterbox weighs gigabytes: it is installed only if there is an accelerator to run it on.
 HAS_ACCELERATOR := $(shell command -v nvidia-smi 2>/dev/null || uname -sm | grep -x 'Darwin arm64')
 EXTRA ?= $(if $(HAS_ACCELERATOR),chatterbox)
-EXTRAS = $(if $(EXTRA),--extra $(EXTRA))
+EXTRAS = $(addprefix --extra ,$(EXTRA))
 DEV = --locked --extra chatterbox --group dev
 # Whisper and its weights, 300 MB: CI has the voices heard by it. Without it, those tests are skipped.
 LISTEN = --group listen

@@ -37,6 +37,7 @@ MonicaError                 500 internal
 ├── NotWaiting              409 announcement_not_waiting        monica.antenna.antenna
 ├── NothingToReplay         409 nothing_to_replay               monica.antenna.antenna
 ├── UnknownChime            422 chime_unknown                   monica.antenna.chimes
+├── NoClock                 409 clock_off                       monica.tournament.clock
 ├── UnknownJob              404 job_unknown                     monica.warming.jobs
 ├── TooManyJobs             429 jobs_full                       monica.warming.jobs
 ├── NoRemake                409 remake_impossible               monica.warming.remake

@@ -19,7 +19,7 @@ LAYERS = (
     ("monica.serving", "monica.cli"),
     ("monica.api",),
     ("monica.service",),
-    ("monica.acceptance", "monica.antenna", "monica.warming"),
+    ("monica.acceptance", "monica.antenna", "monica.tournament", "monica.warming"),
     ("monica.announcer", "monica.audio_stream", "monica.speech"),
     ("monica.listening",),
     ("monica.synthesis",),
@@ -43,7 +43,10 @@ HOMES = {
     "flask_smorest": ("monica.api",),
     "marshmallow": (
         "monica.api.schemas",
+        "monica.api.schemas_announcements",
         "monica.api.schemas_antenna",
+        "monica.api.schemas_books",
+        "monica.api.schemas_clock",
         "monica.api.schemas_jobs",
         "monica.api.schemas_lexicon",
         "monica.api.schemas_openai",
@@ -66,6 +69,7 @@ HOMES = {
     "num2words": (),  # in tests only: it imports forty languages
     "tomlkit": ("monica.text.lexicon_file",),
     "cachetools": ("monica.store.recent",),
+    "redis": ("monica.store.redis_link", "monica.store.shared"),
 }
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -15,6 +15,8 @@ YEAR_10000 = 253_402_300_800
 """In seconds since the epoch. No clock shows a later time, and `time.localtime` refuses one."""
 DIGEST_CHARACTERS = 64
 """Characters of a hex SHA-256."""
+KEY_CHARACTERS = DIGEST_CHARACTERS
+"""Characters of a key, which is one."""
 
 # Characters that are written in two ways but said in one.
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "’": "'"})

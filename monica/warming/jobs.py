@@ -78,6 +78,14 @@ class Jobs:
         with self._lock:
             return list(reversed(self._jobs.values()))
 
+    def books(self) -> list[Job]:
+        """Return the jobs that have a phrase book, the newest first, and of those with one name only the newest."""
+        found: dict[str, Job] = {}
+        for job in self.all():
+            if job.source.book is not None:
+                found.setdefault(job.source.name, job)
+        return list(found.values())
+
     def next_waiting(self) -> Job | None:
         """Return the job whose turn it is, or None if none waits."""
         with self._lock:
