@@ -19,6 +19,8 @@ from tests.support.wire import metric, until
 
 REPLICAS = 2
 
+pytestmark = pytest.mark.timeout(600)  # on a loaded machine Ray alone needs minutes to start
+
 
 @pytest.fixture(scope="module")
 def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:

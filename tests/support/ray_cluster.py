@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -127,13 +128,13 @@ class RayCluster:
         return [each for each in self._family.values() if each.is_running()]
 
     def _end(self) -> None:
-        """End this Ray, and whatever of it is left."""
+        """Kill this Ray. Asked to end, it would take half a minute."""
         self._look()
-        self._head.terminate()
-        left = psutil.wait_procs(list(self._family.values()), 15)[1]
-        for process in left:
-            process.kill()
+        for process in self._family.values():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self._head.wait()
+        psutil.wait_procs(list(self._family.values()), 15)
         shutil.rmtree(self._temp, ignore_errors=True)
 
 

@@ -106,7 +106,12 @@ class RayEngine:
     ) -> Utterance:
         if self.clones and voice not in self._voices:
             self.bring_voice(voice)
-        utterance = RemoteUtterance(order=order, text=text, voice=voice, params=params, seed=seed, stream=stream)
+        conditionals = self._voices.pop(voice, b"")
+        if conditionals:
+            self._voices[voice] = conditionals  # the last that was used
+        utterance = RemoteUtterance(
+            order=order, text=text, voice=voice, conditionals=conditionals, params=params, seed=seed, stream=stream
+        )
         self._running.add(utterance)
         self._begun = True
         make = partial(contextvars.copy_context().run, self._make, utterance)
@@ -197,10 +202,7 @@ class RayEngine:
         try:
             self._listen(utterance, received, b"")
         except UnknownVoice:
-            voice = self._voices.get(utterance.voice)
-            if voice is None:
-                raise
-            self._listen(utterance, received, voice)
+            self._listen(utterance, received, utterance.conditionals)
 
     def _listen(self, utterance: RemoteUtterance, received: Received, conditionals: bytes) -> None:
         utterance.asked_live = utterance.order.live

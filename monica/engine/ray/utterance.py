@@ -67,6 +67,8 @@ class RemoteUtterance(Utterance):
     order: Order
     text: str
     voice: str
+    conditionals: bytes
+    """Those of the voice; empty if the engine does not clone."""
     params: SynthesisParams
     seed: int
     stream: bool

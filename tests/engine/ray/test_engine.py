@@ -21,6 +21,7 @@ from monica.engine.ray.engine import RayEngine
 from monica.engine.ray.utterance import RemoteUtterance
 from monica.errors import ConfigError, DeviceLost, ModelUnavailable, MonicaError, Overloaded, SynthesisFailed
 from monica.service import Service
+from monica.synthesis.health import MAX_BREAKDOWNS
 from monica.synthesis.loader import WARM_UP_TEXT
 from monica.synthesis.take import Lane, Take, Waiter
 from tests.conftest import local_client
@@ -265,6 +266,22 @@ def test_a_whole_monica_answers_with_what_its_replicas_make(tmp_path: Path) -> N
     assert (remote.status_code, remote.data) == (200, local.data)
     assert remote.headers["ETag"] == local.headers["ETag"]
     assert soundfile.read(io.BytesIO(remote.data))[1] == 22050
+
+
+def test_a_proxy_that_is_full_is_answered_as_overload(tmp_path: Path) -> None:
+    """It is told, and neither the engine nor the service counts as broken."""
+    with replicas(tmp_path, ToyEngine()) as (proxy, settings):
+        service = Service(settings)
+        service.start_and_wait()
+        client = local_client(create_app(service=service))
+        for _ in range(MAX_BREAKDOWNS):
+            proxy.refuse_with = [503]
+            answer = client.post("/blabla", json={"text": TEXT})
+            assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "overloaded")
+            assert answer.headers["Retry-After"] == "2"
+        assert client.post("/blabla", json={"text": TEXT}).status_code == 200
+        assert client.get("/health").get_json()["status"] == "ok"
+        service.close()
 
 
 def test_a_voice_is_sent_once_to_a_replica_that_does_not_know_it(tmp_path: Path) -> None:
