@@ -17,6 +17,7 @@ from monica.environment import (
     PREFIX,
     Reader,
     T,
+    address,
     find_links,
     integer,
     level,
@@ -106,6 +107,12 @@ class Settings:
         "auto",
         _engine,
         "The engine that speaks. `auto`: the one for CUDA or MPS if this machine has either, else the best other one.",
+    )
+    ray_address: str | None = _setting(
+        "MONICA_RAY_ADDRESS", None, address, "The address of Ray Serve, where the replicas speak: http://host:8000."
+    )
+    ray_token_file: Path | None = _setting(
+        "MONICA_RAY_TOKEN_FILE", None, path, "A file that holds the token of the replicas, which its clients send."
     )
     device: str = _setting(
         "MONICA_DEVICE",
@@ -252,7 +259,6 @@ class Settings:
         one_of("posts", "all"),
         "`all`: every path needs the key, except `/health/live` and, from this machine, `/health`.",
     )
-
     get_speech: bool = _setting(
         "MONICA_GET_SPEECH",
         False,

@@ -70,6 +70,19 @@ def path(name: str) -> Path:
         raise EnvError("The home folder that `~` stands for is not known.") from error
 
 
+def address(name: str) -> str:
+    """Read the address of a server: http://host:port, with a path or without one."""
+    value = _Environment().str(name).rstrip("/")
+    try:
+        where = urlsplit(value)
+        is_address = where.scheme in ("http", "https") and where.hostname and where.port != 0
+    except ValueError:  # a port that is no number
+        is_address = False
+    if not is_address or where.query or where.fragment or where.username is not None:
+        raise EnvError("Not the address of a server: http://host:port.")
+    return value
+
+
 def integer(lowest: int, highest: int) -> Reader[int]:
     return lambda name: _Environment().int(name, validate=validate.Range(lowest, highest))
 

