@@ -197,6 +197,12 @@ class Settings:
     trim: bool = _setting(
         "MONICA_TRIM", True, switch("on", "off"), "Whether silence is cut off both ends of a take: `on` or `off`."
     )
+    listen: str = _setting(
+        "MONICA_LISTEN", "books", one_of("books", "off"), "`books`: phrases of books are listened to if they can be."
+    )
+    listen_model: str | None = _setting(
+        "MONICA_LISTEN_MODEL", None, text, "The recogniser: `base`, `small`, `large-v3-turbo`, or a folder with one."
+    )
     chimes_dir: Path | None = _setting(
         "MONICA_CHIMES_DIR",
         None,

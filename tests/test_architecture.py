@@ -21,6 +21,7 @@ LAYERS = (
     ("monica.service",),
     ("monica.acceptance", "monica.antenna", "monica.tournament", "monica.warming"),
     ("monica.announcer", "monica.audio_stream", "monica.speech"),
+    ("monica.listening",),
     ("monica.synthesis",),
     ("monica.voices",),
     ("monica.store",),
@@ -35,7 +36,7 @@ LAYERS = (
     ),
     ("monica.address", "monica.admission", "monica.config", "monica.environment"),
     ("monica.engine",),  # the protocol and the registry, which the settings take the engines' names from
-    ("monica.errors", "monica.metrics", "monica.logs", "monica.session", "monica.this_machine"),
+    ("monica.child_process", "monica.errors", "monica.metrics", "monica.logs", "monica.session", "monica.this_machine"),
 )
 HOMES = {
     "flask": ("monica.api",),
@@ -57,6 +58,7 @@ HOMES = {
     "gunicorn": ("monica.serving", "monica.api.body"),
     "torch": ("monica.engine.torch", "monica.engine.chatterbox"),
     "chatterbox": ("monica.engine.chatterbox",),
+    "faster_whisper": ("monica.listening.ear", "monica.listening.whisper"),
     "perth": ("monica.engine.chatterbox",),
     "soundfile": ("monica.voices.recording",),
     "av": ("monica.audio.formats", "monica.audio.stretch", "monica.voices.phone_recording"),

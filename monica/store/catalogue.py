@@ -129,6 +129,10 @@ class Catalogue:
             return sorted(phrases, key=lambda phrase: (fold(phrase.text), phrase.key))
         return sorted(phrases, key=lambda phrase: (-getattr(phrase, sort), phrase.key))
 
+    def get(self, key: str) -> KeptPhrase | None:
+        """Return what is kept under a whole key, or None."""
+        return next(iter(self._store.phrases([key])), None) if self._store else None
+
     def find_by_prefix(self, prefixes: list[str]) -> list[KeptPhrase]:
         """Find phrases by the beginnings of their keys. Raises UnknownPhrase if one names none, or several.
 
