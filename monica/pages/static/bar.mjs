@@ -2,11 +2,10 @@
 
 import { $ } from "./dom.mjs";
 import { progress } from "./store.mjs";
-import { at, send } from "./wire.mjs";
+import { send } from "./wire.mjs";
 
 const WORDS = { ok: "Monica va bien", degraded: "Monica : à surveiller", loading: "Monica se prépare",
                 failed: "Monica ne parle pas", stopping: "Monica s’arrête" };
-const POLL_MS = 10_000;
 
 let locked = false;
 
@@ -55,6 +54,8 @@ export function showBar(state) {
   $("hold").setAttribute("aria-pressed", state.held);
   $("skip").disabled = !state.onAir;
   $("waiting").textContent = state.queue.length || "";
+  const status = state.connected ? state.health?.status : undefined;
+  sign("health", status ? WORDS[status] ?? status : "", status === "ok");
 }
 
 export function startBar(getState) {
@@ -74,14 +75,4 @@ export function startBar(getState) {
     bar.hidden = !getState().onAir;
     bar.value = progress(getState(), performance.now());
   }, 200);
-  const poll = async () => {
-    try {
-      const { status } = await (await fetch(at("/health"))).json();
-      sign("health", WORDS[status] ?? status, status === "ok");
-    } catch {
-      sign("health", "Monica ne répond pas", false);
-    }
-  };
-  poll();
-  setInterval(poll, POLL_MS);
 }
