@@ -50,7 +50,12 @@ def test_slots_are_filled_by_thumb_and_by_keyboard(context: BrowserContext, moni
     shown = "[...document.querySelectorAll('dialog[open] button')].filter((e) => e.offsetParent)"
     assert min(regie.evaluate(f"{shown}.map((e) => e.offsetHeight)")) >= 48
     assert regie.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    regie.keyboard.press("Enter")  # the focus is on what comes next
+    expect(regie.locator("#slots-air")).to_be_focused()
+    regie.click("#slots >> text=STOP")  # it is in sight here too
+    until(lambda: call(monica, "GET", "/v1/announcements")["held"])
+    call(monica, "POST", "/v1/antenna/resume")
+    regie.focus("#slots-air")
+    regie.keyboard.press("Enter")
     expect(regie.locator("#slots")).to_be_hidden()
     until(lambda: texts_waiting(monica) == ["Bo élimine Chloé !"])
     made = call(monica, "GET", "/v1/announcements")["queue"][0]

@@ -59,7 +59,9 @@ export function showBar(state) {
 }
 
 export function startBar(getState) {
-  $("stop").onclick = () => act(() => send("POST", "/v1/antenna/stop"), true);  // never locked
+  for (const stop of document.querySelectorAll("[data-stop]")) { // in the dialogs too, and never locked
+    stop.onclick = () => act(() => send("POST", "/v1/antenna/stop"), true);
+  }
   $("hold").onclick = () => act(() => send("POST", `/v1/antenna/${getState().held ? "resume" : "hold"}`));
   $("skip").onclick = () => act(() => send("POST", "/v1/antenna/skip"));
   $("replay").onclick = () => act(() => send("POST", "/v1/antenna/replay", {}));
