@@ -17,6 +17,7 @@ from monica.environment import (
     PREFIX,
     Reader,
     T,
+    address,
     find_links,
     integer,
     level,
@@ -29,6 +30,8 @@ from monica.environment import (
     switch,
     text,
     unquote,
+    url,
+    webhook_secret,
 )
 from monica.errors import ConfigError
 
@@ -104,6 +107,12 @@ class Settings:
         "auto",
         _engine,
         "The engine that speaks. `auto`: the one for CUDA or MPS if this machine has either, else the best other one.",
+    )
+    ray_address: str | None = _setting(
+        "MONICA_RAY_ADDRESS", None, address, "The address of Ray Serve, where the replicas speak: http://host:8000."
+    )
+    ray_token_file: Path | None = _setting(
+        "MONICA_RAY_TOKEN_FILE", None, path, "A file that holds the token of the replicas, which its clients send."
     )
     device: str = _setting(
         "MONICA_DEVICE",
@@ -188,6 +197,12 @@ class Settings:
     trim: bool = _setting(
         "MONICA_TRIM", True, switch("on", "off"), "Whether silence is cut off both ends of a take: `on` or `off`."
     )
+    listen: str = _setting(
+        "MONICA_LISTEN", "books", one_of("books", "off"), "`books`: phrases of books are listened to if they can be."
+    )
+    listen_model: str | None = _setting(
+        "MONICA_LISTEN_MODEL", None, text, "The recogniser: `base`, `small`, `large-v3-turbo`, or a folder with one."
+    )
     chimes_dir: Path | None = _setting(
         "MONICA_CHIMES_DIR",
         None,
@@ -202,6 +217,16 @@ class Settings:
     )
     duck_ramp_ms: int = _setting(
         "MONICA_DUCK_RAMP_MS", 300, integer(0, 10_000), "How long the music takes to go down, and up again."
+    )
+    webhook_url: str | None = _setting(
+        "MONICA_WEBHOOK_URL", None, url, "An address that every event of the antenna is posted to."
+    )
+    webhook_secret: bytes | None = _setting(
+        "MONICA_WEBHOOK_SECRET",
+        None,
+        webhook_secret,
+        "What those posts are signed with, as Standard Webhooks has it: `whsec_` and 24 to 64 bytes in base64.",
+        secret=True,
     )
     queue_size: int = _setting(
         "MONICA_QUEUE_SIZE",
@@ -234,7 +259,6 @@ class Settings:
         one_of("posts", "all"),
         "`all`: every path needs the key, except `/health/live` and, from this machine, `/health`.",
     )
-
     get_speech: bool = _setting(
         "MONICA_GET_SPEECH",
         False,
@@ -271,6 +295,8 @@ class Settings:
         key = values["api_key"] = read_key(values["api_key"], values["api_key_file"])
         if key is None and values["api_key_scope"] == "all":
             raise ConfigError("MONICA_API_KEY_SCOPE='all' closes nothing without a key: set MONICA_API_KEY too.")
+        if values["webhook_secret"] is not None and values["webhook_url"] is None:
+            raise ConfigError("MONICA_WEBHOOK_SECRET signs nothing without MONICA_WEBHOOK_URL.")
         return cls(**values)
 
 
@@ -287,4 +313,5 @@ def _read(setting: Field[Any]) -> Any:
         return setting.metadata["read"](name)
     except EnvError as error:
         reason = str(error).partition("invalid: ")[2].strip("[]'\" ") or str(error)
-        raise ConfigError(f"{name}={value!r}: {reason}") from error
+        shown = f"={value!r}" if setting.repr else ""
+        raise ConfigError(f"{name}{shown}: {reason}") from (error if setting.repr else None)

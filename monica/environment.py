@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from environs import Env, EnvError, ValidationError, validate
 
@@ -24,7 +26,6 @@ _LINK = re.compile(
 )
 
 _KEY = re.compile(r"[!-~]+")  # characters that fit into a header and are neither folded nor cut there
-
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _IMPLIED_PORTS = {"http": ":80", "https": ":443"}
 
@@ -67,6 +68,19 @@ def path(name: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise EnvError("The home folder that `~` stands for is not known.") from error
+
+
+def address(name: str) -> str:
+    """Read the address of a server: http://host:port, with a path or without one."""
+    value = _Environment().str(name).rstrip("/")
+    try:
+        where = urlsplit(value)
+        is_address = where.scheme in ("http", "https") and where.hostname and where.port != 0
+    except ValueError:  # a port that is no number
+        is_address = False
+    if not is_address or where.query or where.fragment or where.username is not None:
+        raise EnvError("Not the address of a server: http://host:port.")
+    return value
 
 
 def integer(lowest: int, highest: int) -> Reader[int]:
@@ -112,6 +126,31 @@ def pairs(name: str) -> tuple[tuple[str, str], ...]:
             raise EnvError(f"{key} is there twice.")
         found[key] = value
     return tuple(found.items())
+
+
+def url(name: str) -> str:
+    """Read the address of another server."""
+    value = _Environment().str(name)
+    try:
+        where = urlsplit(value)
+        good = where.scheme in ("http", "https") and where.hostname is not None and where.port != 0
+    except ValueError:
+        good = False
+    if not good or not value.isascii() or " " in value or where.username is not None:
+        raise EnvError("Not an address: http://host/path or https://host/path, without a user's name.")
+    return value
+
+
+def webhook_secret(name: str) -> bytes:
+    """Read the secret of a webhook, and return the key that it stands for."""
+    written = _Environment().str(name)
+    try:
+        key = base64.b64decode(written.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not written.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise EnvError("Must be whsec_ and 24 to 64 bytes in base64.")
+    return key
 
 
 def level(unit: str, lowest: float, highest: float) -> Reader[float | None]:

@@ -17,6 +17,7 @@ from monica.store.encodings import Encodings
 from monica.store.identity import Identity
 from monica.store.migration import rename_old_keys
 from monica.store.sharing import Sharing
+from monica.store.side_takes import SideTakes
 from monica.synthesis.fallback import Fallback
 from monica.synthesis.health import Health
 from monica.synthesis.loader import Loader
@@ -26,6 +27,7 @@ from monica.text.frontend import TextFrontend
 from monica.this_machine import TOKEN_NAME, ensure_token
 from monica.voices.registry import VoiceRegistry
 from monica.voices.uploads import Uploads
+from monica.warming.listening import Listening
 from monica.warming.warmer import Warmer
 
 logger = logging.getLogger(__name__)
@@ -69,8 +71,10 @@ class Service:
             lambda: self._sharing.state,
         )
         self.announcer = Announcer(settings, self.frontend, self._loader, renderer, self._takes, fallback)
-        self.warmer = Warmer(settings, self.announcer, self.frontend, self.catalogue, self.health)
-        self.station = Station(settings, self.announcer, finisher)
+        self.side_takes = SideTakes(settings.cache_dir)
+        self.listening = Listening(settings, self.announcer, self.catalogue, self.side_takes)
+        self.warmer = Warmer(settings, self.announcer, self.frontend, self.catalogue, self.health, self.listening)
+        self.station = Station(settings, self.announcer, finisher, self.health, self.warmer)
 
         self._takes.outage.on_end = self._catch_up
 
@@ -121,6 +125,7 @@ class Service:
         self._takes.close()
         self._conditionals.close()
         self.encodings.close()
+        self.side_takes.close()
 
     def _outage(self) -> str | None:
         """Return why a cache cannot be written; None if all can."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,10 @@ class Catalogue:
             return sorted(phrases, key=lambda phrase: (fold(phrase.text), phrase.key))
         return sorted(phrases, key=lambda phrase: (-getattr(phrase, sort), phrase.key))
 
+    def get(self, key: str) -> KeptPhrase | None:
+        """Return what is kept under a whole key, or None."""
+        return next(iter(self._store.phrases([key])), None) if self._store else None
+
     def find_by_prefix(self, prefixes: list[str]) -> list[KeptPhrase]:
         """Find phrases by the beginnings of their keys. Raises UnknownPhrase if one names none, or several.
 
@@ -148,6 +152,10 @@ class Catalogue:
                 raise UnknownPhrase(f"No phrase's key begins with {shown(prefix[:64])!r}.", param="key")
             found[phrases[0].key] = phrases[0]
         return list(found.values())
+
+    def kept(self, keys: Iterable[str]) -> set[str]:
+        """Return which of these whole keys a sound is kept under. It does not count as a use."""
+        return {phrase.key for phrase in self._store.phrases(keys)} if self._store else set()
 
     def stats(self) -> Stats:
         """Count everything."""

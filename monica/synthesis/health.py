@@ -67,6 +67,11 @@ class Health:
             "uptime_s": round(now - self._began, 1),
         }
 
+    def brief(self) -> dict[str, Any]:
+        """Return the status, the reason if it is not `ok`, and the name of the engine."""
+        status, reason = self.diagnose(time.monotonic())
+        return {"status": str(status), "reason": reason, "engine": self.engine}
+
     @property
     def engine(self) -> str:
         """The name of the engine; what the settings ask for until it is chosen."""

@@ -125,6 +125,10 @@ class Take:
         return Lane.LIVE if any(waiter.lane is Lane.LIVE for waiter in self.waiters) else Lane.BACKGROUND
 
     @property
+    def live(self) -> bool:
+        return self.lane is Lane.LIVE
+
+    @property
     def deadline(self) -> float:
         """The latest deadline of its waiters, in monotonic seconds."""
         return max((waiter.deadline for waiter in self.waiters), default=-math.inf)
