@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 # Chatterbox weighs gigabytes: it is installed only if there is an accelerator to run it on.
 HAS_ACCELERATOR := $(shell command -v nvidia-smi 2>/dev/null || uname -sm | grep -x 'Darwin arm64')
 EXTRA ?= $(if $(HAS_ACCELERATOR),chatterbox)
-EXTRAS = $(if $(EXTRA),--extra $(EXTRA))
+EXTRAS = $(addprefix --extra ,$(EXTRA))
 DEV = --locked --extra chatterbox --group dev
 # Whisper and its weights, 300 MB: CI has the voices heard by it. Without it, those tests are skipped.
 LISTEN = --group listen
@@ -16,7 +16,7 @@ RAY = --extra ray
 CHECK = .venv-check
 
 .PHONY: run install check check-code check-tests test test-engine test-service test-slow lint format docs \
-        siege bench bench-engine bench-load bench-endurance bench-warm bench-stream bench-voices bench-ray image-test
+        siege bench bench-engine bench-load bench-endurance bench-warm bench-stream bench-voices bench-listen bench-ray image-test
 
 # python-dotenv reads .env as Compose does; `include` would keep the quotes, and uv stops at the first value with spaces.
 WITH_DOTENV = $(if $(wildcard .env),python -m dotenv run --no-override)
@@ -109,6 +109,10 @@ bench-ray: $(UV)
 
 bench-voices: $(UV)
 	$(UV) run $(DEV) $(LISTEN) python -m benchmarks.voices
+
+# Twenty minutes of processor time. What was made and heard is kept in bench-listen/, so it can be stopped.
+bench-listen: $(UV)
+	$(UV) run $(DEV) $(LISTEN) --group listen-voice python -m benchmarks.listen
 
 # As root, with Debian's debootstrap, buildah, podman, runc. IMAGES=slim leaves out the large one, which has torch.
 IMAGES ?= slim monica

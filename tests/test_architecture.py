@@ -19,8 +19,9 @@ LAYERS = (
     ("monica.serving", "monica.cli", "monica.replica"),
     ("monica.api",),
     ("monica.service",),
-    ("monica.acceptance", "monica.antenna", "monica.warming"),
+    ("monica.acceptance", "monica.antenna", "monica.tournament", "monica.warming"),
     ("monica.announcer", "monica.audio_stream", "monica.speech"),
+    ("monica.listening",),
     ("monica.synthesis",),
     ("monica.voices",),
     ("monica.store",),
@@ -35,7 +36,7 @@ LAYERS = (
     ),
     ("monica.address", "monica.admission", "monica.config", "monica.environment"),
     ("monica.engine",),  # the protocol and the registry, which the settings take the engines' names from
-    ("monica.errors", "monica.metrics", "monica.logs", "monica.session", "monica.this_machine"),
+    ("monica.child_process", "monica.errors", "monica.metrics", "monica.logs", "monica.session", "monica.this_machine"),
 )
 HOMES = {
     "flask": ("monica.api",),
@@ -43,7 +44,10 @@ HOMES = {
     "flask_smorest": ("monica.api",),
     "marshmallow": (
         "monica.api.schemas",
+        "monica.api.schemas_announcements",
         "monica.api.schemas_antenna",
+        "monica.api.schemas_books",
+        "monica.api.schemas_clock",
         "monica.api.schemas_jobs",
         "monica.api.schemas_lexicon",
         "monica.api.schemas_openai",
@@ -54,6 +58,7 @@ HOMES = {
     "gunicorn": ("monica.serving", "monica.api.body"),
     "torch": ("monica.engine.torch", "monica.engine.chatterbox"),
     "chatterbox": ("monica.engine.chatterbox",),
+    "faster_whisper": ("monica.listening.ear", "monica.listening.whisper"),
     "perth": ("monica.engine.chatterbox",),
     "soundfile": ("monica.voices.recording",),
     "av": ("monica.audio.formats", "monica.audio.stretch", "monica.voices.phone_recording"),
@@ -67,6 +72,7 @@ HOMES = {
     "ray": ("monica.replica.deployment",),  # never in a server: it needs no Ray, and keeps its own signals
     "starlette": ("monica.replica.deployment",),
     "cachetools": ("monica.store.recent",),
+    "redis": ("monica.store.redis_link", "monica.store.shared"),
 }
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

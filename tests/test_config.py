@@ -289,6 +289,30 @@ def test_host_that_cannot_be_bound_is_an_error_of_one_line(host: str) -> None:
     assert "\n" not in message
 
 
+@pytest.mark.parametrize("secret", ["whsec_short", "c2VjcmV0" * 5, "whsec_***", "whsec_" + "A" * 200])
+def test_a_secret_that_cannot_sign_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    monkeypatch.setenv("MONICA_WEBHOOK_URL", "https://board.example/hook")
+    monkeypatch.setenv("MONICA_WEBHOOK_SECRET", secret)
+    with pytest.raises(ConfigError, match="24 to 64 bytes") as caught:
+        Settings.from_env()
+    assert secret not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_webhook_has_an_address_and_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONICA_WEBHOOK_SECRET", "whsec_" + "A" * 32)
+    with pytest.raises(ConfigError, match="MONICA_WEBHOOK_URL"):
+        Settings.from_env()
+    for wrong in ("board.example", "ftp://board.example", "http://", "http://a:b@c/", "http://x:0/", "http://é.fr/"):
+        monkeypatch.setenv("MONICA_WEBHOOK_URL", wrong)
+        with pytest.raises(ConfigError, match="MONICA_WEBHOOK_URL"):
+            Settings.from_env()
+    monkeypatch.setenv("MONICA_WEBHOOK_URL", "https://board.example/hook?x=1")
+    settings = Settings.from_env()
+    assert (settings.webhook_url, settings.webhook_secret) == ("https://board.example/hook?x=1", bytes(24))
+    assert "whsec" not in repr(settings)
+
+
 def test_make_run_reads_the_env_file_beside_the_makefile(tmp_path: Path) -> None:
     """The environment wins, and a value with spaces or quotes hides none after it."""
     (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
