@@ -62,24 +62,18 @@ def main() -> None:
         with serve(folder, ROOT, "-c", CONF, settings=LOCAL) as server:
             here, alone = rate(server, SLOTS, 0, seconds), miss(server, 1, seconds)
         row("engine in the server", f"{here:.2f}", "", f"{alone:.0f} ms", "")
-        for number in options.replicas:
-            measure(folder / str(number), number, seconds, alone, here)
-
-
-def measure(folder: Path, replicas: int, seconds: float, alone: float, here: float) -> None:
-    """Print the row of a number of replicas. Linear is what the server makes by itself, so many times."""
-    folder.mkdir()
-    with RayCluster(folder, replicas, "benchmarks.ray_replica:app", "standin") as ray:
-        settings = PATIENT | ray.settings
-        with serve(folder, ROOT, "-c", CONF, settings=settings) as server:
-            made, latency = rate(server, SLOTS * replicas, 2, seconds), miss(server, 3, seconds)
-    row(
-        f"{replicas} replica{'s' if replicas > 1 else ''}",
-        f"{made:.2f}",
-        f"{made / (here * replicas):.2f}",
-        f"{latency:.0f} ms",
-        f"{latency - alone:+.0f} ms",
-    )
+        with RayCluster(folder, options.replicas[0], "benchmarks.ray_replica:app", "standin") as ray:
+            for number in options.replicas:
+                ray.scale(number)
+                with serve(folder, ROOT, "-c", CONF, settings=PATIENT | ray.settings) as server:
+                    made, latency = rate(server, SLOTS * number, 2, seconds), miss(server, 3, seconds)
+                row(
+                    f"{number} replica{'s' if number > 1 else ''}",
+                    f"{made:.2f}",
+                    f"{made / (here * number):.2f}",
+                    f"{latency:.0f} ms",
+                    f"{latency - alone:+.0f} ms",
+                )
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
 
 @pytest.fixture
 def front(ray: RayCluster, tmp_path: Path) -> Iterator[Server]:
-    with Server(tmp_path, ray.settings | {"MONICA_CACHE_DIR": str(tmp_path / "cache")}) as server:
+    patient = {"MONICA_DEADLINE_S": "300", "MONICA_CACHE_DIR": str(tmp_path / "cache")}  # a new replica may take long
+    with Server(tmp_path, ray.settings | patient) as server:
         yield server.wait_ready(120)
 
 
@@ -63,7 +64,7 @@ def test_a_take_sounds_as_the_engine_makes_it_here(front: Server, expected: Call
 def test_a_killed_replica_costs_no_sentence(ray: RayCluster, front: Server, expected: Callable[[str], bytes]) -> None:
     texts = [f"Table {number}, à vos places." for number in range(12)]
     with ThreadPoolExecutor(len(texts)) as clients, fault(ray, "slow"):
-        answers = [clients.submit(front.say, text, timeout=120) for text in texts]
+        answers = [clients.submit(front.say, text, timeout=400) for text in texts]
         until(lambda: metric(front, "monica_takes_under_way") == len(texts))
         ray.replicas()[0].kill()
     for text, answer in zip(texts, answers, strict=True):
@@ -100,7 +101,7 @@ def stream(server: Server) -> requests.Response:
 
 def test_drain_lets_a_remote_take_end(ray: RayCluster, front: Server, expected: Callable[[str], bytes]) -> None:
     with ThreadPoolExecutor(1) as client, fault(ray, "slow"):
-        answer = client.submit(front.say, "La dernière annonce.", timeout=120)
+        answer = client.submit(front.say, "La dernière annonce.", timeout=400)
         until(lambda: metric(front, "monica_takes_under_way") == 1)
         front.terminate()
         until(lambda: "shutting_down" in front.say("Encore une.").text)
@@ -115,7 +116,7 @@ def test_a_hung_step_ends_its_replica_and_another_one_speaks(
     before = {each.pid for each in ray.replicas()}
     with ThreadPoolExecutor(1) as client:
         with fault(ray, "stuck"):
-            answer = client.submit(front.say, "Une phrase.", timeout=120)
+            answer = client.submit(front.say, "Une phrase.", timeout=400)
             until(lambda: not before <= {each.pid for each in ray.replicas()}, seconds=60)
         assert answer.result().status_code == 200
         assert answer.result().content == expected("Une phrase.")

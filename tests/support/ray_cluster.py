@@ -65,12 +65,12 @@ class RayCluster:
         return [each for each in self._look() if _arguments(each).startswith("ray::ServeReplica")]
 
     def __enter__(self) -> RayCluster:
-        gcs = free_port()
+        self._gcs = free_port()
         # Ports that are given are ports that Ray's processes need not wait to be told.
         ports = ("dashboard-agent-grpc-port", "metrics-export-port", "runtime-env-agent-port", "ray-client-server-port")
         self._agent_port = free_port()
         options = {name: free_port() for name in ports} | {
-            "port": gcs,
+            "port": self._gcs,
             "dashboard-agent-listen-port": self._agent_port,
             "num-cpus": 4,
             "object-store-memory": 80 * 2**20,
@@ -83,7 +83,7 @@ class RayCluster:
             ray, "start", "--head", "--block", *(f"--{name}={each}" for name, each in options.items())
         )
         try:
-            self._deploy(f"127.0.0.1:{gcs}")
+            self.scale(self._replicas)
         except BaseException:
             self._end()
             raise
@@ -92,8 +92,11 @@ class RayCluster:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def _deploy(self, head: str) -> None:
-        options = {"head": head, "port": self.port, "replicas": self._replicas, "deployment": self._deployment}
+    def scale(self, replicas: int) -> None:
+        """Run that many replicas. Returns once they are ready."""
+        options = {
+            "head": f"127.0.0.1:{self._gcs}", "port": self.port, "replicas": replicas, "deployment": self._deployment,
+        }  # fmt: skip
         deploying = self._run(sys.executable, "-m", "tests.support.ray_cluster", json.dumps(options))
         while deploying.poll() is None:
             assert self._head.poll() is None, self.log.read_text()

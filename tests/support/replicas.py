@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import select
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -80,7 +82,17 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == wire.CONDITIONALS:
             self._send(200, asyncio.run(speaker.make_conditionals(header, attachment)))
         else:
-            asyncio.run(self._speak(speaker, header, attachment))
+            with suppress(asyncio.CancelledError):
+                asyncio.run(self._speak_to_client(speaker, header, attachment))
+
+    async def _speak_to_client(self, speaker: Speaker, header: dict[str, Any], attachment: bytes) -> None:
+        """Speak until the client hangs up, as Serve does."""
+        speaking = asyncio.create_task(self._speak(speaker, header, attachment))
+        while not (await asyncio.wait((speaking,), timeout=0.02))[0]:
+            readable, _, _ = select.select((self.connection,), (), (), 0)
+            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+                speaking.cancel()
+        await speaking
 
     async def _speak(self, speaker: Speaker, header: dict[str, Any], attachment: bytes) -> None:
         self.send_response(200)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
+from monica.engine.chatterbox.harmonic_source import FRAME, HarmonicPhase, Source
+from monica.engine.chatterbox.resblocks import Resblocks
 from monica.engine.chatterbox.spectrum import Spectrum
 from monica.engine.torch.captured import CapturedFunction
 from monica.engine.torch.graphs import Graphs
 
-FRAME = 480
-"""Samples of a frame."""
 PITCH_REACH, VOCODER_REACH = 5, 15
 """How many frames to either side a frame of pitch or of sound depends on. Tests show that frames farther away change
 nothing."""
@@ -71,7 +70,7 @@ class HiFT:
         self._graphs = graphs
         self.captured: dict[tuple[str, int, int], CapturedFunction] = {}
         """By what it makes (pitch or sound), frames of a tile, and number of tiles."""
-        self._source = Source(hift.m_source)
+        self.source = Source(hift.m_source)
         self._spectrum = Spectrum(hift.stft_window.to(hift.conv_pre.weight))
         self._source_resblocks = [Resblocks([block]) for block in hift.source_resblocks]
         self._resblocks = []
@@ -79,6 +78,11 @@ class HiFT:
             blocks = list(hift.resblocks[stage * hift.num_kernels : (stage + 1) * hift.num_kernels])
             groups = [blocks] if self._fused else [[block] for block in blocks]
             self._resblocks.append([Resblocks(group, scale=1 / hift.num_kernels) for group in groups])
+
+    @property
+    def channels(self) -> int:
+        """How many values a frame of the mel has."""
+        return int(self._hift.conv_pre.in_channels)
 
     @property
     def tiles(self) -> tuple[int, ...]:
@@ -95,7 +99,10 @@ class HiFT:
         like = self._hift.conv_pre.weight
         for frames, rows in product(reversed(TILES), (ROWS, 1)):
             mel, source = like.new_zeros(rows, like.size(1), frames), like.new_zeros(rows, FRAME * frames)
-            for name, function, inputs in (("pitch", self._predict_f0, [mel]), ("sound", self._vocode, [mel, source])):
+            for name, function, inputs in (
+                ("pitch", self.predict_f0_of_tiles, [mel]),
+                ("sound", self.vocode_tiles, [mel, source]),
+            ):
                 if self._fused and self._graphs is not None and self._graphs.available:
                     title = f"the {name} of {'' if rows == 1 else f'{rows} times '}{frames} frames"
                     self.captured[name, frames, rows] = CapturedFunction(self._graphs, title, function, inputs)
@@ -103,21 +110,21 @@ class HiFT:
     def predict_f0(self, mel: Tensor) -> Tensor:
         """Predict the pitch of each frame. mel: (1, 80, T). Returns (1, T), Hz."""
         if not self._fused:
-            return self._predict_f0(mel)
+            return self.predict_f0_of_tiles(mel)
         return self._in_tiles("pitch", PITCH_REACH, [(mel, 1)], 1)
 
     def draw_phase(self, generator: torch.Generator) -> HarmonicPhase:
         """Draw the initial phase of a take's harmonics."""
-        return self._source.draw_phase(generator)
+        return self.source.draw_phase(generator)
 
     def make_source(self, f0: Tensor, phase: HarmonicPhase, generator: torch.Generator) -> Tensor:
         """Make the source of the next frames, and advance the phase. f0: (1, T), Hz. Returns (1, 480 T)."""
-        return self._source(f0[:, None].repeat_interleave(FRAME, dim=2), phase, generator)
+        return self.source(f0, phase, self.source.draw_noise(f0.size(1), generator))
 
     def vocode(self, mel: Tensor, source: Tensor) -> Tensor:
         """Filter a source by a mel. mel: (1, 80, T). source: (1, 480 T). Returns (1, 480 T)."""
         if not self._fused:
-            return self._vocode(mel, source)
+            return self.vocode_tiles(mel, source)
         return self._in_tiles("sound", VOCODER_REACH, [(mel, 1), (source, FRAME)], FRAME)
 
     def _in_tiles(self, name: str, reach: int, inputs: Sequence[tuple[Tensor, int]], unit: int) -> Tensor:
@@ -129,7 +136,7 @@ class HiFT:
         frames = tiles[0][1] - tiles[0][0]
         # Without a graph, more rows would be more plans for cuDNN.
         rows = ROWS if (name, frames, ROWS) in self.captured else 1
-        eager = self._predict_f0 if name == "pitch" else self._vocode
+        eager = self.predict_f0_of_tiles if name == "pitch" else self.vocode_tiles
         parts = []
         for first in range(0, len(tiles), rows):
             together = tiles[first : first + rows]
@@ -146,12 +153,13 @@ class HiFT:
             ]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
-    def _predict_f0(self, mel: Tensor) -> Tensor:
+    def predict_f0_of_tiles(self, mel: Tensor) -> Tensor:
+        """Predict the pitch of each row by itself. mel: (rows, 80, T). Returns (rows, T), Hz."""
         f0: Tensor = self._hift.f0_predictor(mel)
         return f0
 
-    def _vocode(self, mel: Tensor, source: Tensor) -> Tensor:
-        """mel: (rows, 80, T). source: (rows, 480 T). Returns (rows, 480 T)."""
+    def vocode_tiles(self, mel: Tensor, source: Tensor) -> Tensor:
+        """Filter each row by itself. mel: (rows, 80, T). source: (rows, 480 T). Returns (rows, 480 T)."""
         hift = self._hift
         spectrum = self._spectrum.analyse(source)  # (rows, 18, 120 T + 1)
         x = hift.conv_pre(mel)  # (rows, 512, T)
@@ -169,119 +177,3 @@ class HiFT:
         magnitude, phase = x.chunk(2, dim=1)  # (rows, 9, 120 T + 1) each
         wave = self._spectrum.synthesize(magnitude.exp().clamp_(max=1e2), phase.sin())
         return wave.clamp_(-hift.audio_limit, hift.audio_limit)
-
-
-class Resblocks:
-    """The sum of upstream's ResBlocks of one input, times a scale: three residual steps, two snakes in each.
-
-    A snake is x + sin(a x)^2 / a, with one a per channel. Its multiplications are folded into what surrounds it, so that
-    z + sin(z)^2 is left, two kernels instead of five. The convolution after a snake takes 1 / a. Before the second snake
-    of a step, a convolution takes a. Before the first there is the sum of a step, so the residual is kept times the a of
-    the snake that comes next.
-
-    Several blocks run side by side: a `_foreach` operation is one kernel for all of them. Their convolutions differ in
-    size, and one padded to the largest would compute half as much again, which takes longer than its launches save.
-    """
-
-    def __init__(self, blocks: Sequence[Any], scale: float = 1.0) -> None:
-        self._first = torch.stack([frequency(block.activations1[0])[:, None] for block in blocks])[:, None]
-        self._steps: list[list[ResidualStep]] = []
-        for step in range(len(blocks[0].convs1)):
-            self._steps.append([ResidualStep(block, step, scale) for block in blocks])
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """x: (rows, C, T), not modified. Returns (rows, C, T)."""
-        blocks = x * self._first  # (blocks, rows, C, T)
-        residuals = blocks.unbind()
-        for steps in self._steps:
-            inner = [step.conv1(each) for step, each in zip(steps, snake(residuals), strict=True)]
-            outer = [step.conv2(each) for step, each in zip(steps, snake(inner), strict=True)]
-            for step, residual, each in zip(steps, residuals, outer, strict=True):
-                torch.addcmul(each, residual, step.ratio, out=residual)
-        return residuals[0] if len(residuals) == 1 else blocks.sum(dim=0)
-
-
-class ResidualStep:
-    """The convolutions of one of a ResBlock's steps, with the snakes' multiplications folded into them for good.
-
-    scale: of the last step's result.
-    """
-
-    def __init__(self, block: Any, step: int, scale: float) -> None:
-        first, second = frequency(block.activations1[step]), frequency(block.activations2[step])
-        last = step == len(block.convs1) - 1
-        following = torch.full_like(first, scale) if last else frequency(block.activations1[step + 1])
-        self.conv1 = fold(block.convs1[step], first, second)
-        self.conv2 = fold(block.convs2[step], second, following)
-        self.ratio = (following / first)[:, None]  # (C, 1), of the residual to come to the residual so far
-
-
-def frequency(snake: Any) -> Tensor:
-    """Return a snake's frequencies, (C,).
-
-    At 0 a snake does nothing. Instead, it gets one at which it does nothing that float32 could hold. Upstream divides by
-    a + 1e-9, which is a in float32.
-    """
-    alpha: Tensor = snake.alpha
-    return torch.where(alpha == 0, torch.full_like(alpha, snake.no_div_by_zero), alpha)
-
-
-def fold(convolution: nn.Conv1d, before: Tensor, after: Tensor) -> nn.Conv1d:
-    """Let a convolution take an input that is `before` times its own, and return `after` times its result. (C,) each."""
-    convolution.weight.data = convolution.weight.data * (after[:, None, None] / before[:, None])
-    if convolution.bias is not None:
-        convolution.bias.data = convolution.bias.data * after
-    return convolution
-
-
-def snake(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Return z + sin(z)^2 of each."""
-    waves = torch._foreach_sin(tensors)
-    return torch._foreach_addcmul(tensors, waves, waves)
-
-
-class HarmonicPhase:
-    """The phase of the harmonics, carried from one part of a take to the next."""
-
-    def __init__(self, offset: Tensor) -> None:
-        self.offset = offset
-        """(1, 9, 1): the initial phase, radians."""
-        self.cycles = torch.zeros_like(offset)
-        """(1, 9, 1): the cycles since then, modulo 1."""
-
-
-class Source:
-    """Upstream's SourceModuleHnNSF: the pitch and eight harmonics in voiced frames, and noise.
-
-    It draws what upstream draws, in the same order, from the take's generator.
-    """
-
-    def __init__(self, source: Any) -> None:
-        self._sines, self._merge = source.l_sin_gen, source.l_linear
-        weight: Tensor = self._merge.weight
-        count = self._sines.harmonic_num + 1
-        self._multiples = torch.arange(1, count + 1, device=weight.device, dtype=weight.dtype)[:, None]
-        loudness = torch.tensor([self._sines.noise_std, self._sines.sine_amp / 3], dtype=torch.float32)  # as upstream's
-        self._voiced_noise, self._unvoiced_noise = loudness.to(weight.device)
-
-    def draw_phase(self, generator: torch.Generator) -> HarmonicPhase:
-        """Draw the initial phase of the harmonics; the fundamental's is 0."""
-        multiples = self._multiples
-        drawn = torch.rand(1, len(multiples), 1, generator=generator, device=generator.device, dtype=multiples.dtype)
-        offset = -math.pi + drawn.to(multiples.device) * (2 * math.pi)
-        offset[:, 0] = 0
-        return HarmonicPhase(offset)
-
-    def __call__(self, f0: Tensor, phase: HarmonicPhase, generator: torch.Generator) -> Tensor:
-        """f0: (1, 1, L), Hz, one a sample. Advances the phase. Returns (1, L)."""
-        sines, dtype, device = self._sines, f0.dtype, f0.device
-
-        cycles = (phase.cycles + torch.cumsum(f0 * self._multiples / sines.sampling_rate, dim=2)) % 1  # (1, 9, L)
-        phase.cycles = cycles[..., -1:]
-        waves = torch.add(phase.offset, cycles, alpha=2 * math.pi).sin_().mul_(sines.sine_amp)
-
-        voiced = f0 > sines.voiced_threshold  # (1, 1, L)
-        loudness = torch.where(voiced, self._voiced_noise, self._unvoiced_noise)
-        noise = torch.randn(waves.shape, generator=generator, device=generator.device, dtype=dtype).to(device)
-        waves = torch.addcmul(loudness * noise, waves, voiced.to(dtype))
-        return torch.addmm(self._merge.bias, self._merge.weight, waves[0]).tanh_()

@@ -15,8 +15,10 @@ from monica.errors import ConfigError, ModelUnavailable, Overloaded
 
 CONNECT_S = 5.0
 """How long a proxy may take to accept a connection."""
-SILENCE_S = 600.0
-"""How long an answer may say nothing: as long as the cloning of a voice on a slow CPU. Takes end at their deadline."""
+ANSWER_S = 50.0
+"""How long an answer may say nothing: less than what counts as a hung step, because the engine thread waits for it."""
+TAKE_S = 600.0
+"""How long a take may make no sound. It is cut off at its deadline, which is sooner."""
 MAX_IDLE = 128
 """Upper bound on the open connections that no one uses."""
 
@@ -32,7 +34,9 @@ class Foreign(Lost):
 class Exchange:
     """A request and its answer, which any thread may cut off. Then the thread that reads it gets Lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, silence_s: float = TAKE_S) -> None:
+        """silence_s: how long the other end may say nothing."""
+        self._silence_s = silence_s
         self._lock = Lock()
         self._socket: socket.socket | None = None
         self._cut = False
@@ -50,6 +54,7 @@ class Exchange:
         with self._lock:
             if self._cut:
                 raise Lost("it is not wanted any more")
+            connection.sock.settimeout(self._silence_s)
             self._socket = connection.sock
 
     def release(self) -> None:
@@ -102,7 +107,7 @@ class Replicas:
             response.read()  # to its end, so that the connection can be used again
 
     def _read(self, method: str, path: str, body: bytes = b"") -> bytes:
-        with self._answer(method, path, body, Exchange()) as response:
+        with self._answer(method, path, body, Exchange(ANSWER_S)) as response:
             return response.read()
 
     @contextmanager
@@ -124,11 +129,10 @@ class Replicas:
 
     def _open(self, method: str, path: str, body: bytes, exchange: Exchange) -> tuple[HTTPConnection, HTTPResponse]:
         """Send the request and wait for the head of its answer."""
-        with suppress(IndexError, OSError, HTTPException):  # the other end may have closed it while it was idle
+        with suppress(IndexError, ConnectionError):  # the other end may have closed it while it was idle
             return self._send(self._idle.pop(), method, path, body, exchange)
         connection = self._kind(self._host, self._port, timeout=CONNECT_S)
         connection.connect()
-        connection.sock.settimeout(SILENCE_S)
         return self._send(connection, method, path, body, exchange)
 
     def _send(

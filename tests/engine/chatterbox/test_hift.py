@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from monica.engine.chatterbox.hift import PITCH_REACH, TILES, VOCODER_REACH, HiFT, fold, frequency, snake, tile
+from monica.engine.chatterbox.hift import PITCH_REACH, TILES, VOCODER_REACH, HiFT, tile
+from monica.engine.chatterbox.resblocks import fold, frequency, snake
 from monica.engine.chatterbox.spectrum import Spectrum
 from monica.engine.chatterbox.weights import load_s3gen
 
@@ -122,13 +123,13 @@ def test_sound_made_in_tiles_equals_the_whole(
     ours = HiFT(upstream_hift, fused=True)
     mel = torch.randn(1, 80, frames, generator=seeded(), dtype=dtype)
     lengths = []
-    vocode = HiFT._vocode
+    vocode = HiFT.vocode_tiles
 
     def recorded(self: HiFT, mel: Tensor, source: Tensor) -> Tensor:
         lengths.append(mel.size(2))
         return vocode(self, mel, source)
 
-    monkeypatch.setattr(HiFT, "_vocode", recorded)
+    monkeypatch.setattr(HiFT, "vocode_tiles", recorded)
     tiled = ours(mel, seeded())
     assert len(lengths) > 1
     assert set(lengths) <= set(TILES)

@@ -57,6 +57,10 @@ class Fleet:
         assert isinstance(begun, RemoteUtterance)
         return begun
 
+    def under_way(self) -> list[Take]:
+        """Return the takes that the replicas are making."""
+        return [take for speaker in self.proxy.speakers for take in speaker.scheduler.running.takes]
+
     def step_until(self, condition: Callable[[], object]) -> None:
         until = time.monotonic() + 60
         while not condition():
@@ -193,9 +197,9 @@ def test_a_take_that_is_dropped_is_dropped_by_its_replica(fleet: Fleet) -> None:
     for toy in fleet.toys:
         toy.gate.clear()
     utterance = fleet.begin()
-    fleet.step_until(lambda: any(toy.spoken for toy in fleet.toys))
+    fleet.step_until(fleet.under_way)
     fleet.engine.drop(utterance)
-    fleet.step_until(lambda: not any(speaker.scheduler.depth() for speaker in fleet.proxy.speakers))
+    fleet.step_until(lambda: not fleet.under_way())
     assert len(fleet.proxy.requests) == 1
 
 
