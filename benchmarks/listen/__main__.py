@@ -34,13 +34,16 @@ PICTURE = Path(__file__).parents[1] / "listen.svg"
 def report(voice: Voice, measured: list[Measured]) -> dict[str, Curve]:
     """Print the table of a voice. Returns its curves."""
     limits = fit_free_limits(measured)
+    announcements = len({take.sentence for take in measured})
     half = [take for take in measured if not is_fitted_on(take)]
     good = sum(take.good for take in half)
-    print(f"\n**{voice.name}**, {good} good takes and {len(half) - good} damaged ones that nothing was fitted on.")
+    print(f"\n**{voice.name}**, {announcements} announcements. Nothing was fitted on these takes: {good} good ones and")
+    print(f"{len(half) - good} damaged ones.")
     print(f"Limits of free hearing: {limits}.\n" if limits else "Free hearing is of no use with this voice.\n")
     by_name = rules(limits)
     print(f"| % | {' | '.join(by_name)} |\n|{' --- |' * (len(by_name) + 1)}")
     print(_row("**false alarms**", [take for take in half if take.kind == GOOD], by_name.values()))
+    print(_row("false alarms, both halves", [take for take in measured if take.kind == GOOD], by_name.values()))
     for kind in KINDS:
         print(_row(kind, [take for take in half if take.kind == kind], by_name.values()))
     print(_row("**all damage**", [take for take in half if not take.good], by_name.values()), flush=True)
@@ -62,14 +65,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("bench-listen"), help="where takes are kept")
     parser.add_argument("--voices", nargs="+", choices=["Pico", "Kokoro"], default=["Pico", "Kokoro"])
+    parser.add_argument("--recorded", action="store_true", help="report on what an earlier run has recorded")
     options = parser.parse_args()
     folder: Path = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / "whisper-base"
-    if not model.is_dir():
+    if not options.recorded and not model.is_dir():
         model.mkdir()
         assemble(model)
-    whisper = Whisper(model, "fr", 2)
+    whisper = None if options.recorded else Whisper(model, "fr", 2)
     frontend = TextFrontend(Settings())
     expected = [frontend.prepare(sentence.text, NO_ENGINE).text for sentence in SENTENCES]
     print(f"{len(SENTENCES)} announcements, {len(KINDS)} kinds of damage, Whisper base, on {describe_cpu()}")

@@ -35,12 +35,17 @@ class Take:
     """Whether it is a good take that nothing was done to, not even to its speed."""
 
 
-def takes(voice: Voice, whisper: Whisper, expected: list[str], folder: Path) -> Iterator[Take]:
-    """Yield the takes of every sentence. folder: what is there already is not made again."""
+def takes(voice: Voice, whisper: Whisper | None, expected: list[str], folder: Path) -> Iterator[Take]:
+    """Yield the takes of every sentence. folder: what is there already is not made again.
+
+    whisper: None to yield only what is there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(len(SENTENCES)):
         path = folder / f"{number}.npz"
         if not path.is_file():
+            if whisper is None:
+                continue
             _record(voice, whisper, expected[number], number, path)
         with np.load(path) as kept:
             heard = json.loads(str(kept["heard"]))
