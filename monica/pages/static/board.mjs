@@ -21,6 +21,8 @@ let asked = 0;
 function words(status, { seconds, ready, slots }) {
   if (status === "on_air") return "à l’antenne";
   if (status === "waiting") return "dans la file";
+  if (status === "making") return "se prépare";
+  if (status === "failed") return "en échec";
   if (status) return `dite à ${clock(status)}`;
   if (slots) return "à compléter";
   if (ready !== undefined && ready !== null) return ready ? "prête" : "sera faite";
