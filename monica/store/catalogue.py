@@ -11,7 +11,16 @@ from monica.config import Settings
 from monica.errors import MonicaError
 from monica.store.cache import CacheError, Store
 from monica.store.metadata import Metadata
-from monica.store.phrase import KEY_CHARACTERS, KeptPhrase, fold, shown
+from monica.store.phrase import (
+    IS_PHRASE,
+    IS_PINNED,
+    KEY_CHARACTERS,
+    ORDERS,
+    SELECT_PHRASES,
+    KeptPhrase,
+    fold,
+    shown,
+)
 from monica.store.sharing import Change, Sharing
 
 SORTS = ("made", "hits", "size", "text")
@@ -133,17 +142,32 @@ class Catalogue:
         """Return what is kept under a whole key, or None."""
         return next(iter(self._store.phrases([key])), None) if self._store else None
 
+    def page(
+        self, search: str, sort: str, limit: int, offset: int, *, pinned: bool = False
+    ) -> tuple[list[KeptPhrase], int]:
+        """Return a part of what `phrases` lists, and how many phrases all parts have. pinned: only those.
+
+        Without a search only that part is read: a large cache takes as little time as a small one.
+        """
+        if search or sort not in ORDERS:
+            found = [phrase for phrase in self.phrases(search, sort) if phrase.pinned or not pinned]
+            return found[offset : offset + limit], len(found)
+        if self._store is None:
+            return [], 0
+        where = f"{IS_PHRASE} AND {IS_PINNED}" if pinned else IS_PHRASE
+        ((total,),) = self._store.select(f"SELECT COUNT(*) FROM Cache WHERE {where}")  # noqa: S608
+        ordered = f"{SELECT_PHRASES} AND {where} ORDER BY {ORDERS[sort]} DESC, key LIMIT ? OFFSET ?"
+        return [KeptPhrase.from_row(*row) for row in self._store.select(ordered, (limit, offset))], total
+
     def find_by_prefix(self, prefixes: list[str]) -> list[KeptPhrase]:
         """Find phrases by the beginnings of their keys. Raises UnknownPhrase if one names none, or several.
 
         A phrase that only other nodes keep is found by its whole key, and kept here from then on.
         """
         self._sharing.bring(key for key in map(str.lower, prefixes) if len(key) == KEY_CHARACTERS)
-        keys = set(self._store.keys() if self._store else ())
         found: dict[str, KeptPhrase] = {}
         for prefix in prefixes:
-            wanted = prefix.lower()
-            matching = [wanted] if wanted in keys else [key for key in keys if wanted and key.startswith(wanted)]
+            matching = self._keys_with(prefix.lower())
             if len(matching) > 1:
                 few = ", ".join(key[:12] for key in sorted(matching)[:3])
                 raise UnknownPhrase(f"{len(matching)} phrases' keys begin with {prefix}: {few}...", param="key")
@@ -152,6 +176,14 @@ class Catalogue:
                 raise UnknownPhrase(f"No phrase's key begins with {shown(prefix[:64])!r}.", param="key")
             found[phrases[0].key] = phrases[0]
         return list(found.values())
+
+    def _keys_with(self, prefix: str) -> list[str]:
+        """Return the keys that begin so; a whole key alone, even if others begin with it."""
+        if not prefix or self._store is None:
+            return []
+        between = f"SELECT key FROM Cache WHERE {IS_PHRASE} AND key >= ? AND key < ?"  # noqa: S608
+        keys = [key for (key,) in self._store.select(between, (prefix, prefix + chr(0x10FFFF)))]
+        return [prefix] if prefix in keys else keys
 
     def kept(self, keys: Iterable[str]) -> set[str]:
         """Return which of these whole keys a sound is kept under. It does not count as a use."""

@@ -115,7 +115,8 @@ def test_the_verdict_goes_with_bundles(doubtful: str, service: Service, settings
 def test_metadata_with_a_false_verdict_is_refused() -> None:
     fields = metadata(TEXT).to_fields()
     assert Metadata.from_fields(fields).heard is None
-    for heard in ("good", {"verdict": "good"}, []):
+    wrong: tuple[object, ...] = ("good", {"verdict": "good"}, [])
+    for heard in wrong:
         with pytest.raises(ValueError):
             Metadata.from_fields(fields | {"heard": heard})
 

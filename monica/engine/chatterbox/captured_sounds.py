@@ -32,8 +32,8 @@ CUT = TOKEN_SAMPLES // FRAME
 class Made(NamedTuple):
     """What a graph makes of a window of T frames. Joined in one tensor, it is kept and brought to the host at once."""
 
-    finite: Tensor
-    """(1,): 1 if all samples are finite."""
+    damaged: Tensor
+    """(1,): 1 if a sample is not finite, otherwise 0."""
     marked: Tensor
     """(480 (T - CUT),): watermarked samples."""
     past: Tensor
@@ -45,8 +45,8 @@ class Made(NamedTuple):
     def split(cls, joined: Tensor, frames: int) -> Made:
         samples = FRAME * frames
         sizes = [1, samples - FRAME * CUT, 2 * samples]
-        finite, marked, past, phase = joined.split([*sizes, len(joined) - sum(sizes)])
-        return cls(finite, marked, past.view(2, samples), phase.view(2, 1, -1, 1))
+        damaged, marked, past, phase = torch.split(joined, [*sizes, len(joined) - sum(sizes)])
+        return cls(damaged, marked, past.view(2, samples), phase.view(2, 1, -1, 1))
 
     def join(self) -> Tensor:
         return torch.cat([part.flatten() for part in self])
@@ -99,9 +99,11 @@ class CapturedSounds:
         faded[: self._fade.numel()].mul_(self._fade)
         samples = torch.where(beginning == 0, faded, samples)
         samples = torch.where(sample < samples_from, past[1], samples)
-        finite = samples.isfinite().all()[None].to(samples.dtype)
+        damaged = (1 - samples.isfinite().all().to(samples.dtype))[None]
         marked = self._watermark.apply(samples[: -FRAME * CUT])
-        return Made(finite, marked, torch.stack([source[0], samples]), torch.stack([state.offset, state.cycles])).join()
+        return Made(
+            damaged, marked, torch.stack([source[0], samples]), torch.stack([state.offset, state.cycles])
+        ).join()
 
 
 class SoundState:
@@ -142,10 +144,11 @@ class SoundState:
         upload([start, *(frame - start for frame in (self._sourced, sourced, self._sounded))], numbers)
         joined = captured.run()
         made = Made.split(joined, mel.size(2))
-        finite, *samples = np.split(joined[: 1 + FRAME * (marked - start)].cpu().numpy(), [1])
-        if not finite:
+        on_host: NDArray[np.float32] = joined[: 1 + FRAME * (marked - start)].cpu().numpy()
+        damaged, samples = on_host[0], on_host[1:]
+        if damaged:
             raise SynthesisFailed("S3Gen produced values that are not finite: the weights are damaged or overflow.")
-        new: NDArray[np.float32] = samples[0][FRAME * (self._marked - start) :]
+        new = samples[FRAME * (self._marked - start) :]
         self._past, self._phase, self._start = made.past, made.phase, start
         self._sourced, self._sounded, self._marked = sourced, sounded, marked
         return new

@@ -30,7 +30,7 @@ class Resblocks:
     def __call__(self, x: Tensor) -> Tensor:
         """x: (rows, C, T), not modified. Returns (rows, C, T)."""
         blocks = x * self._first  # (blocks, rows, C, T)
-        residuals = blocks.unbind()
+        residuals = list(blocks.unbind())
         for steps in self._steps:
             inner = [step.conv1(each) for step, each in zip(steps, snake(residuals), strict=True)]
             outer = [step.conv2(each) for step, each in zip(steps, snake(inner), strict=True)]
@@ -72,7 +72,7 @@ def fold(convolution: nn.Conv1d, before: Tensor, after: Tensor) -> nn.Conv1d:
     return convolution
 
 
-def snake(tensors: Sequence[Tensor]) -> list[Tensor]:
+def snake(tensors: list[Tensor]) -> tuple[Tensor, ...]:
     """Return z + sin(z)^2 of each."""
     waves = torch._foreach_sin(tensors)
-    return torch._foreach_addcmul(tensors, waves, waves)
+    return tuple(torch._foreach_addcmul(tensors, waves, waves))

@@ -98,7 +98,7 @@ def test_a_hop(counted: Counted) -> None:
 
 def test_what_is_captured_neither_waits_nor_reads_the_host(counted: Counted) -> None:
     assert {name.rpartition(" of ")[0] for name in counted.graphs} == {
-        "an Euler step", "the encoder", "the pitch", "the sound", "a hop",
+        "an Euler step", "the encoder", "the pitch", "the sound", "a hop", "the sound of a hop",
     }  # fmt: skip
     for name, operations in counted.graphs.items():
         wrong = [each for each in operations if each.wait or each.mixed or each.copies_between_devices]
