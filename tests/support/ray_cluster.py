@@ -62,7 +62,7 @@ class RayCluster:
 
     def replicas(self) -> list[psutil.Process]:
         """Return the processes of the replicas that run."""
-        return [each for each in self._look() if _arguments(each).startswith("ray::ServeReplica")]
+        return [each for each in self.processes() if _arguments(each).startswith("ray::ServeReplica")]
 
     def __enter__(self) -> RayCluster:
         self._gcs = free_port()
@@ -103,14 +103,14 @@ class RayCluster:
             self._tell_agent_port()
             time.sleep(0.2)
         assert deploying.returncode == 0, self.log.read_text()
-        self._look()
+        self.processes()
 
     def _tell_agent_port(self) -> None:
         """Write the file in which Ray's agent tells its port.
 
         Ray ends if that has not come up after fifteen seconds. On a loaded machine it needs thirty to import itself.
         """
-        for arguments in map(_arguments, self._look()):
+        for arguments in map(_arguments, self.processes()):
             if node := re.search(r"dashboard/agent\.py.* --node-id=(\w+)", arguments):
                 for session in self._temp.glob("session_2*"):
                     file = session / f"dashboard_agent_listen_port_{node[1]}"
@@ -123,7 +123,7 @@ class RayCluster:
                 command, cwd=ROOT, env=self._environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
-    def _look(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
         """Return the processes of this Ray, and remember them."""
         if self._head.poll() is None:
             head = psutil.Process(self._head.pid)
@@ -132,7 +132,7 @@ class RayCluster:
 
     def _end(self) -> None:
         """Kill this Ray. Asked to end, it would take half a minute."""
-        self._look()
+        self.processes()
         for process in self._family.values():
             with suppress(psutil.NoSuchProcess):
                 process.kill()
