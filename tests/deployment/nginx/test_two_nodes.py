@@ -77,8 +77,8 @@ def test_jobs_go_to_one_node(front: Front) -> None:
         site = front(one.port, other.port)
         for _ in range(3):
             for method, path in (
-                ("POST", "/v1/phrases/warm"), ("GET", "/v1/jobs"), ("DELETE", "/v1/jobs/ab12"), ("POST", "/v1/clock/start"),
-                ("GET", "/v1/books/ab12"),
+                ("POST", "/v1/phrases/warm"), ("GET", "/v1/jobs"), ("DELETE", "/v1/jobs/ab12"),
+                ("POST", "/v1/clock/start"), ("GET", "/v1/books/ab12"),
             ):  # fmt: skip
                 assert site.ask(method, path, data=b"{}").status_code == 200
         assert (len(one.calls), len(other.calls)) == (15, 0)
