@@ -99,5 +99,4 @@ export function startBoard(getState) {
     if (typing || event.ctrlKey || event.altKey || event.metaKey || $("board").hidden) return;
     if (/^[1-9]$/.test(event.key)) $("tiles").children[Number(event.key) - 1]?.querySelector(".air").click();
   });
-  loadBoard(getState);
 }
