@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -43,7 +44,9 @@ class RayCluster:
             FAULTS_STUCK_S="5",
             PYTHONPATH=str(ROOT),
             RAY_USAGE_STATS_ENABLED="0",
-            RAY_AUTH_MODE="disabled",
+            # Whoever reaches its ports could run code in it.
+            RAY_AUTH_MODE="token",
+            RAY_AUTH_TOKEN=secrets.token_hex(32),
             # On a loaded machine Ray's processes would give up on each other.
             RAY_agent_register_timeout_ms="200000",
             RAY_raylet_start_wait_time_s="200",
