@@ -26,12 +26,11 @@ from monica.engine.chatterbox.streaming import (
     FIRST_HOP,
     LOOK_AHEAD,
     MAX_PROMPTS,
-    WATERMARK_REACH,
     SlidingWindow,
     StreamingToken2Wav,
     StreamState,
 )
-from monica.engine.chatterbox.watermark import Watermark
+from monica.engine.chatterbox.watermark import WATERMARK_REACH, Watermark
 from monica.errors import SynthesisFailed
 
 from .conftest import load_shallow
