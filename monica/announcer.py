@@ -21,12 +21,11 @@ from monica.errors import (
 from monica.speech import Announcement, SpeechRequest
 from monica.store.cache import Store
 from monica.store.recipe import Recipe
-from monica.synthesis.checks import Defect
 from monica.synthesis.fallback import Fallback
+from monica.synthesis.faults import Fault
 from monica.synthesis.loader import Loader
 from monica.synthesis.renderer import Renderer
-from monica.synthesis.running import Outcome
-from monica.synthesis.take import Lane, Source, Take, Waiter, WaitFor, block
+from monica.synthesis.take import Lane, Outcome, Source, Take, Waiter, WaitFor, block
 from monica.text import tidy
 from monica.text.frontend import PreparedText, TextFrontend
 
@@ -179,8 +178,8 @@ class Announcer:
                     take.wait(deadline, wait_for)
             finally:
                 self._leave(takes, waiter)
-            wav, defect = self._join(request, prepared, recipe, takes)
-            announcement = Announcement(wav, recipe.key, source, recipe.engine, wav_duration(wav), defect)
+            wav, faults = self._join(request, prepared, recipe, takes)
+            announcement = Announcement(wav, recipe.key, source, recipe.engine, wav_duration(wav), faults)
         metrics.requests_served.labels(request.lane, announcement.source).inc()
         return announcement
 
@@ -256,13 +255,13 @@ class Announcer:
 
     def _join(
         self, request: SpeechRequest, prepared: PreparedText, recipe: Recipe, takes: list[Take]
-    ) -> tuple[bytes, Defect | None]:
-        """Join the finished sentences of a text. The whole is kept too, unless one of them has a defect."""
+    ) -> tuple[bytes, tuple[Fault, ...]]:
+        """Join the finished sentences of a text. The whole is kept too, unless one of them has a fault."""
         wavs = [take.sound.result() for take in takes]
-        defect = next((take.defect for take in takes if take.defect), None)
+        faults = tuple(dict.fromkeys(fault for take in takes for fault in take.faults))
         if prepared.is_one_take:
-            return wavs[0], defect
+            return wavs[0], faults
         wav = join_wavs(wavs, prepared.pauses_s)
-        if request.keep and defect is None:
+        if request.keep and not faults:
             self._renderer.keep(wav, replace(recipe, text=tidy(request.text)), None)
-        return wav, defect
+        return wav, faults

@@ -16,6 +16,8 @@ from monica.store.catalogue import Catalogue
 from monica.store.encodings import Encodings
 from monica.store.identity import Identity
 from monica.store.migration import rename_old_keys
+from monica.synthesis.durations import NAME as DURATIONS
+from monica.synthesis.durations import DurationModels
 from monica.synthesis.fallback import Fallback
 from monica.synthesis.health import Health
 from monica.synthesis.loader import Loader
@@ -48,7 +50,10 @@ class Service:
         finisher = Finisher.from_settings(settings)
         registry = VoiceRegistry(settings, self._conditionals)
         self._loader = Loader(settings, registry, engine, lambda _: self._write_identity(), finisher)
-        renderer = Renderer(self._loader, self._takes, settings.queue_size, finisher=finisher)
+        self._durations = DurationModels(settings.cache_dir / DURATIONS)
+        renderer = Renderer(
+            self._loader, self._takes, settings.queue_size, finisher=finisher, durations=self._durations
+        )
         self._scheduler = renderer.scheduler
         self.uploads = Uploads(
             settings, registry, self._loader.ready_engine, self._call_in_engine, self._write_identity
@@ -96,6 +101,7 @@ class Service:
         if not self._scheduler.drain(timeout):
             logger.warning("takes were still running after %.0f s", timeout)
         self._takes.flush()
+        self._durations.save()
 
     def close(self) -> None:
         """End the threads that speak, and close the stores."""

@@ -26,6 +26,8 @@ ARCHITECTURE = {
     "monica_cache_bytes",
     "monica_cache_evictions",
     "monica_takes",
+    "monica_takes_examined",
+    "monica_take_faults",
     "monica_takes_under_way",
     "monica_requests_served",
     "monica_fallbacks",

@@ -20,6 +20,8 @@ from monica.errors import MonicaError
 from monica.store.cache import Store
 from monica.store.metadata import Metadata
 from monica.store.recipe import Recipe
+from monica.synthesis.durations import DurationModels
+from monica.synthesis.faults import Fault
 from monica.synthesis.loader import Loader
 from monica.synthesis.scheduler import Clock, Scheduler
 from monica.synthesis.take import Source, Take, Waiter
@@ -39,6 +41,7 @@ class Renderer:
         queue_size: int,
         clock: Clock = time.monotonic,
         finisher: Finisher = OFF,
+        durations: DurationModels | None = None,
     ) -> None:
         self._loader = loader
         self._store = store
@@ -46,7 +49,8 @@ class Renderer:
         self._in_progress: dict[str, Take] = {}
         # Re-entrant: submitting a take may end abandoned ones, and each of those is forgotten here as it ends.
         self._lock = threading.RLock()
-        self.scheduler = Scheduler(loader.ready_engine, self._finish, queue_size, clock, self._publish)
+        self.durations = durations or DurationModels()
+        self.scheduler = Scheduler(loader.ready_engine, self._finish, queue_size, clock, self._publish, self.durations)
         metrics.cache_bytes.set(store.volume())
 
     def takes(
@@ -79,10 +83,12 @@ class Renderer:
             take.sound.add_done_callback(partial(self._forget, take))
         return takes, next(source for source in _LEAST_CACHED_FIRST if source in sources)
 
-    def keep(self, wav: bytes, recipe: Recipe, drawn: int | None) -> None:
+    def keep(
+        self, wav: bytes, recipe: Recipe, drawn: int | None, attempt: int = 1, doubts: tuple[Fault, ...] = ()
+    ) -> None:
         """Keep a sound and how it was made. drawn: the seed of the take; None if it was joined from several."""
         replaced = self._store.metadata_of(recipe.key)
-        metadata = Metadata(recipe, drawn, wav_duration(wav), time.time()).with_unknown_of(replaced)
+        metadata = Metadata(recipe, drawn, wav_duration(wav), time.time(), attempt, doubts).with_unknown_of(replaced)
         self._store.put(recipe.key, wav, metadata.to_json())
         metrics.cache_bytes.set(self._store.volume())
 
@@ -122,8 +128,8 @@ class Renderer:
                 finished = self._finisher.finish_take(samples, rate)
         with metrics.stage_duration.labels("encode").time():
             wav = encode_wav(finished, rate)
-        if take.keep and take.defect is None:
-            self.keep(wav, take.recipe, take.seed)
+        if take.keep and not take.faults:
+            self.keep(wav, take.recipe, take.seed, take.attempts, take.verdict.doubts)
         logger.info(
             "take %.12s: %d characters, %.2f s of audio in %.2f s, seed %d",
             take.key, len(take.text), seconds, took_s, take.seed,
