@@ -7,12 +7,15 @@ examined, as they are and damaged in the ways in which neural voices fail. Nothi
 from __future__ import annotations
 
 import argparse
+import ctypes
 import random
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import espeakng_loader
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,9 +24,9 @@ from benchmarks.hardware import describe_cpu
 from monica.audio.activity import Activity
 from monica.audio.stretch import stretch
 from monica.config import Settings
-from monica.engine import Engine, SynthesisParams, speak
+from monica.engine import PHONEMES, Engine, SynthesisParams, speak
 from monica.engine.registry import engine_spec
-from monica.synthesis.duration import PRIOR, DurationModel, Point, parse_script
+from monica.synthesis.duration import PRIOR, DurationModel, Expectation, Point, parse_script
 from monica.synthesis.faults import Fault, find_faults
 from monica.text.frontend import TextFrontend
 from monica.warming.book import PhraseBook
@@ -166,47 +169,83 @@ def main() -> None:
     frontend = TextFrontend(settings)
     said = dict.fromkeys(sentence for text in texts(given.texts) for sentence in frontend.prepare(text).sentences)
     takes = [Good(text, say(engine, text)) for text in said]
-    random.Random(1).shuffle(takes)
+    random.Random(1).shuffle(takes)  # noqa: S311 - not for secrets
     fitted, held_out = takes[: len(takes) // 2], takes[len(takes) // 2 :]
-    model = fit(fitted, engine.sample_rate)
-    print(f"{describe_cpu()}; {engine.model}; {len(fitted)} takes to fit, {len(held_out)} to examine")
+    print(f"{describe_cpu()}; {engine.model}; {len(fitted)} takes to fit, {len(held_out)} to examine\n")
+    compare_counts(fitted, held_out, engine.sample_rate)
+    model = DurationModel.fit([point(take, engine.sample_rate) for take in fitted])
     constant, sound, comma, stop = model.coefficients
-    print(
-        f"seconds = {constant:.3f} + {sound:.3f} a sound + {comma:.2f} a comma + {stop:.2f} a stop, "
-        f"within a factor of {np.exp(model.tolerance):.2f}\n"
-    )
-    print("| take | examined | fitted: found | by | prior: found |\n| --- | --- | --- | --- | --- |")
-    began, examined = time.perf_counter(), 0
-    damage = Damage(engine, held_out, seed=0)
-    totals = {model: 0, PRIOR: 0}
-    whole = 0
+    print(f"\nseconds = {constant:.3f} + {sound:.3f} a sound + {comma:.2f} a comma + {stop:.2f} a stop; ", end="")
+    print(f"tolerance: a factor of {np.exp(model.tolerance):.2f}\n")
+    show_detection(Damage(engine, held_out, seed=0), held_out, engine.sample_rate, model)
+
+
+def show_detection(damage: Damage, takes: list[Good], rate: int, model: DurationModel) -> None:
+    """Print what is found of each kind of damage: with the fitted model, and with the prior."""
+    print("| take | examined | found | by | found with the prior |\n| --- | --- | --- | --- | --- |")
+    totals: list[int] = [0, 0, 0]
+    seconds: list[float] = []
     for kind, make in {"as it is": lambda take: take.samples, **damage.kinds()}.items():
-        damaged = [(take.text, samples) for take in held_out if (samples := make(take)) is not None]
-        found = {
-            each: [find_faults(samples, engine.sample_rate, text, each.expect(text)) for text, samples in damaged]
-            for each in (model, PRIOR)
-        }
-        faults = [fault for faults in found[model] for fault in faults]
-        by = ", ".join(f"{fault} {faults.count(fault)}" for fault in Fault if fault in faults)
-        caught = {each: sum(map(bool, found[each])) for each in found}
-        print(
-            f"| {kind} | {len(damaged)} | {percent(caught[model], len(damaged))} | {by} | {percent(caught[PRIOR], len(damaged))} |"
-        )
+        made = [(take.text, samples) for take in takes if (samples := make(take)) is not None]
+        faults, by_prior = [], 0
+        for text, samples in made:
+            began = time.perf_counter()
+            faults.append(find_faults(samples, rate, text, model.expect(text)))
+            seconds.append(time.perf_counter() - began)
+            by_prior += bool(find_faults(samples, rate, text, PRIOR.expect(text)))
+        every = [fault for found in faults for fault in found]
+        by = ", ".join(f"{fault} {every.count(fault)}" for fault in Fault if fault in every)
+        counts = [len(made), sum(map(bool, faults)), by_prior]
+        show_row(kind, counts, by)
         if kind != "as it is":
-            whole += len(damaged)
-            for each, number in caught.items():
-                totals[each] += number
-    print(f"| all damaged | {whole} | {percent(totals[model], whole)} | | {percent(totals[PRIOR], whole)} |")
+            totals = [total + count for total, count in zip(totals, counts, strict=True)]
+    show_row("all damaged", totals, "")
+    print(f"\nAn examination takes {1000 * float(np.median(seconds)):.1f} ms (median).")
 
 
-def fit(takes: list[Good], rate: int) -> DurationModel:
-    return DurationModel.fit(
-        [Point(*parse_script(take.text)[:3], Activity.of(take.samples, rate).seconds) for take in takes]
-    )
+def show_row(kind: str, counts: list[int], by: str) -> None:
+    examined, found, by_prior = counts
+    print(f"| {kind} | {examined} | {100 * found / examined:.1f} % | {by} | {100 * by_prior / examined:.1f} % |")
 
 
-def percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %"
+def compare_counts(fitted: list[Good], held_out: list[Good], rate: int) -> None:
+    """Print how well durations are predicted if sounds are counted in other ways."""
+    ways: dict[str, Callable[[str], int]] = {
+        "characters": len,
+        "letters and letter groups": lambda text: parse_script(text).sounds,
+        "espeak-ng's phonemes": Phonemes().count,
+    }
+    print("| sounds counted by | off by, median | 95th percentile |\n| --- | --- | --- |")
+    for way, count in ways.items():
+        model = DurationModel.fit([point(take, rate)._replace(sounds=count(take.text)) for take in fitted])
+        off = []
+        for take in held_out:
+            sounds, commas, stops, seconds = point(take, rate)._replace(sounds=count(take.text))
+            expected = Expectation(float(np.dot(model.coefficients, (1, sounds, commas, stops))), 0)
+            off.append(abs(expected.deviation(seconds)))
+        print(f"| {way} | {100 * np.median(off):.1f} % | {100 * np.percentile(off, 95):.1f} % |")
+
+
+class Phonemes:
+    """Counts the phonemes of French texts as espeak-ng reads them."""
+
+    def __init__(self) -> None:
+        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
+        self._library.espeak_Initialize(1, 0, espeakng_loader.get_data_path().encode(), 0x8000)
+        self._library.espeak_SetVoiceByName(b"fr")
+        self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+
+    def count(self, text: str) -> int:
+        written = PHONEMES.sub(lambda m: m[1], text)
+        left, count = ctypes.c_char_p(written.encode()), 0
+        while left.value:
+            ipa = self._library.espeak_TextToPhonemes(ctypes.byref(left), 1, 2).decode()
+            count += sum(char.isalpha() and not unicodedata.combining(char) and char != "ː" for char in ipa)
+        return count
+
+
+def point(take: Good, rate: int) -> Point:
+    return Point(*parse_script(take.text)[:3], Activity.of(take.samples, rate).seconds)
 
 
 if __name__ == "__main__":

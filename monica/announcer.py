@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 from monica import metrics
+from monica.audio.silence import AFTER_S, BEFORE_S
 from monica.audio.wav import join_wavs, wav_duration
 from monica.audio_stream import AudioStream, TakeChunks
 from monica.config import Settings
@@ -21,6 +22,8 @@ from monica.errors import (
 from monica.speech import Announcement, SpeechRequest
 from monica.store.cache import Store
 from monica.store.recipe import Recipe
+from monica.synthesis.duration import PRIOR
+from monica.synthesis.durations import voice_of
 from monica.synthesis.fallback import Fallback
 from monica.synthesis.faults import Fault
 from monica.synthesis.loader import Loader
@@ -33,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 FALLBACK_RESERVE_S = 0.5
 """Time reserved for the embedded voice to stand in before the deadline; a quarter of the deadline if that is less."""
+USUAL_RATE = 24_000
+"""Hertz, of an engine that is not known yet."""
 COVERED = (NotReady, Overloaded, DeadlineExceeded, SynthesisFailed)
 """The errors for which the embedded voice may stand in."""
 NEVER_COVERED = {"shutting_down"}
@@ -127,6 +132,27 @@ class Announcer:
     def seconds_for(self, characters: float) -> float | None:
         """Estimate the time to speak that much prepared text; None until the throughput has been measured."""
         return self._renderer.scheduler.seconds_for(characters)
+
+    def sound_seconds(self, request: SpeechRequest) -> float:
+        """Estimate how long the sound of a text will be: by what its voice has said so far, or else by the prior.
+
+        Raises InvalidText or UnknownVoice.
+        """
+        prepared = self._frontend.prepare(request.text)
+        try:
+            model = self._renderer.durations.model(voice_of(self._recipe(request, prepared.said)))
+        except NotReady:
+            model = PRIOR
+        spoken = sum(model.expect(sentence).seconds + BEFORE_S + AFTER_S for sentence in prepared.sentences)
+        return spoken + sum(prepared.pauses_s)
+
+    def sound_bytes(self, seconds: float) -> float:
+        """Return the bytes that so many seconds of sound take in WAV files; at 24 kHz until the engine is ready."""
+        try:
+            rate = self._loader.ready_engine().sample_rate
+        except NotReady:
+            rate = USUAL_RATE
+        return 2 * rate * seconds
 
     def voices(self) -> list[str]:
         """Return the names of the known voices. Raises NotReady until the engine is ready."""

@@ -50,7 +50,7 @@ class Health:
         status, reason = self.diagnose(now)
         return {
             "status": str(status),
-            "device": engine.device if engine else self._settings.device,
+            "device": self.device,
             "model_loaded": loader.loaded,
             "engine": self.engine,
             "model": engine.model if engine and loader.loaded else None,
@@ -68,6 +68,12 @@ class Health:
         """The name of the engine; what the settings ask for until it is chosen."""
         engine = self._loader.chosen
         return engine.name if engine else self._settings.engine
+
+    @property
+    def device(self) -> str:
+        """What the engine computes on; what the settings ask for until it is chosen."""
+        engine = self._loader.chosen
+        return engine.device if engine else self._settings.device
 
     def lost(self, now: float) -> str | None:
         """Return why the engine will not recover by itself; None if it may. now: the scheduler's clock."""
