@@ -169,7 +169,7 @@ def main() -> None:
     frontend = TextFrontend(settings)
     said = dict.fromkeys(sentence for text in texts(given.texts) for sentence in frontend.prepare(text).sentences)
     takes = [Good(text, say(engine, text)) for text in said]
-    random.Random(1).shuffle(takes)  # noqa: S311 - not for secrets
+    random.Random(1).shuffle(takes)
     fitted, held_out = takes[: len(takes) // 2], takes[len(takes) // 2 :]
     print(f"{describe_cpu()}; {engine.model}; {len(fitted)} takes to fit, {len(held_out)} to examine\n")
     compare_counts(fitted, held_out, engine.sample_rate)

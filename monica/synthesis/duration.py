@@ -24,8 +24,8 @@ MIN_TOLERANCE, MAX_TOLERANCE = 0.22, 0.7
 PRIOR_SPREAD = 0.5
 """How far each coefficient may be from the prior's, as a part of it, once the pace of the voice is known."""
 
-# Letters that are one sound together, and those at the end of a word that are none. Counting them predicts durations
-# as well as espeak-ng's phonemes do: `python -m benchmarks.signal`.
+# Letters that are one sound together, and those at the end of a word that are none. espeak-ng's phonemes would predict
+# durations only a little better (`python -m benchmarks.signal`), and its library has a lock that the engine may hold.
 _ONE_SOUND = re.compile(
     r"eau|au|ou|oi|ai|ei|eu|œu|oeu|an|en|on|in|un|ch|qu|gu|ph|th|gn|ill|([bcdfglmnprst])\1", re.IGNORECASE
 )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monica import metrics
 from monica.audio.activity import Activity
-from monica.synthesis.duration import MAX_TOLERANCE, OFFSET_S
+from monica.synthesis.duration import MAX_TOLERANCE, OFFSET_S, PRIOR
 from monica.synthesis.durations import DurationModels, voice_of
 from monica.synthesis.faults import Fault, Verdict, find_faults
 from monica.synthesis.take import Take
@@ -19,6 +19,9 @@ from monica.synthesis.take import Take
 OF_DURATION = frozenset({Fault.TOO_SHORT, Fault.TOO_LONG})
 AGREEMENT = 0.08
 """The largest |ln| of the ratio of two durations that agree."""
+FARTHEST = 0.9
+"""How far from the prior a take may be that a model learns from: a factor of 2.5. If a voice's first takes are farther
+off, they are faults, and not its pace."""
 MAX_REMEMBERED = 256
 
 
@@ -49,7 +52,8 @@ class Examiner:
             return Verdict(faults)
         # Learned even if it is suspect: otherwise a model that was once wrong would stay wrong.
         seconds = Activity.of(samples, rate).seconds
-        self._durations.learn(recipe, seconds)
+        if abs(PRIOR.expect(take.text).deviation(seconds)) < FARTHEST:
+            self._durations.learn(recipe, seconds)
         deviation = abs(expected.deviation(seconds))
         if faults and self._agrees(take, seconds) and deviation <= MAX_TOLERANCE:
             return Verdict((), doubts=faults, deviation=deviation)
