@@ -289,5 +289,5 @@ class Announcer:
             return wavs[0], faults
         wav = join_wavs(wavs, prepared.pauses_s)
         if request.keep and not faults:
-            self._renderer.keep(wav, replace(recipe, text=tidy(request.text)), None)
+            self._renderer.keep(wav, replace(recipe, text=tidy(request.text)), fresh=request.fresh)
         return wav, faults

@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from monica.engine import Engine, Utterance
+from monica.engine import Engine, Utterance, is_remote
 from monica.errors import SynthesisFailed
 from monica.synthesis.settling import Settling
 from monica.synthesis.take import Lane, Take
@@ -100,7 +101,9 @@ class RunningBatch:
     def _start(self, take: Take) -> None:
         started, recipe = self._clock(), take.recipe
         try:
-            utterance = self._engine().begin(
+            engine = self._engine()
+            begin = partial(engine.begin_order, take) if is_remote(engine) else engine.begin
+            utterance = begin(
                 take.text, voice=recipe.voice_digest, params=take.params, seed=take.seed, stream=take.stream
             )
         except Exception as error:

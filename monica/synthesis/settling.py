@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monica.engine import MAX_SEED, Utterance
-from monica.errors import DeadlineExceeded, DeviceLost, MonicaError, SynthesisFailed
+from monica.errors import DeadlineExceeded, DeviceLost, MonicaError, Overloaded, SynthesisFailed
 from monica.synthesis.examination import Examiner
 from monica.synthesis.faults import describe_faults
 from monica.synthesis.finishing import FinishingQueue
@@ -99,7 +99,8 @@ class Settling:
         if take.spare is not None:
             self._serve_spare(take, take.spare)
         else:
-            self._report(take, Outcome.FAILED if error.status >= 500 else Outcome.INVALID, error)
+            outcome = Outcome.FAILED if error.status >= 500 else Outcome.INVALID
+            self._report(take, Outcome.REFUSED if isinstance(error, Overloaded) else outcome, error)
 
     def expire(self, take: Take) -> None:
         """End a take whose time is up or that no one waits for any more. Its first attempt is served if it has one."""
