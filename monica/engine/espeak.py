@@ -250,4 +250,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield Finding("espeak", True, f"{engine.model} says « Bonjour » in {seconds:.2f} s")
 
 
-SPEC = EngineSpec(name="espeak", title="espeak-ng", make=make_engine, examine=examine, check_ipa=check_ipa)
+SPEC = EngineSpec(
+    name="espeak",
+    title="espeak-ng",
+    make=make_engine,
+    examine=examine,
+    work_per_sound={"cpu": 0.02},
+    check_ipa=check_ipa,
+)
