@@ -44,6 +44,6 @@ def _diagram(left: int, title: str, curves: Mapping[str, Curve]) -> list[str]:
     for row, ((name, curve), colour) in enumerate(zip(curves.items(), COLOURS, strict=False)):
         points = " ".join(place(*point) for point in sorted(curve))
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        y = bottom - 12 - 16 * (len(curves) - 1 - row)
-        parts.append(f'<text x="{right - 8}" y="{y}" text-anchor="end" fill="{colour}">{name}</text>')
+        line = bottom - 12 - 16 * (len(curves) - 1 - row)
+        parts.append(f'<text x="{right - 8}" y="{line}" text-anchor="end" fill="{colour}">{name}</text>')
     return parts

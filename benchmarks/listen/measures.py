@@ -121,4 +121,4 @@ def rates(measured: Iterable[Measured], rule: Rule) -> tuple[float, float]:
     alarms: dict[bool, list[bool]] = {True: [], False: []}
     for take in measured:
         alarms[take.good].append(rule(take))
-    return float(np.mean(alarms[True] or [0])), float(np.mean(alarms[False] or [0]))
+    return float(np.mean(alarms[True] or [False])), float(np.mean(alarms[False] or [False]))
