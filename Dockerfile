@@ -23,16 +23,16 @@ COPY pyproject.toml uv.lock ./
 # Packages come first, because they change less often than Monica; from wheels only, because there is no compiler here.
 # Monica herself is built without the cache: while pyproject.toml is unchanged, uv would take her last wheel from it.
 FROM uv AS build-slim
-RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-build --no-install-project
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-build --no-install-project --extra redis
 COPY README.md LICENSE ./
 COPY monica monica
-RUN uv sync --locked --no-editable --no-cache
+RUN uv sync --locked --no-editable --no-cache --extra redis
 
 FROM uv AS build
-RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-build --no-install-project --extra chatterbox
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-build --no-install-project --extra redis --extra chatterbox
 COPY README.md LICENSE ./
 COPY monica monica
-RUN uv sync --locked --no-editable --no-cache --extra chatterbox
+RUN uv sync --locked --no-editable --no-cache --extra redis --extra chatterbox
 
 FROM build AS checkpoint
 # The revision of the checkpoint to put into the image. If empty, it is downloaded into /data/hub at the first start.

@@ -5,11 +5,10 @@ from __future__ import annotations
 import difflib
 import logging
 import os
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from environs import EnvError
 from platformdirs import user_cache_path
 
 from monica.engine.registry import EMBEDDED, engine_names
@@ -17,6 +16,7 @@ from monica.environment import (
     PREFIX,
     Reader,
     T,
+    address,
     find_links,
     integer,
     level,
@@ -26,9 +26,9 @@ from monica.environment import (
     pairs,
     path,
     read_key,
+    read_setting,
     switch,
     text,
-    unquote,
     url,
     webhook_secret,
 )
@@ -107,6 +107,12 @@ class Settings:
         _engine,
         "The engine that speaks. `auto`: the one for CUDA or MPS if this machine has either, else the best other one.",
     )
+    ray_address: str | None = _setting(
+        "MONICA_RAY_ADDRESS", None, address, "The address of Ray Serve, where the replicas speak: http://host:8000."
+    )
+    ray_token_file: Path | None = _setting(
+        "MONICA_RAY_TOKEN_FILE", None, path, "A file that holds the token of the replicas, which its clients send."
+    )
     device: str = _setting(
         "MONICA_DEVICE",
         "auto",
@@ -144,6 +150,22 @@ class Settings:
         integer(1, 1_000_000),
         "Megabytes of takes to keep; the least recently used are removed first.",
     )
+    shared_store: str | None = _setting(
+        "MONICA_SHARED_STORE",
+        None,
+        text,
+        "The Valkey or Redis in which nodes share their takes: `redis://store:6379`, or `rediss://` for TLS.",
+        secret=True,
+    )
+    shared_store_password_file: Path | None = _setting(
+        "MONICA_SHARED_STORE_PASSWORD_FILE", None, path, "A file that holds the password of MONICA_SHARED_STORE."
+    )
+    shared_store_prefix: str = _setting(
+        "MONICA_SHARED_STORE_PREFIX",
+        "monica",
+        text,
+        "What the names of everything in MONICA_SHARED_STORE begin with. Nodes with the same one share their takes.",
+    )
     voices_dir: Path | None = _setting(
         "MONICA_VOICES_DIR",
         None,
@@ -173,6 +195,12 @@ class Settings:
     )
     trim: bool = _setting(
         "MONICA_TRIM", True, switch("on", "off"), "Whether silence is cut off both ends of a take: `on` or `off`."
+    )
+    listen: str = _setting(
+        "MONICA_LISTEN", "books", one_of("books", "off"), "`books`: phrases of books are listened to if they can be."
+    )
+    listen_model: str | None = _setting(
+        "MONICA_LISTEN_MODEL", None, text, "The recogniser: `base`, `small`, `large-v3-turbo`, or a folder with one."
     )
     chimes_dir: Path | None = _setting(
         "MONICA_CHIMES_DIR",
@@ -230,7 +258,6 @@ class Settings:
         one_of("posts", "all"),
         "`all`: every path needs the key, except `/health/live` and, from this machine, `/health`.",
     )
-
     get_speech: bool = _setting(
         "MONICA_GET_SPEECH",
         False,
@@ -263,27 +290,10 @@ class Settings:
                 raise ConfigError(f"{name} is not a setting of Monica. Did you mean {nearest}?")
         if links:
             logger.debug("ignored, because Kubernetes or Docker set them for links: %s", ", ".join(links))
-        values = {f.name: _read(f) for f in fields(cls)}
+        values = {f.name: read_setting(f) for f in fields(cls)}
         key = values["api_key"] = read_key(values["api_key"], values["api_key_file"])
         if key is None and values["api_key_scope"] == "all":
             raise ConfigError("MONICA_API_KEY_SCOPE='all' closes nothing without a key: set MONICA_API_KEY too.")
         if values["webhook_secret"] is not None and values["webhook_url"] is None:
             raise ConfigError("MONICA_WEBHOOK_SECRET signs nothing without MONICA_WEBHOOK_URL.")
         return cls(**values)
-
-
-def _read(setting: Field[Any]) -> Any:
-    """Return the value of a setting. Raises ConfigError."""
-    name: str = setting.metadata["name"]
-    value = os.environ.get(name)
-    if value is None:
-        return setting.default
-    if not unquote(value).strip():
-        # A compose file passes on unset variables as empty ones.
-        return None if setting.metadata["may_be_empty"] else setting.default
-    try:
-        return setting.metadata["read"](name)
-    except EnvError as error:
-        reason = str(error).partition("invalid: ")[2].strip("[]'\" ") or str(error)
-        shown = f"={value!r}" if setting.repr else ""
-        raise ConfigError(f"{name}{shown}: {reason}") from (error if setting.repr else None)

@@ -1,4 +1,5 @@
-"""All Prometheus collectors. Label values never contain text, paths or anything else that a caller chose."""
+"""All Prometheus collectors. Label values never contain text, paths or anything else that a caller chose, but for the
+names of voices."""
 
 from __future__ import annotations
 
@@ -53,11 +54,24 @@ cache_unwritable = Gauge(
 )
 cache_evictions = Counter("monica_cache_evictions_total", "Entries evicted from a cache to make room.", ["cache"])
 cache_bytes = Gauge("monica_cache_bytes", "Bytes on disk used by the cache of takes.")
+shared_store_up = Gauge("monica_shared_store_up", "1 while the shared store is used, else 0; 0 if there is none.")
+shared_store_operations = Counter(
+    "monica_shared_store_operations_total",
+    "What was done with the shared store, by operation (read, claim, write, change) and result (hit, miss, corrupt, "
+    "ok, taken, dropped, skipped, refused, failed).",
+    ["operation", "result"],
+)
 takes = Counter(
     "monica_takes_total",
-    "Takes by outcome: ok, suspect (served with a defect, not kept), remade (bad, and made again), failed, invalid, "
+    "Takes by outcome: ok, suspect (served with a fault, not kept), remade (bad, and made again), failed, invalid, "
     "deadline, abandoned, refused.",
     ["outcome"],
+)
+takes_examined = Counter("monica_takes_examined_total", "Takes that were examined for faults, by voice.", ["voice"])
+take_faults = Counter(
+    "monica_take_faults_total",
+    "Faults found in takes, by voice and fault. A take may have several, and be made again without them.",
+    ["voice", "fault"],
 )
 takes_under_way = Gauge("monica_takes_under_way", "Takes the engine has started, including paused ones.")
 requests_served = Counter(

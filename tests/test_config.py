@@ -108,7 +108,7 @@ def test_an_empty_value_means_unset_except_for_the_reference(monkeypatch: pytest
         ("PORT", "65536", "less than or equal to 65535"),
         ("LOG_LEVEL", "loud", "Must be one of: debug, info, warning, error."),
         ("MAX_TEXT_LENGTH", "5001", "less than or equal to 5000"),
-        ("MONICA_ENGINE", "sphinx", "Must be one of: auto, chatterbox, pico, espeak."),
+        ("MONICA_ENGINE", "sphinx", "Must be one of: auto, chatterbox, pico, espeak, ray."),
         ("MONICA_DEVICE", "tpu", "Must be one of: auto, cuda, mps, cpu."),
         ("MONICA_T3", "v1", "Must be one of: v2, v3."),
         ("MONICA_FALLBACK", "chatterbox", "Must be one of: off, pico, espeak."),
@@ -129,6 +129,8 @@ def test_an_empty_value_means_unset_except_for_the_reference(monkeypatch: pytest
         ("MONICA_CORS_ORIGINS", "null", "null is not an origin"),
         ("MONICA_CORS_ORIGINS", "https://a.example:443", "browsers leave this port out"),
         ("MONICA_CORS_ORIGINS", "*,https://a.example", "name no other beside it"),
+        ("MONICA_RAY_ADDRESS", "10.0.0.1:8000", "Not the address of a server: http://host:port."),
+        ("MONICA_RAY_ADDRESS", "http://10.0.0.1:http", "Not the address of a server"),
         ("MONICA_REFERENCE_START_S", "-1", "Must be greater than or equal to 0"),
     ],
 )

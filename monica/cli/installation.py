@@ -9,6 +9,7 @@ import click
 from monica.cli.doctor import examine
 from monica.config import Settings
 from monica.engine.registry import engine_specs
+from monica.listening import model as listening
 
 
 @click.command()
@@ -26,7 +27,10 @@ def doctor() -> None:
 
 @click.command()
 def prefetch() -> None:
-    """Download the checkpoint, so that a later start needs no network."""
+    """Download the checkpoint, and the listener's model if the extra `listen` is installed.
+
+    A later start needs no network then.
+    """
     settings = Settings.from_env()
     downloads = {spec.name: spec.prefetch for spec in engine_specs() if spec.prefetch is not None}
     # If the engine that speaks here downloads nothing, the others are prefetched: an image for machines with a GPU is
@@ -34,3 +38,5 @@ def prefetch() -> None:
     chosen = [downloads[settings.engine]] if settings.engine in downloads else downloads.values()
     for download in chosen:
         click.echo(download(settings))
+    if listening.installed() and settings.listen != "off":
+        click.echo(listening.prefetch(settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 
@@ -67,6 +67,8 @@ class Utterance:
     """(N,) mono in [-1, 1] once the utterance has ended; N is 0 if it made no sound."""
     complete: bool = True
     """Whether it ended by itself. False if it was cut at `max_tokens`."""
+    tokens: Sequence[int] = ()
+    """The speech tokens it was made of once it has ended, if the engine has any."""
     error: MonicaError | None = None
     """Why it failed, in place of samples."""
     paused: bool = False
@@ -153,6 +155,38 @@ class CloningEngine(Engine, Protocol):
 
     bring_voice: Callable[[str], None]
     """Called by `begin` with a voice that is not in memory. It adds the voice, or raises."""
+
+
+class Order(Protocol):
+    """What is known of a take that an engine is to speak. The answers may change while it does."""
+
+    key: str
+    """What the take is kept under; for the log."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it goes before what is not live."""
+
+    @property
+    def deadline(self) -> float:
+        """Until when the take is wanted, in monotonic seconds."""
+
+
+class RemoteEngine(Engine, Protocol):
+    """An engine in other processes, each of which decides by itself which of its utterances runs.
+
+    Which engine that is, and whether it clones, is known once it is loaded.
+    """
+
+    def begin_order(
+        self, order: Order, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False
+    ) -> Utterance:
+        """Start an utterance as `begin` does, for a process that wants to know how urgent it is."""
+
+
+def is_remote(engine: Engine) -> TypeGuard[RemoteEngine]:
+    """Return whether an engine is a RemoteEngine."""
+    return hasattr(engine, "begin_order")
 
 
 def is_cloning(engine: Engine) -> TypeGuard[CloningEngine]:

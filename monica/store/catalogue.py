@@ -11,7 +11,17 @@ from monica.config import Settings
 from monica.errors import MonicaError
 from monica.store.cache import CacheError, Store
 from monica.store.metadata import Metadata
-from monica.store.phrase import IS_PHRASE, IS_PINNED, ORDERS, SELECT_PHRASES, KeptPhrase, fold, shown
+from monica.store.phrase import (
+    IS_PHRASE,
+    IS_PINNED,
+    KEY_CHARACTERS,
+    ORDERS,
+    SELECT_PHRASES,
+    KeptPhrase,
+    fold,
+    shown,
+)
+from monica.store.sharing import Change, Sharing
 
 SORTS = ("made", "hits", "size", "text")
 MOST_ASKED_FOR = 5
@@ -82,9 +92,10 @@ class Catalogue:
     Every method raises CacheError if the disk fails.
     """
 
-    def __init__(self, store: Store | None, limit: int) -> None:
-        """store: None if there is none yet. limit: its limit in bytes."""
+    def __init__(self, store: Store | None, limit: int, sharing: Sharing | None = None) -> None:
+        """store: None if there is none yet. limit: its limit in bytes. sharing: whom to tell of changes."""
         self._store = store
+        self._sharing = sharing or Sharing()
         self._limit = limit
 
     @classmethod
@@ -127,6 +138,10 @@ class Catalogue:
             return sorted(phrases, key=lambda phrase: (fold(phrase.text), phrase.key))
         return sorted(phrases, key=lambda phrase: (-getattr(phrase, sort), phrase.key))
 
+    def get(self, key: str) -> KeptPhrase | None:
+        """Return what is kept under a whole key, or None."""
+        return next(iter(self._store.phrases([key])), None) if self._store else None
+
     def page(
         self, search: str, sort: str, limit: int, offset: int, *, pinned: bool = False
     ) -> tuple[list[KeptPhrase], int]:
@@ -145,7 +160,11 @@ class Catalogue:
         return [KeptPhrase.from_row(*row) for row in self._store.select(ordered, (limit, offset))], total
 
     def find_by_prefix(self, prefixes: list[str]) -> list[KeptPhrase]:
-        """Find phrases by the beginnings of their keys. Raises UnknownPhrase if one names none, or several."""
+        """Find phrases by the beginnings of their keys. Raises UnknownPhrase if one names none, or several.
+
+        A phrase that only other nodes keep is found by its whole key, and kept here from then on.
+        """
+        self._sharing.bring(key for key in map(str.lower, prefixes) if len(key) == KEY_CHARACTERS)
         found: dict[str, KeptPhrase] = {}
         for prefix in prefixes:
             matching = self._keys_with(prefix.lower())
@@ -224,8 +243,11 @@ class Catalogue:
             yield phrase, None
 
     def put(self, key: str, sound: bytes, metadata: Metadata) -> bool:
-        """Keep a sound. Returns whether it is kept; a failure is logged."""
-        return self._store is not None and self._store.put(key, sound, metadata.to_json())
+        """Keep a sound, at every node. Returns whether it is kept here; a failure is logged."""
+        kept = self._store is not None and self._store.put(key, sound, metadata.to_json())
+        if kept:
+            self._sharing.publish(Change.REPLACE, key)
+        return kept
 
     def pin(self, phrases: list[KeptPhrase]) -> None:
         """Keep phrases from being evicted. Raises TooManyPins if the pinned ones would take more than half."""
@@ -238,11 +260,13 @@ class Catalogue:
             )
         if self._store is not None:
             self._store.pin(phrase.key for phrase in phrases)
+        self._publish(Change.PIN, phrases)
 
     def unpin(self, phrases: list[KeptPhrase]) -> None:
         """Let phrases be evicted again."""
         if self._store is not None:
             self._store.pin((phrase.key for phrase in phrases), pinned=False)
+        self._publish(Change.UNPIN, phrases)
 
     def remove(self, phrases: list[KeptPhrase]) -> None:
         """Remove phrases, and their pins."""
@@ -250,6 +274,11 @@ class Catalogue:
         for phrase in phrases:
             if self._store is not None and not self._store.remove(phrase.key):
                 raise CacheError(f"Phrase {phrase.key:.12} cannot be removed; those before it are gone.")
+            self._publish(Change.REMOVE, [phrase])
+
+    def _publish(self, change: Change, phrases: list[KeptPhrase]) -> None:
+        for phrase in phrases:
+            self._sharing.publish(change, phrase.key)
 
 
 def _seconds(phrases: list[KeptPhrase]) -> float:

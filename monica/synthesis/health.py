@@ -25,6 +25,7 @@ class Health:
     """Reports the state of the service, and never waits for the engine.
 
     fallback: name of the engine that may stand in. cache_outage: returns why a cache cannot be written, or None.
+    shared_store: returns its state, or None if there is none. It degrades nothing: takes are made and kept here.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Health:
         scheduler: Scheduler,
         fallback: str | None = None,
         cache_outage: Callable[[], str | None] = lambda: None,
+        shared_store: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._loader = loader
         self._scheduler = scheduler
         self._fallback = fallback
         self._cache_outage = cache_outage
+        self._shared_store = shared_store
         self._overdue_s = 2 * settings.deadline_s
         self._began = time.monotonic()
 
@@ -50,7 +53,7 @@ class Health:
         status, reason = self.diagnose(now)
         return {
             "status": str(status),
-            "device": engine.device if engine else self._settings.device,
+            "device": self.device,
             "model_loaded": loader.loaded,
             "engine": self.engine,
             "model": engine.model if engine and loader.loaded else None,
@@ -60,6 +63,7 @@ class Health:
             "reason": reason,
             "voice": DEFAULT_VOICE,
             "fallback": self._fallback,
+            "shared_store": self._shared_store(),
             "uptime_s": round(now - self._began, 1),
         }
 
@@ -74,9 +78,15 @@ class Health:
         engine = self._loader.chosen
         return engine.name if engine else self._settings.engine
 
+    @property
+    def device(self) -> str:
+        """What the engine computes on; what the settings ask for until it is chosen."""
+        engine = self._loader.chosen
+        return engine.device if engine else self._settings.device
+
     def lost(self, now: float) -> str | None:
         """Return why the engine will not recover by itself; None if it may. now: the scheduler's clock."""
-        device_lost = self._loader.device_lost or self._scheduler.running.device_lost
+        device_lost = self._loader.device_lost or self._scheduler.settling.device_lost
         if device_lost is not None:
             return device_lost
         step_s, job_s, stuck_s = self._times(now)
@@ -84,7 +94,7 @@ class Health:
             return f"The engine has not come back from a step for {step_s:.0f} s."
         if job_s > stuck_s:
             return f"A take that was made has not been finished and kept for {job_s:.0f} s."
-        breakdowns = self._scheduler.running.breakdowns_in_a_row
+        breakdowns = self._scheduler.settling.breakdowns_in_a_row
         return f"The engine broke down {breakdowns} times in a row." if breakdowns >= MAX_BREAKDOWNS else None
 
     def _times(self, now: float) -> tuple[float, float, float]:

@@ -106,16 +106,13 @@ def test_less_busy_node_is_preferred(front: Front) -> None:
         assert len(taken.calls) == 1
 
 
-def test_rolling_restart_under_load_loses_no_request(
-    front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rolling_restart_under_load_loses_no_request(front: Front, tmp_path: Path) -> None:
     settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(tmp_path / "cache")}
     ports = [free_port(), free_port()]
     with ExitStack() as stack:
 
         def start(port: int) -> Server:
-            monkeypatch.setattr("tests.support.server.free_port", lambda: port)
-            return stack.enter_context(Server(tmp_path, settings))
+            return stack.enter_context(Server(tmp_path, settings, port))
 
         nodes = [start(port) for port in ports]
         for node in nodes:
