@@ -5,9 +5,9 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 # Chatterbox weighs gigabytes: it is installed only if there is an accelerator to run it on.
 HAS_ACCELERATOR := $(shell command -v nvidia-smi 2>/dev/null || uname -sm | grep -x 'Darwin arm64')
 EXTRA ?= $(if $(HAS_ACCELERATOR),chatterbox)
-EXTRAS = $(if $(EXTRA),--extra $(EXTRA))
-DEV = --locked --extra chatterbox --group dev
-# Whisper and its weights, 300 MB: CI has the voices heard by it. Without it, those tests are skipped.
+EXTRAS = $(addprefix --extra ,$(EXTRA))
+DEV = --locked --extra chatterbox --extra piper --group dev
+# Whisper and its weights, 300 MB, and a voice for Piper: CI has the voices heard. Without it, those tests are skipped.
 LISTEN = --group listen
 
 # An environment without PyTorch, beside the full one: `uv sync` would remove it from there.

@@ -8,7 +8,7 @@ import click
 
 from monica.cli.doctor import examine
 from monica.config import Settings
-from monica.engine.registry import engine_specs
+from monica.engine.registry import engine_spec, engine_specs
 
 
 @click.command()
@@ -26,11 +26,14 @@ def doctor() -> None:
 
 @click.command()
 def prefetch() -> None:
-    """Download the checkpoint, so that a later start needs no network."""
+    """Download the voice that speaks here, so that a later start needs no network."""
     settings = Settings.from_env()
     downloads = {spec.name: spec.prefetch for spec in engine_specs() if spec.prefetch is not None}
-    # If the engine that speaks here downloads nothing, the others are prefetched: an image for machines with a GPU is
-    # built on one without.
-    chosen = [downloads[settings.engine]] if settings.engine in downloads else downloads.values()
-    for download in chosen:
-        click.echo(download(settings))
+    if settings.engine in downloads:
+        chosen = [name for name in downloads if name in (settings.engine, settings.fallback)]
+    else:
+        # The engine that speaks here downloads nothing, or is not known yet: an image for machines with a GPU is built
+        # on one without.
+        chosen = [name for name in downloads if engine_spec(name).installed()] or list(downloads)
+    for name in chosen:
+        click.echo(downloads[name](settings))
