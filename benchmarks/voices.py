@@ -81,7 +81,7 @@ def measure(voice: Voice, clients: list[int], seconds: float, recogniser: Recogn
                     start = crowd.settle()
                     time.sleep(seconds)
                     ended = ended_within(crowd.answers, start, time.monotonic())
-                row.rates[count] = len(ended) / (ended[-1].ended - start)
+                row.rates[count] = len(ended) / (ended[-1].ended - start) if ended else 0.0
             if recogniser is not None:
                 heard = recogniser.hear(voice.texts, [sound(server, text) for text in voice.texts], voice.language)
                 row.wrong = character_error([(clip.said, clip.heard) for clip in heard])

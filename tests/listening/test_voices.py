@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 import requests
 
@@ -109,6 +110,14 @@ def test_a_seed_decides_what_piper_says_however_many_ask(piper: Server) -> None:
     with ThreadPoolExecutor(4) as pool:
         first, second, third, fourth = pool.map(take, (1, 2, 1, 2))
     assert first == third != second == fourth
+
+
+def test_piper_needs_less_than_300_mb(piper: Server) -> None:
+    """Proportional set size: what the worker shares with the master it was forked from counts once."""
+    say(piper, "Please take your seats, the final table is about to begin, and the blinds are one hundred.")
+    master = psutil.Process(piper.process.pid)
+    family = [master, *master.children(recursive=True)]
+    assert sum(each.memory_full_info().pss for each in family) < 300 * 2**20
 
 
 def test_the_licence_of_the_voice_is_shown(piper: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from numpy.typing import NDArray
 
 from monica.config import Settings
@@ -18,6 +20,7 @@ from monica.engine import SynthesisParams, has_speakers, speak
 from monica.engine.piper import spec
 from monica.engine.piper.engine import PAUSE_S, PiperEngine
 from monica.errors import ConfigError, InvalidText
+from monica.synthesis.fallback import Fallback
 from monica.voices.registry import VoiceRegistry
 from tests.support.kept import server_store
 
@@ -181,6 +184,15 @@ def test_why_it_is_passed_over(
         "it is not installed (for a better voice: make install EXTRA=piper, then monica prefetch)"
     )
     assert [finding.advice for finding in spec.examine(settings)] == ["Install it: make install EXTRA=piper"]
+
+
+def test_it_may_stand_in(toy_voice: Path, tmp_path: Path) -> None:
+    fallback = Fallback("piper", Settings(piper_voice=str(toy_voice), cache_dir=tmp_path))
+    first = fallback.speak_sentences(["Rusmir gagne.", "Pablo perd."], [0.1])
+    assert soundfile.read(io.BytesIO(first))[1] == RATE
+    assert fallback.speak_sentences(["Rusmir gagne.", "Pablo perd."], [0.1]) == first
+    with pytest.raises(ConfigError, match="speaks fr, and MONICA_LANGUAGE is en"):
+        Fallback("piper", Settings(piper_voice=str(toy_voice), cache_dir=tmp_path, language="en"))
 
 
 def test_doctor_shows_the_licence(toy_voice: Path, tmp_path: Path) -> None:
