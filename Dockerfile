@@ -26,16 +26,16 @@ COPY pyproject.toml uv.lock ./
 FROM uv AS build-slim
 ARG EXTRA=
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --locked --no-build --no-install-project ${EXTRA:+--extra "$EXTRA"}
+    uv sync --locked --no-build --no-install-project --extra redis ${EXTRA:+--extra "$EXTRA"}
 COPY README.md LICENSE ./
 COPY monica monica
-RUN uv sync --locked --no-editable --no-cache ${EXTRA:+--extra "$EXTRA"}
+RUN uv sync --locked --no-editable --no-cache --extra redis ${EXTRA:+--extra "$EXTRA"}
 
 FROM uv AS build
-RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-build --no-install-project --extra chatterbox
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-build --no-install-project --extra redis --extra chatterbox
 COPY README.md LICENSE ./
 COPY monica monica
-RUN uv sync --locked --no-editable --no-cache --extra chatterbox
+RUN uv sync --locked --no-editable --no-cache --extra redis --extra chatterbox
 
 FROM build AS checkpoint
 # The revision of the checkpoint to put into the image. If empty, it is downloaded into /data/hub at the first start.

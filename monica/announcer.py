@@ -268,5 +268,5 @@ class Announcer:
             return wavs[0], defect
         wav = join_wavs(wavs, prepared.pauses_s)
         if request.keep and defect is None:
-            self._renderer.keep(wav, replace(recipe, text=tidy(request.text)), None)
+            self._renderer.keep(wav, replace(recipe, text=tidy(request.text)), None, fresh=request.fresh)
         return wav, defect

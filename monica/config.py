@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import logging
 import os
-import re
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +17,7 @@ from monica.environment import (
     PREFIX,
     Reader,
     T,
+    address,
     find_links,
     integer,
     level,
@@ -26,9 +26,12 @@ from monica.environment import (
     origins,
     pairs,
     path,
+    read_key,
     switch,
     text,
     unquote,
+    url,
+    webhook_secret,
 )
 from monica.errors import ConfigError
 
@@ -41,8 +44,6 @@ MAX_TEXT_LENGTH = 500
 """The default of the setting of that name, in characters."""
 
 logger = logging.getLogger(__name__)
-
-_KEY = re.compile(r"[!-~]+")  # characters that fit into a header and are neither folded nor cut there
 
 _STAND_INS = ", ".join(f"`{name}`" for name in EMBEDDED)
 
@@ -107,6 +108,12 @@ class Settings:
         _engine,
         "The engine that speaks. `auto`: the one for CUDA or MPS if this machine has either, else the best other one.",
     )
+    ray_address: str | None = _setting(
+        "MONICA_RAY_ADDRESS", None, address, "The address of Ray Serve, where the replicas speak: http://host:8000."
+    )
+    ray_token_file: Path | None = _setting(
+        "MONICA_RAY_TOKEN_FILE", None, path, "A file that holds the token of the replicas, which its clients send."
+    )
     device: str = _setting(
         "MONICA_DEVICE",
         "auto",
@@ -150,6 +157,22 @@ class Settings:
         integer(1, 1_000_000),
         "Megabytes of takes to keep; the least recently used are removed first.",
     )
+    shared_store: str | None = _setting(
+        "MONICA_SHARED_STORE",
+        None,
+        text,
+        "The Valkey or Redis in which nodes share their takes: `redis://store:6379`, or `rediss://` for TLS.",
+        secret=True,
+    )
+    shared_store_password_file: Path | None = _setting(
+        "MONICA_SHARED_STORE_PASSWORD_FILE", None, path, "A file that holds the password of MONICA_SHARED_STORE."
+    )
+    shared_store_prefix: str = _setting(
+        "MONICA_SHARED_STORE_PREFIX",
+        "monica",
+        text,
+        "What the names of everything in MONICA_SHARED_STORE begin with. Nodes with the same one share their takes.",
+    )
     voices_dir: Path | None = _setting(
         "MONICA_VOICES_DIR",
         None,
@@ -180,6 +203,12 @@ class Settings:
     trim: bool = _setting(
         "MONICA_TRIM", True, switch("on", "off"), "Whether silence is cut off both ends of a take: `on` or `off`."
     )
+    listen: str = _setting(
+        "MONICA_LISTEN", "books", one_of("books", "off"), "`books`: phrases of books are listened to if they can be."
+    )
+    listen_model: str | None = _setting(
+        "MONICA_LISTEN_MODEL", None, text, "The recogniser: `base`, `small`, `large-v3-turbo`, or a folder with one."
+    )
     chimes_dir: Path | None = _setting(
         "MONICA_CHIMES_DIR",
         None,
@@ -194,6 +223,16 @@ class Settings:
     )
     duck_ramp_ms: int = _setting(
         "MONICA_DUCK_RAMP_MS", 300, integer(0, 10_000), "How long the music takes to go down, and up again."
+    )
+    webhook_url: str | None = _setting(
+        "MONICA_WEBHOOK_URL", None, url, "An address that every event of the antenna is posted to."
+    )
+    webhook_secret: bytes | None = _setting(
+        "MONICA_WEBHOOK_SECRET",
+        None,
+        webhook_secret,
+        "What those posts are signed with, as Standard Webhooks has it: `whsec_` and 24 to 64 bytes in base64.",
+        secret=True,
     )
     queue_size: int = _setting(
         "MONICA_QUEUE_SIZE",
@@ -226,7 +265,6 @@ class Settings:
         one_of("posts", "all"),
         "`all`: every path needs the key, except `/health/live` and, from this machine, `/health`.",
     )
-
     get_speech: bool = _setting(
         "MONICA_GET_SPEECH",
         False,
@@ -260,9 +298,11 @@ class Settings:
         if links:
             logger.debug("ignored, because Kubernetes or Docker set them for links: %s", ", ".join(links))
         values = {f.name: _read(f) for f in fields(cls)}
-        key = values["api_key"] = _read_key(values["api_key"], values["api_key_file"])
+        key = values["api_key"] = read_key(values["api_key"], values["api_key_file"])
         if key is None and values["api_key_scope"] == "all":
             raise ConfigError("MONICA_API_KEY_SCOPE='all' closes nothing without a key: set MONICA_API_KEY too.")
+        if values["webhook_secret"] is not None and values["webhook_url"] is None:
+            raise ConfigError("MONICA_WEBHOOK_SECRET signs nothing without MONICA_WEBHOOK_URL.")
         return cls(**values)
 
 
@@ -279,22 +319,5 @@ def _read(setting: Field[Any]) -> Any:
         return setting.metadata["read"](name)
     except EnvError as error:
         reason = str(error).partition("invalid: ")[2].strip("[]'\" ") or str(error)
-        raise ConfigError(f"{name}={value!r}: {reason}") from error
-
-
-def _read_key(key: str | None, file: Path | None) -> str | None:
-    """Return the API key from the variable or the file. Raises ConfigError; its message does not contain the key."""
-    if key is not None and file is not None:
-        raise ConfigError("MONICA_API_KEY and MONICA_API_KEY_FILE are both set: one of them has to go.")
-    name = "MONICA_API_KEY"
-    if file is not None:
-        name = f"MONICA_API_KEY_FILE={str(file)!r}"
-        try:
-            key = file.read_text(encoding="ascii").strip()
-        except OSError as error:
-            raise ConfigError(f"{name} cannot be read: {error.strerror}.") from error
-        except UnicodeDecodeError:
-            key = ""
-    if key is not None and not _KEY.fullmatch(key):
-        raise ConfigError(f"{name}: a key is letters, digits and punctuation of ASCII, without spaces.")
-    return key
+        shown = f"={value!r}" if setting.repr else ""
+        raise ConfigError(f"{name}{shown}: {reason}") from (error if setting.repr else None)

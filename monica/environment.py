@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from environs import Env, EnvError, ValidationError, validate
+
+from monica.errors import ConfigError
 
 PREFIX = "MONICA_"
 """What the names of most settings begin with."""
@@ -21,6 +25,7 @@ _LINK = re.compile(
     r"(?:SERVICE_HOST=.*|SERVICE_PORT(?:_.+?)?=.*|PORT=(?:tcp|udp|sctp)://.*|PORT_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z_]+)?=.*)"
 )
 
+_KEY = re.compile(r"[!-~]+")  # characters that fit into a header and are neither folded nor cut there
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _IMPLIED_PORTS = {"http": ":80", "https": ":443"}
 
@@ -63,6 +68,19 @@ def path(name: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise EnvError("The home folder that `~` stands for is not known.") from error
+
+
+def address(name: str) -> str:
+    """Read the address of a server: http://host:port, with a path or without one."""
+    value = _Environment().str(name).rstrip("/")
+    try:
+        where = urlsplit(value)
+        is_address = where.scheme in ("http", "https") and where.hostname and where.port != 0
+    except ValueError:  # a port that is no number
+        is_address = False
+    if not is_address or where.query or where.fragment or where.username is not None:
+        raise EnvError("Not the address of a server: http://host:port.")
+    return value
 
 
 def integer(lowest: int, highest: int) -> Reader[int]:
@@ -110,6 +128,31 @@ def pairs(name: str) -> tuple[tuple[str, str], ...]:
     return tuple(found.items())
 
 
+def url(name: str) -> str:
+    """Read the address of another server."""
+    value = _Environment().str(name)
+    try:
+        where = urlsplit(value)
+        good = where.scheme in ("http", "https") and where.hostname is not None and where.port != 0
+    except ValueError:
+        good = False
+    if not good or not value.isascii() or " " in value or where.username is not None:
+        raise EnvError("Not an address: http://host/path or https://host/path, without a user's name.")
+    return value
+
+
+def webhook_secret(name: str) -> bytes:
+    """Read the secret of a webhook, and return the key that it stands for."""
+    written = _Environment().str(name)
+    try:
+        key = base64.b64decode(written.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not written.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise EnvError("Must be whsec_ and 24 to 64 bytes in base64.")
+    return key
+
+
 def level(unit: str, lowest: float, highest: float) -> Reader[float | None]:
     """Make the reader of a level in decibels; `off` is None."""
 
@@ -140,3 +183,21 @@ def find_links(unknown: list[str]) -> list[str]:
     of_containers = tuple(prefix + "ENV_" for prefix in prefixes)
     names = {prefix + "NAME" for prefix in prefixes}
     return [name for name in unknown if name in found or name in names or name.startswith(of_containers)]
+
+
+def read_key(key: str | None, file: Path | None) -> str | None:
+    """Return the API key from the variable or the file. Raises ConfigError; its message does not contain the key."""
+    if key is not None and file is not None:
+        raise ConfigError("MONICA_API_KEY and MONICA_API_KEY_FILE are both set: one of them has to go.")
+    name = "MONICA_API_KEY"
+    if file is not None:
+        name = f"MONICA_API_KEY_FILE={str(file)!r}"
+        try:
+            key = file.read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise ConfigError(f"{name} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError:
+            key = ""
+    if key is not None and not _KEY.fullmatch(key):
+        raise ConfigError(f"{name}: a key is letters, digits and punctuation of ASCII, without spaces.")
+    return key

@@ -37,12 +37,16 @@ MonicaError                 500 internal
 ├── NotWaiting              409 announcement_not_waiting        monica.antenna.antenna
 ├── NothingToReplay         409 nothing_to_replay               monica.antenna.antenna
 ├── UnknownChime            422 chime_unknown                   monica.antenna.chimes
+├── NoClock                 409 clock_off                       monica.tournament.clock
 ├── UnknownJob              404 job_unknown                     monica.warming.jobs
 ├── TooManyJobs             429 jobs_full                       monica.warming.jobs
 ├── NoRemake                409 remake_impossible               monica.warming.remake
 ├── CacheError              503 cache_unusable                  monica.store.cache
 ├── UnknownPhrase           404 entry_unknown                   monica.store.catalogue
 ├── TooManyPins             409 pins_full                       monica.store.catalogue
+├── ListeningUnavailable    409 listening_unavailable           monica.listening.model
+├── NotHeard                500 not_heard                       monica.listening.listener
+├── UnknownTake             404 take_unknown                    monica.store.side_takes
 ├── BundleError             422 bundle_invalid                  monica.store.bundle
 │   ├── ForeignBundle       409 bundle_foreign                  monica.store.bundle
 │   └── NoRoom              507 no_room                         monica.store.bundle

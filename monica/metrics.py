@@ -53,6 +53,13 @@ cache_unwritable = Gauge(
 )
 cache_evictions = Counter("monica_cache_evictions_total", "Entries evicted from a cache to make room.", ["cache"])
 cache_bytes = Gauge("monica_cache_bytes", "Bytes on disk used by the cache of takes.")
+shared_store_up = Gauge("monica_shared_store_up", "1 while the shared store is used, else 0; 0 if there is none.")
+shared_store_operations = Counter(
+    "monica_shared_store_operations_total",
+    "What was done with the shared store, by operation (read, claim, write, change) and result (hit, miss, corrupt, "
+    "ok, taken, dropped, skipped, refused, failed).",
+    ["operation", "result"],
+)
 takes = Counter(
     "monica_takes_total",
     "Takes by outcome: ok, suspect (served with a defect, not kept), remade (bad, and made again), failed, invalid, "

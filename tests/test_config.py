@@ -108,7 +108,7 @@ def test_an_empty_value_means_unset_except_for_the_reference(monkeypatch: pytest
         ("PORT", "65536", "less than or equal to 65535"),
         ("LOG_LEVEL", "loud", "Must be one of: debug, info, warning, error."),
         ("MAX_TEXT_LENGTH", "5001", "less than or equal to 5000"),
-        ("MONICA_ENGINE", "sphinx", "Must be one of: auto, chatterbox, piper, pico, espeak."),
+        ("MONICA_ENGINE", "sphinx", "Must be one of: auto, chatterbox, piper, pico, espeak, ray."),
         ("MONICA_DEVICE", "tpu", "Must be one of: auto, cuda, mps, cpu."),
         ("MONICA_T3", "v1", "Must be one of: v2, v3."),
         ("MONICA_FALLBACK", "chatterbox", "Must be one of: off, piper, pico, espeak."),
@@ -129,6 +129,8 @@ def test_an_empty_value_means_unset_except_for_the_reference(monkeypatch: pytest
         ("MONICA_CORS_ORIGINS", "null", "null is not an origin"),
         ("MONICA_CORS_ORIGINS", "https://a.example:443", "browsers leave this port out"),
         ("MONICA_CORS_ORIGINS", "*,https://a.example", "name no other beside it"),
+        ("MONICA_RAY_ADDRESS", "10.0.0.1:8000", "Not the address of a server: http://host:port."),
+        ("MONICA_RAY_ADDRESS", "http://10.0.0.1:http", "Not the address of a server"),
         ("MONICA_REFERENCE_START_S", "-1", "Must be greater than or equal to 0"),
     ],
 )
@@ -285,6 +287,30 @@ def test_host_that_cannot_be_bound_is_an_error_of_one_line(host: str) -> None:
     message = str(caught.value)
     assert message.startswith(f"HOST={host!r} ")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("secret", ["whsec_short", "c2VjcmV0" * 5, "whsec_***", "whsec_" + "A" * 200])
+def test_a_secret_that_cannot_sign_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    monkeypatch.setenv("MONICA_WEBHOOK_URL", "https://board.example/hook")
+    monkeypatch.setenv("MONICA_WEBHOOK_SECRET", secret)
+    with pytest.raises(ConfigError, match="24 to 64 bytes") as caught:
+        Settings.from_env()
+    assert secret not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_webhook_has_an_address_and_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONICA_WEBHOOK_SECRET", "whsec_" + "A" * 32)
+    with pytest.raises(ConfigError, match="MONICA_WEBHOOK_URL"):
+        Settings.from_env()
+    for wrong in ("board.example", "ftp://board.example", "http://", "http://a:b@c/", "http://x:0/", "http://é.fr/"):
+        monkeypatch.setenv("MONICA_WEBHOOK_URL", wrong)
+        with pytest.raises(ConfigError, match="MONICA_WEBHOOK_URL"):
+            Settings.from_env()
+    monkeypatch.setenv("MONICA_WEBHOOK_URL", "https://board.example/hook?x=1")
+    settings = Settings.from_env()
+    assert (settings.webhook_url, settings.webhook_secret) == ("https://board.example/hook?x=1", bytes(24))
+    assert "whsec" not in repr(settings)
 
 
 def test_make_run_reads_the_env_file_beside_the_makefile(tmp_path: Path) -> None:

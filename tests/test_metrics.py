@@ -25,6 +25,8 @@ ARCHITECTURE = {
     "monica_cache_unwritable",
     "monica_cache_bytes",
     "monica_cache_evictions",
+    "monica_shared_store_up",
+    "monica_shared_store_operations",
     "monica_takes",
     "monica_takes_under_way",
     "monica_requests_served",

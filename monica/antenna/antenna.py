@@ -44,14 +44,18 @@ class Antenna(Playout):
 
     def get(self, cue_id: str) -> Cue:
         """Return a cue that waits, is on air, or has ended not long ago. Raises UnknownCue."""
+        found = self.find(cue_id)
+        if found is None:
+            raise UnknownCue("There is no such announcement, or it has been forgotten.", param="id")
+        return found
+
+    def find(self, cue_id: str) -> Cue | None:
+        """Return a cue as `get` does; None if there is none."""
         with self._changed:
             found = self._rundown.get(cue_id)
             if found is None and self._on_air is not None and self._on_air.cue.id == cue_id:
                 found = self._on_air.cue
-            found = found or next((cue for cue in self._history if cue.id == cue_id), None)
-        if found is None:
-            raise UnknownCue("There is no such announcement, or it has been forgotten.", param="id")
-        return found
+            return found or next((cue for cue in self._history if cue.id == cue_id), None)
 
     def change(self, cue_id: str, changes: dict[str, Any]) -> Cue:
         """Change `priority`, `hold`, `at` or `expires` of a waiting cue, or move it: `before` is an id, or None for
@@ -85,6 +89,13 @@ class Antenna(Playout):
             if cue.state.waits:
                 self._end(cue, State.DROPPED)
             return cue
+
+    def expire(self, cue_id: str) -> None:
+        """Drop a cue whose time has passed, if it still waits."""
+        with self._changed:
+            cue = self._rundown.get(cue_id)
+            if cue is not None:
+                self._expire(cue)
 
     def stop(self) -> None:
         """Cut off what is on air, and hold the queue: silence, until `resume`."""
@@ -137,11 +148,11 @@ class Antenna(Playout):
                 cue.sound_key, cue.duration_s, cue.lead_s = sound_key, duration_s, lead_s
                 self._set_state(cue, State.READY)
 
-    def not_made(self, cue: Cue, reason: str, again: bool) -> None:
+    def not_made(self, cue: Cue, error: MonicaError, again: bool) -> None:
         """Note that the sound of a cue could not be made. again: whether it is worth trying again."""
         with self._changed:
             if cue.state is State.MAKING:
-                cue.reason = reason
+                cue.reason, cue.code = error.message, error.code
                 if again:
                     self._set_state(cue, State.QUEUED)
                 else:

@@ -53,6 +53,23 @@ class State(StrEnum):
         return not self.waits and self is not State.ON_AIR
 
 
+class Trouble(StrEnum):
+    """What may go wrong with a cue that is no error of a request."""
+
+    EXPIRED = "expired"
+    NOT_HEARD = "not_heard"
+    SPEAKER_FAILED = "speaker_failed"
+
+    @property
+    def sentence(self) -> str:
+        """What to tell people."""
+        return {
+            Trouble.EXPIRED: "Its time passed before it could go on air.",
+            Trouble.NOT_HEARD: "The speaker did not say that the room heard it.",
+            Trouble.SPEAKER_FAILED: "The speaker could not play it.",
+        }[self]
+
+
 @dataclass(frozen=True, slots=True)
 class Chimes:
     """The chimes around an announcement, by name; None for none."""
@@ -86,6 +103,8 @@ class Cue:
     state: State = State.QUEUED
     reason: str | None = None
     """Why it failed, expired or was interrupted, in a sentence."""
+    code: str | None = None
+    """The same as a code: that of an error, or one of those in `Trouble`."""
     interruptions: int = 0
     """How many times it was on air without its end being heard of. It then goes on air again."""
     position: float = 0.0
@@ -114,7 +133,8 @@ class Cue:
     def again(self) -> Cue:
         """Return a new cue that says the same at once."""
         return replace(
-            self, id=secrets.token_hex(8), state=State.QUEUED, reason=None, interruptions=0, at=None, expires=None,
+            self, id=secrets.token_hex(8), state=State.QUEUED, reason=None, code=None,
+            interruptions=0, at=None, expires=None,
             hold=False, begun=None, ended=None,
         )  # fmt: skip
 

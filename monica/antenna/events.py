@@ -45,6 +45,20 @@ class Events:
         self._remembered: deque[Event] = deque(maxlen=MAX_REMEMBERED)
         self._listeners: dict[int, Listener] = {}
         self._next_listener = 0
+        self._followers: list[Callable[[Event], None]] = []
+        self._sources: dict[str, Callable[[], Any]] = {}
+
+    def show(self, name: str, source: Callable[[], Any]) -> None:
+        """Add something to the whole state, beside what `listen` is given.
+
+        source: returns it as JSON. It must not wait for a lock that is held while something is published.
+        """
+        self._sources[name] = source
+
+    def follow(self, follower: Callable[[Event], None]) -> None:
+        """Have each event from now on given to a function, which must not block."""
+        with self._lock:
+            self._followers.append(follower)
 
     def publish(self, kind: str, data: dict[str, Any]) -> Event:
         """Tell every listener."""
@@ -55,6 +69,8 @@ class Events:
             encoded = event.encode() if self._listeners else b""
             for listener in list(self._listeners.values()):
                 listener(encoded)
+            for follower in self._followers:
+                follower(event)
         return event
 
     def listen(
@@ -67,7 +83,7 @@ class Events:
         with self._lock:
             missed = self._since(last_id)
             if missed is None:
-                listener(Event(f"{self._run}-{self._count}", "state", state()).encode())
+                listener(Event(f"{self._run}-{self._count}", "state", state() | self._shown()).encode())
             else:
                 listener(b"".join(event.encode() for event in missed))
             number = self._next_listener
@@ -83,6 +99,9 @@ class Events:
     def __len__(self) -> int:
         """Return the number of listeners."""
         return len(self._listeners)
+
+    def _shown(self) -> dict[str, Any]:
+        return {name: source() for name, source in self._sources.items()}
 
     def _since(self, last_id: str | None) -> Iterable[Event] | None:
         """Return the events after one; None if they are not all remembered."""

@@ -102,10 +102,17 @@ class Journal:
     def fact(self, name: str) -> str | None:
         """Return what `save_fact` wrote."""
         with self._lock:
+            if name in self._unsaved_facts:
+                return self._unsaved_facts[name]
             if self._database is None:
                 return None
             row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what an earlier process wrote can be read."""
+        return self._database is not None
 
     def _read(self) -> list[Cue]:
         if self._database is None:

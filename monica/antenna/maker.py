@@ -70,13 +70,15 @@ class Maker:
             if again:
                 self._tried_s[cue.id] = tried_s
                 self._closing.wait(RETRY_S)
-            self._antenna.not_made(cue, error.message, again)
+            self._antenna.not_made(cue, error, again)
         except MonicaError as error:
-            self._antenna.not_made(cue, error.message, again=False)
+            self._antenna.not_made(cue, error, again=False)
         except Exception:
             # The guard of these threads: the next cue may fare better.
             logger.exception("announcement %s: unexpected error", cue.id)
-            self._antenna.not_made(cue, "Monica failed on this announcement; her log says why.", again=False)
+            self._antenna.not_made(
+                cue, MonicaError("Monica failed on this announcement; her log says why."), again=False
+            )
         else:
             self._tried_s.pop(cue.id, None)
             self._antenna.made(cue, key, programme.duration_s, programme.lead_s)

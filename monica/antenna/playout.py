@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from monica import metrics
-from monica.antenna.cue import Cue, State
+from monica.antenna.cue import Cue, Priority, State, Trouble
 from monica.antenna.events import Events, Listener
 from monica.antenna.journal import MAX_HISTORY, Journal, unfinished
 from monica.antenna.on_air import Ducking, OnAir, Outcome
@@ -21,6 +21,8 @@ MAX_INTERRUPTIONS = 3
 """How often a cue that the room may not have heard goes on air again."""
 RECOVER_S = 2.0
 """How often a disk that could not be written is tried again."""
+RESERVED_S = 30.0
+"""How long before something that is said to the second the air is kept free for it. Longer sentences are few."""
 SHOWN_HISTORY = 50
 """Number of ended cues in the whole state. The rest of the history is asked for."""
 
@@ -58,6 +60,7 @@ class Playout:
         self._speakers = Speakers()
         self._recovered = 0.0
         self._held = False
+        self._reserved: float | None = None
 
     def open(self) -> None:
         """Take over the queue and the history that an earlier process left."""
@@ -75,13 +78,26 @@ class Playout:
             if self._on_air is not None:
                 self._look_after(self._on_air, clock)
             for cue in self._rundown.expired(now):
-                cue.reason = cue.reason or "Its time passed before it could go on air."
-                self._end(cue, State.EXPIRED)
+                self._expire(cue)
             speaker = self._speakers.active()
             if self._on_air is None and not self._held and speaker is not None:
-                cue_or_none = self._rundown.next_up(now, clock)
+                cue_or_none = self._rundown.next_up(now, clock, lambda cue: self._fits(cue, clock))
                 if cue_or_none is not None:
                     self._begin(cue_or_none, speaker.id, clock)
+
+    def reserve(self, seconds: float | None) -> None:
+        """Keep the air free for something that is said to the second: begin nothing that would not be over by then.
+
+        Urgent cues begin all the same. seconds: from now; None for nothing.
+        """
+        with self._changed:
+            near = seconds is not None and seconds <= RESERVED_S
+            self._reserved = self._clock() + (seconds or 0.0) if near else None
+
+    def _fits(self, cue: Cue, clock: float) -> bool:
+        if self._reserved is None or cue.priority is Priority.URGENT or clock >= self._reserved:
+            return True
+        return clock + (cue.duration_s or 0.0) <= self._reserved
 
     def wait(self, timeout: float) -> None:
         """Return after a change, or after that many seconds."""
@@ -150,7 +166,7 @@ class Playout:
             if self._on_air is not None and self._on_air.cue.id == cue_id:
                 self._end(self._on_air.cue, State.DONE)
             elif (cue := self._rundown.get(cue_id)) is not None and cue.interruptions:
-                cue.reason = None  # it was heard after all
+                cue.reason = cue.code = None  # it was heard after all
                 self._end(cue, State.DONE)
 
     def report_failed(self, cue_id: str, reason: str) -> None:
@@ -158,7 +174,7 @@ class Playout:
         with self._changed:
             if self._on_air is not None and self._on_air.cue.id == cue_id:
                 logger.warning("a speaker could not play announcement %s: %s", cue_id, ascii(reason))
-                self._interrupt(f"The speaker could not play it: {reason}")
+                self._interrupt(Trouble.SPEAKER_FAILED, f"The speaker could not play it: {reason}")
 
     def _restore(self, cues: list[Cue]) -> None:
         self._history.extend(cue for cue in cues if cue.state.has_ended)
@@ -187,14 +203,19 @@ class Playout:
             speaker = self._speakers.get(on_air.speaker or "")
             if speaker is not None and not on_air.confirmed:
                 self.report_ready(speaker.id, False)  # it does not answer: another one may
-            self._interrupt("The speaker did not say that the room heard it.")
+            self._interrupt(Trouble.NOT_HEARD)
 
-    def _interrupt(self, reason: str) -> None:
+    def _expire(self, cue: Cue) -> None:
+        if cue.reason is None:
+            cue.reason, cue.code = Trouble.EXPIRED.sentence, Trouble.EXPIRED
+        self._end(cue, State.EXPIRED)
+
+    def _interrupt(self, trouble: Trouble, reason: str | None = None) -> None:
         """Put what is on air back into the queue: the room may not have heard it."""
         if self._on_air is None:
             return
         cue, self._on_air = self._on_air.cue, None
-        cue.reason = reason
+        cue.reason, cue.code = reason or trouble.sentence, trouble
         cue.interruptions += 1
         if cue.interruptions >= MAX_INTERRUPTIONS:
             self._end(cue, State.FAILED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from monica.antenna.cue import Cue, Priority, State
 from monica.errors import MonicaError
@@ -75,17 +75,20 @@ class Rundown:
         self._cues.pop(cue.id, None)
         self._due_since.pop(cue.id, None)
 
-    def next_up(self, now: float, clock: float) -> Cue | None:
+    def next_up(self, now: float, clock: float, fits: Callable[[Cue], bool] = lambda _: True) -> Cue | None:
         """Return the cue that goes on air now; None to wait.
 
-        now: seconds since the epoch. clock: seconds of a clock that never goes back.
+        now: seconds since the epoch. clock: seconds of a clock that never goes back. fits: whether there is time for a
+        cue. Those behind one that does not fit may go first.
         """
         for cue in self:
             if cue.hold or (cue.at is not None and now < cue.at):
                 self._due_since.pop(cue.id, None)
                 continue
             if cue.state is State.READY:
-                return cue
+                if fits(cue):
+                    return cue
+                continue
             if clock - self._due_since.setdefault(cue.id, clock) < PATIENCE_S:
                 return None
         return None

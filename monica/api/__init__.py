@@ -16,7 +16,9 @@ from monica.admission import MAX_BODY_BYTES
 from monica.api import access, auth, cors, errors
 from monica.api.antenna import antenna
 from monica.api.body import Request
+from monica.api.books import books
 from monica.api.bundles import bundles
+from monica.api.clock import clock
 from monica.api.events import events
 from monica.api.health import health
 from monica.api.jobs import jobs
@@ -27,7 +29,9 @@ from monica.api.pages import pages
 from monica.api.phrases import Key, phrases
 from monica.api.players import players
 from monica.api.repeats import Repeats
+from monica.api.review import review
 from monica.api.schemas import ErrorSchema
+from monica.api.takes import takes
 from monica.api.text import text
 from monica.api.tts import tts
 from monica.api.voices import voices
@@ -104,7 +108,8 @@ def build(service: Service, version: str) -> Flask:
     api = Api(app, spec_kwargs={"extra_plugins": [auth.Guards()]})
     app.url_map.converters["key"] = Key
     api.register_converter(Key, Key.schema)
-    for blueprint in (tts, openai, antenna, events, voices, text, lexicon, jobs, phrases, bundles, health, metrics):
+    speaking, on_air = (tts, openai, voices, text, lexicon), (antenna, events, clock)
+    for blueprint in (*speaking, *on_air, jobs, books, phrases, takes, review, bundles, health, metrics):
         api.register_blueprint(blueprint)
     if service.settings.get_speech:
         api.register_blueprint(players)

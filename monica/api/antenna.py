@@ -16,17 +16,15 @@ from monica.api.current import service
 from monica.api.errors import BodyTooLarge, RangeUnsatisfiable, error_responses
 from monica.api.media import make_resumable
 from monica.api.schemas import validate
-from monica.api.schemas_antenna import (
+from monica.api.schemas_announcements import (
     AnnouncementSchema,
     AnnounceSchema,
-    AntennaSchema,
     ChangeSchema,
-    ChimeNamesSchema,
-    HistoryQuerySchema,
     ReplaySchema,
     parse_announcement,
     parse_change,
 )
+from monica.api.schemas_antenna import AntennaSchema, ChimeNamesSchema, HistoryQuerySchema
 from monica.api.schemas_phrases import parse_query
 from monica.errors import (
     DeadlineExceeded,

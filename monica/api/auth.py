@@ -22,7 +22,7 @@ from monica.this_machine import ensure_token, is_loopback
 READING = ("get", "head")
 SPEAKING = ("tts", "openai", "text", "players")
 """Blueprints that only speak. Without a key, anyone may use them."""
-PRIVATE = ("phrases", "bundles", "lexicon", "players", "antenna", "events")
+PRIVATE = ("phrases", "takes", "review", "bundles", "lexicon", "players", "antenna", "events", "clock", "books")
 """Blueprints whose GETs need the same permission as other methods: neither kept phrases nor names are public, nor what
 is about to be announced, and to speak costs as much by GET as by POST."""
 PAGES = "pages"

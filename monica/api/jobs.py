@@ -19,6 +19,7 @@ from monica.api.schemas_jobs import (
     parse_warm,
 )
 from monica.errors import InvalidJson, InvalidRequest
+from monica.listening.model import ListeningUnavailable
 from monica.store.cache import CacheError
 from monica.warming.book.errors import BookError
 from monica.warming.book.source import MAX_SIZE
@@ -35,7 +36,7 @@ _BODY = {
 }
 _LOCATION = {"Location": {"schema": {"type": "string"}, "description": "The URL of the job."}}
 _WARM_RESPONSES = error_responses(
-    *BODY_ERRORS, BodyTooLarge, InvalidJson, InvalidRequest, BookError, TooManyJobs, CacheError
+    *BODY_ERRORS, BodyTooLarge, InvalidJson, InvalidRequest, BookError, TooManyJobs, CacheError, ListeningUnavailable
 )
 _WARM_RESPONSES["200"] = {
     "description": "The estimate, if `dry_run` was set.",
@@ -49,10 +50,10 @@ _WARM_RESPONSES["200"] = {
 def warm() -> Response:
     """Make phrases ahead of time, whenever no live announcement is being made: a list, or those of a phrase book."""
     request.max_content_length = MAX_BODY_BYTES
-    source, dry_run = parse_warm(read_body(request))
+    source, dry_run, listen = parse_warm(read_body(request))
     if dry_run:
         return jsonify(service().warmer.estimate(source).as_dict())
-    job = service().warmer.submit(source)
+    job = service().warmer.submit(source, listen=listen)
     response = jsonify(job.as_dict())
     response.status_code = 202
     response.headers["Location"] = url_for("jobs.show", job_id=job.id)

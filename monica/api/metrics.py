@@ -23,6 +23,14 @@ from monica.warming.job import COUNTERS
 metrics = flask_smorest.Blueprint("metrics", __name__, description="Metrics")
 
 
+SHARED_STORE_RESULTS = {
+    "read": ("hit", "miss", "corrupt"),
+    "claim": ("ok", "taken"),
+    "write": ("ok", "dropped"),
+    "change": (),
+}
+
+
 def initialise_series() -> None:
     """Start every counter at 0. Prometheus cannot see the first increment of a series that first appears as 1."""
     for outcome in Outcome:
@@ -39,6 +47,9 @@ def initialise_series() -> None:
     for counter in COUNTERS:
         collectors.warm_phrases.labels(counter)
     collectors.cache_write_failures.labels("takes")
+    for operation, results in SHARED_STORE_RESULTS.items():
+        for result in (*results, "skipped", "refused", "failed"):
+            collectors.shared_store_operations.labels(operation, result)
 
 
 initialise_series()

@@ -58,9 +58,8 @@ def _find(key: str) -> KeptPhrase:
 def index() -> dict[str, Any]:
     """List the kept phrases."""
     query = parse_query(_LIST, request.args)
-    kept = service().catalogue.phrases(query["search"], query["sort"])
-    page = kept[query["offset"] : query["offset"] + query["limit"]]
-    return {"phrases": [phrase.as_dict() for phrase in page], "total": len(kept)}
+    page, total = service().catalogue.page(**query)
+    return {"phrases": [phrase.as_dict() for phrase in page], "total": total}
 
 
 @phrases.route("/v1/phrases/stats", methods=["GET"])

@@ -206,6 +206,14 @@ class HealthSchema(ma.Schema):
         allow_none=True,
         metadata={"description": "The engine that stands in if this one cannot speak; null if none does."},
     )
+    shared_store = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "`ok`, or why the shared store is not used or not written; null if there is none. "
+            "Without it, sentences are made and kept by this node."
+        },
+    )
     uptime_s = ma.fields.Float(required=True)
     queue_depth = ma.fields.Integer(required=True)
     last_success_s = ma.fields.Float(allow_none=True, metadata={"description": "Seconds since a take last succeeded."})

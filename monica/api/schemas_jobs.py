@@ -25,6 +25,12 @@ class _WarmSchema(BodySchema):
         ],
         metadata={"description": "The name of the job, and of the book in error messages.", "example": "tournoi.toml"},
     )
+    listen = Truth(
+        metadata={
+            "description": "Listen to every phrase, and make those again that do not come out well. "
+            "If not given, as MONICA_LISTEN says."
+        },
+    )
     dry_run = Truth(load_default=False, metadata={"description": "Only estimate what it would take."})
 
 
@@ -98,6 +104,14 @@ class JobSchema(ma.Schema):
     )
     failed = ma.fields.Integer(required=True)
     left = ma.fields.Integer(required=True)
+    listen = ma.fields.Boolean(required=True, metadata={"description": "Whether the phrases are listened to."})
+    heard = ma.fields.Integer(required=True, metadata={"description": "Phrases that have been listened to."})
+    remade = ma.fields.Integer(
+        required=True, metadata={"description": "Phrases that were made again because of what was heard."}
+    )
+    doubtful = ma.fields.Integer(
+        required=True, metadata={"description": "Phrases that a person should hear: GET /v1/phrases/review."}
+    )
     failures = ma.fields.List(
         ma.fields.Nested(FailureSchema), required=True, metadata={"description": "The first phrases that failed."}
     )
@@ -120,12 +134,12 @@ class JobsSchema(ma.Schema):
     jobs = ma.fields.List(ma.fields.Nested(JobSchema), required=True, metadata={"description": "The newest first."})
 
 
-def parse_warm(body: bytes) -> tuple[JobSource, bool]:
-    """Read a request body: what to make, and whether it is a dry run. Raises InvalidRequest."""
+def parse_warm(body: bytes) -> tuple[JobSource, bool, bool | None]:
+    """Read a request body: what to make, whether it is a dry run, and whether to listen. Raises InvalidRequest."""
     fields = decode(body)
     found = validate(_BOOK if BOOK in fields else _LIST, fields)
     source = JobSource(found.get("name", "phrases"), found.get(BOOK), tuple(found.get(PHRASES, ())))
-    return source, found["dry_run"]
+    return source, found["dry_run"], found.get("listen")
 
 
 _LIST, _BOOK = WarmListSchema(), WarmBookSchema()

@@ -16,6 +16,7 @@ HOMES = {
     "accept": "monica.cli.accept",
     "cache": "monica.cli.cache",
     "speaker": "monica.cli.speaker",
+    "ray": "monica.cli.ray",
 }
 
 

@@ -10,6 +10,7 @@ from monica.config import Settings
 from monica.engine.registry import EMBEDDED, Finding, engine_spec
 from monica.engine.selection import choose_engine
 from monica.errors import ConfigError
+from monica.listening.model import ListeningUnavailable, find_model, installed, model_name
 from monica.voices.recording import read_reference
 from monica.voices.window import choose_window
 
@@ -33,6 +34,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from engine_spec(engine.name).examine(settings)
     if engine.clones:
         yield _examine_reference(settings)
+    if installed() or settings.listen_model is not None:
+        yield _examine_listener(settings)
 
 
 def _examine_cache(settings: Settings) -> Finding:
@@ -49,6 +52,16 @@ def _examine_cache(settings: Settings) -> Finding:
         advice = f"Free some space, or set MONICA_CACHE_MB below {free // 2**20}."
         return Finding("cache", False, f"{detail}, less than MONICA_CACHE_MB={settings.cache_mb}", advice)
     return Finding("cache", True, detail)
+
+
+def _examine_listener(settings: Settings) -> Finding:
+    """Check what phrases are listened to with. Without the extra `listen` and without a setting, none are."""
+    try:
+        folder = find_model(settings)
+    except ListeningUnavailable as error:
+        # Nothing that speaks needs it: it is an error only for who has chosen a model.
+        return Finding("listening", settings.listen_model is None, f"off: {error.message}", "See docs/listening.md.")
+    return Finding("listening", True, f"the phrases of books are listened to with {model_name(settings)} ({folder})")
 
 
 def _examine_reference(settings: Settings) -> Finding:

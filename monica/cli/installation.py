@@ -9,6 +9,7 @@ import click
 from monica.cli.doctor import examine
 from monica.config import Settings
 from monica.engine.registry import engine_spec, engine_specs
+from monica.listening import model as listening
 
 
 @click.command()
@@ -26,7 +27,10 @@ def doctor() -> None:
 
 @click.command()
 def prefetch() -> None:
-    """Download the voice that speaks here, so that a later start needs no network."""
+    """Download the voice that speaks here, and the listener's model if the extra `listen` is installed.
+
+    A later start needs no network then.
+    """
     settings = Settings.from_env()
     downloads = {spec.name: spec.prefetch for spec in engine_specs() if spec.prefetch is not None}
     if settings.engine in downloads:
@@ -37,3 +41,5 @@ def prefetch() -> None:
         chosen = [name for name in downloads if engine_spec(name).installed()] or list(downloads)
     for name in chosen:
         click.echo(downloads[name](settings))
+    if listening.installed() and settings.listen != "off":
+        click.echo(listening.prefetch(settings))

@@ -41,10 +41,10 @@ def play(key: str, output: str | None) -> None:
         return
     if phrase.text:
         click.echo(phrase.text, err=True)
-    _play_wav(sound)
+    play_wav(sound)
 
 
-def _play_wav(sound: bytes) -> None:
+def play_wav(sound: bytes) -> None:
     """Play a WAV with the first player that can."""
     found = [player for player in PLAYERS if shutil.which(player[0])]
     if not found:

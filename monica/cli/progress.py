@@ -65,6 +65,8 @@ def _bar(job: dict[str, Any]) -> str:
 def _line(job: dict[str, Any]) -> str:
     ended = job["total"] - job["left"]
     counts = f"{ended}/{job['total']}: {job['cached']} cached, {job['made']} made, {job['failed']} failed"
+    if job["listen"]:
+        counts += f", {job['heard']} heard, {job['doubtful']} doubtful"
     if job["reason"]:
         return f"{counts}; {shown(job['reason'])}"
     if job["state"] == "waiting":

@@ -30,8 +30,11 @@ UNFINISHED = ("waiting", "running")
 @click.command()
 @click.argument("book", type=click.Path(path_type=Path))
 @click.option("--url", help="Where Monica runs; this machine otherwise.")
+@click.option(
+    "--listen/--no-listen", default=None, help="Listen to every phrase, or to none. The server's MONICA_LISTEN decides."
+)
 @click.option("--dry-run", is_flag=True, help="Only estimate what it would take.")
-def warm(book: Path, url: str | None, dry_run: bool) -> None:
+def warm(book: Path, url: str | None, listen: bool | None, dry_run: bool) -> None:
     """Have a running server make the phrases of BOOK; what it has already is skipped, and live requests go first.
 
     Ctrl-C stops it; the same command goes on from there. The exit code is 0 if every phrase is ready, 1 if some are
@@ -45,7 +48,7 @@ def warm(book: Path, url: str | None, dry_run: bool) -> None:
     except (BookError, OSError, ValueError) as error:
         _fail_usage(str(error))
     progress = Progress()
-    body = {"book": source, "name": book.name[-100:], "dry_run": dry_run}
+    body = {"book": source, "name": book.name[-100:], "dry_run": dry_run, "listen": listen}
     try:
         # An interrupt now would leave a job on the server whose id is unknown here, and that could not be stopped.
         with _interrupts_deferred() as interrupts:
@@ -132,6 +135,10 @@ def _summary_lines(job: dict[str, Any]) -> Iterator[str]:
     took = (job["ended"] or time.time()) - (job["started"] or job["created"])
     counts = f"{job['cached']} were cached, {job['made']} made, {job['failed']} failed, {job['left']} left"
     yield f"{shown(job['name'])}: {job['state']} after {clock(took)}. {job['total']} phrases: {counts}."
+    if job["listen"]:
+        yield f"{job['heard']} listened to, {job['remade']} made again, {job['doubtful']} doubtful."
+        if job["doubtful"]:
+            yield "Hear the doubtful ones: monica cache review"
     if job["reason"]:
         yield shown(job["reason"])
     for failure in job["failures"]:

@@ -172,6 +172,38 @@ def has_speakers(engine: Engine) -> TypeGuard[SpeakerEngine]:
     return hasattr(type(engine), "speakers")
 
 
+class Order(Protocol):
+    """What is known of a take that an engine is to speak. The answers may change while it does."""
+
+    key: str
+    """What the take is kept under; for the log."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it goes before what is not live."""
+
+    @property
+    def deadline(self) -> float:
+        """Until when the take is wanted, in monotonic seconds."""
+
+
+class RemoteEngine(Engine, Protocol):
+    """An engine in other processes, each of which decides by itself which of its utterances runs.
+
+    Which engine that is, and whether it clones, is known once it is loaded.
+    """
+
+    def begin_order(
+        self, order: Order, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False
+    ) -> Utterance:
+        """Start an utterance as `begin` does, for a process that wants to know how urgent it is."""
+
+
+def is_remote(engine: Engine) -> TypeGuard[RemoteEngine]:
+    """Return whether an engine is a RemoteEngine."""
+    return hasattr(engine, "begin_order")
+
+
 def is_cloning(engine: Engine) -> TypeGuard[CloningEngine]:
     """Return whether an engine is a CloningEngine.
 

@@ -92,10 +92,21 @@ class EspeakLibrary:
             rest = c_void_p(ctypes.addressof(buffer))
             clauses = []
             while rest.value:  # it reads a clause at a time, and sets this to NULL at the end
-                clauses.append(library.espeak_TextToPhonemes(byref(rest), CHARS_UTF8, _AS_IPA).decode())
+                clauses.append((library.espeak_TextToPhonemes(byref(rest), CHARS_UTF8, _AS_IPA) or b"").decode())
         return " ".join(" ".join(clauses).split())
 
 
 _ignore = SynthCallback(lambda wav, count, events: 1)  # referenced here: the library holds only a pointer
 
 LIBRARY = EspeakLibrary()
+
+
+def pronounce(word: str, language: str) -> str:
+    """Return how espeak-ng would say a word: IPA with stress marks, empty for what is not said.
+
+    Raises ConfigError if it has no such language.
+    """
+    try:
+        return LIBRARY.read_phonemes(word, language)
+    except LookupError as error:
+        raise ConfigError(f"{error}.") from error

@@ -32,6 +32,7 @@ ENGINES = {
     "piper": "monica.engine.piper.spec",
     "pico": "monica.engine.pico.spec",
     LAST_RESORT: "monica.engine.espeak",
+    "ray": "monica.engine.ray.spec",
 }
 """Name to module; the module's `SPEC` is an EngineSpec. An engine added from outside must be here before the
 application is imported and the settings are read, for both take the names from here."""

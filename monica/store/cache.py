@@ -208,18 +208,21 @@ class Store:
 
         Hits of the last seconds may be missing.
         """
-        with self._raising():
-            if keys is None:
-                rows = self._cache.execute(SELECT_PHRASES).fetchall()
-            else:
-                one = f"{SELECT_PHRASES} AND key = ?"
-                rows = [row for key in keys for row in self._cache.execute(one, (key,)).fetchall()]
+        if keys is None:
+            rows = self.select(SELECT_PHRASES)
+        else:
+            rows = [row for key in keys for row in self.select(f"{SELECT_PHRASES} AND key = ?", (key,))]
         return [KeptPhrase.from_row(*row) for row in rows]
 
     def keys(self) -> list[str]:
         """List the keys of `phrases`, in no order. Raises CacheError."""
+        return [key for (key,) in self.select(f"SELECT key FROM Cache WHERE {IS_PHRASE}")]  # noqa: S608
+
+    def select(self, query: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """Run a query that only reads. Raises CacheError."""
         with self._raising():
-            return [key for (key,) in self._cache.execute(f"SELECT key FROM Cache WHERE {IS_PHRASE}")]  # noqa: S608
+            rows: list[tuple[Any, ...]] = self._cache.execute(query, parameters).fetchall()
+        return rows
 
     def metadata_of(self, key: str) -> str:
         """Return the metadata of what is kept under `key`, whatever it is; empty if there is none to be read."""

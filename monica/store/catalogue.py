@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,17 @@ from monica.config import Settings
 from monica.errors import MonicaError
 from monica.store.cache import CacheError, Store
 from monica.store.metadata import Metadata
-from monica.store.phrase import KeptPhrase, fold, shown
+from monica.store.phrase import (
+    IS_PHRASE,
+    IS_PINNED,
+    KEY_CHARACTERS,
+    ORDERS,
+    SELECT_PHRASES,
+    KeptPhrase,
+    fold,
+    shown,
+)
+from monica.store.sharing import Change, Sharing
 
 SORTS = ("made", "hits", "size", "text")
 MOST_ASKED_FOR = 5
@@ -82,9 +92,10 @@ class Catalogue:
     Every method raises CacheError if the disk fails.
     """
 
-    def __init__(self, store: Store | None, limit: int) -> None:
-        """store: None if there is none yet. limit: its limit in bytes."""
+    def __init__(self, store: Store | None, limit: int, sharing: Sharing | None = None) -> None:
+        """store: None if there is none yet. limit: its limit in bytes. sharing: whom to tell of changes."""
         self._store = store
+        self._sharing = sharing or Sharing()
         self._limit = limit
 
     @classmethod
@@ -127,13 +138,36 @@ class Catalogue:
             return sorted(phrases, key=lambda phrase: (fold(phrase.text), phrase.key))
         return sorted(phrases, key=lambda phrase: (-getattr(phrase, sort), phrase.key))
 
+    def get(self, key: str) -> KeptPhrase | None:
+        """Return what is kept under a whole key, or None."""
+        return next(iter(self._store.phrases([key])), None) if self._store else None
+
+    def page(
+        self, search: str, sort: str, limit: int, offset: int, *, pinned: bool = False
+    ) -> tuple[list[KeptPhrase], int]:
+        """Return a part of what `phrases` lists, and how many phrases all parts have. pinned: only those.
+
+        Without a search only that part is read: a large cache takes as little time as a small one.
+        """
+        if search or sort not in ORDERS:
+            found = [phrase for phrase in self.phrases(search, sort) if phrase.pinned or not pinned]
+            return found[offset : offset + limit], len(found)
+        if self._store is None:
+            return [], 0
+        where = f"{IS_PHRASE} AND {IS_PINNED}" if pinned else IS_PHRASE
+        ((total,),) = self._store.select(f"SELECT COUNT(*) FROM Cache WHERE {where}")  # noqa: S608
+        ordered = f"{SELECT_PHRASES} AND {where} ORDER BY {ORDERS[sort]} DESC, key LIMIT ? OFFSET ?"
+        return [KeptPhrase.from_row(*row) for row in self._store.select(ordered, (limit, offset))], total
+
     def find_by_prefix(self, prefixes: list[str]) -> list[KeptPhrase]:
-        """Find phrases by the beginnings of their keys. Raises UnknownPhrase if one names none, or several."""
-        keys = set(self._store.keys() if self._store else ())
+        """Find phrases by the beginnings of their keys. Raises UnknownPhrase if one names none, or several.
+
+        A phrase that only other nodes keep is found by its whole key, and kept here from then on.
+        """
+        self._sharing.bring(key for key in map(str.lower, prefixes) if len(key) == KEY_CHARACTERS)
         found: dict[str, KeptPhrase] = {}
         for prefix in prefixes:
-            wanted = prefix.lower()
-            matching = [wanted] if wanted in keys else [key for key in keys if wanted and key.startswith(wanted)]
+            matching = self._keys_with(prefix.lower())
             if len(matching) > 1:
                 few = ", ".join(key[:12] for key in sorted(matching)[:3])
                 raise UnknownPhrase(f"{len(matching)} phrases' keys begin with {prefix}: {few}...", param="key")
@@ -142,6 +176,18 @@ class Catalogue:
                 raise UnknownPhrase(f"No phrase's key begins with {shown(prefix[:64])!r}.", param="key")
             found[phrases[0].key] = phrases[0]
         return list(found.values())
+
+    def _keys_with(self, prefix: str) -> list[str]:
+        """Return the keys that begin so; a whole key alone, even if others begin with it."""
+        if not prefix or self._store is None:
+            return []
+        between = f"SELECT key FROM Cache WHERE {IS_PHRASE} AND key >= ? AND key < ?"  # noqa: S608
+        keys = [key for (key,) in self._store.select(between, (prefix, prefix + chr(0x10FFFF)))]
+        return [prefix] if prefix in keys else keys
+
+    def kept(self, keys: Iterable[str]) -> set[str]:
+        """Return which of these whole keys a sound is kept under. It does not count as a use."""
+        return {phrase.key for phrase in self._store.phrases(keys)} if self._store else set()
 
     def stats(self) -> Stats:
         """Count everything."""
@@ -211,11 +257,13 @@ class Catalogue:
             )
         if self._store is not None:
             self._store.pin(phrase.key for phrase in phrases)
+        self._publish(Change.PIN, phrases)
 
     def unpin(self, phrases: list[KeptPhrase]) -> None:
         """Let phrases be evicted again."""
         if self._store is not None:
             self._store.pin((phrase.key for phrase in phrases), pinned=False)
+        self._publish(Change.UNPIN, phrases)
 
     def remove(self, phrases: list[KeptPhrase]) -> None:
         """Remove phrases, and their pins."""
@@ -223,6 +271,11 @@ class Catalogue:
         for phrase in phrases:
             if self._store is not None and not self._store.remove(phrase.key):
                 raise CacheError(f"Phrase {phrase.key:.12} cannot be removed; those before it are gone.")
+            self._publish(Change.REMOVE, [phrase])
+
+    def _publish(self, change: Change, phrases: list[KeptPhrase]) -> None:
+        for phrase in phrases:
+            self._sharing.publish(change, phrase.key)
 
 
 def _seconds(phrases: list[KeptPhrase]) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from monica.store.hearing import Hearing
 from monica.store.recipe import Recipe
 
 VERSION = 2
@@ -17,7 +18,7 @@ DEEPEST = 8
 """Bound on the nesting of fields that this Monica does not know."""
 
 _REQUIRED_TEXTS = ("said", "engine", "fingerprint", "voice", "voice_digest", "audio")
-_KNOWN = {*_REQUIRED_TEXTS, "version", "text", "page", "params", "seed", "drawn", "seconds", "made"}
+_KNOWN = {*_REQUIRED_TEXTS, "version", "text", "page", "params", "seed", "drawn", "seconds", "made", "heard"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Metadata:
     """The format it was written in if that is newer than this one."""
     unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Fields of a newer Monica. They are never part of the key: what changes the sound is a parameter."""
+    heard: Hearing | None = None
+    """What was heard of it; None if it has not been listened to."""
 
     def to_fields(self) -> dict[str, Any]:
         """Return the JSON object that `from_fields` reads."""
@@ -60,6 +63,7 @@ class Metadata:
                 "made": self.made,
             }
             | ({"page": recipe.page} if recipe.page else {})
+            | ({"heard": self.heard.to_fields()} if self.heard else {})
         )
 
     def to_json(self) -> str:
@@ -83,7 +87,7 @@ class Metadata:
     def from_fields(cls, given: object) -> Metadata:
         """Read a JSON object strictly: it may come from anyone. Raises ValueError if it is not metadata.
 
-        Missing parameters, `text`, `page`, `seed` and `drawn` get their defaults.
+        Missing parameters, `text`, `page`, `seed`, `drawn` and `heard` get their defaults.
         """
         from monica.engine import MAX_SEED, SynthesisParams
 
@@ -113,7 +117,8 @@ class Metadata:
         recipe = Recipe(
             **texts, params=SynthesisParams(**known_params), seed=given.get("seed"), unknown_params=unknown_params
         )
-        return cls(recipe, given.get("drawn"), given["seconds"], given["made"], max(version, VERSION), unknown)
+        heard = Hearing.from_fields(given["heard"]) if given.get("heard") is not None else None
+        return cls(recipe, given.get("drawn"), given["seconds"], given["made"], max(version, VERSION), unknown, heard)
 
 
 def parse_fields(written: str) -> dict[str, Any]:

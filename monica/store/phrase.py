@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
+from monica.store.hearing import Hearing
 from monica.store.metadata import Metadata, parse_fields
 
 OVERHEAD_BYTES = 4096
@@ -14,6 +15,8 @@ YEAR_10000 = 253_402_300_800
 """In seconds since the epoch. No clock shows a later time, and `time.localtime` refuses one."""
 DIGEST_CHARACTERS = 64
 """Characters of a hex SHA-256."""
+KEY_CHARACTERS = DIGEST_CHARACTERS
+"""Characters of a key, which is one."""
 
 # Characters that are written in two ways but said in one.
 _LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "’": "'"})
@@ -27,6 +30,15 @@ SELECT_PHRASES = f"""
     FROM Cache WHERE {IS_PHRASE}
 """  # noqa: S608
 """Selects what `KeptPhrase.from_row` takes."""
+IS_PINNED = "key IN (SELECT key FROM Pin)"
+_JSON = "substr(tag, 66)"  # behind the digest and a space
+_MADE = f"""
+    CASE WHEN json_valid({_JSON}) AND json_type({_JSON}, '$.made') IN ('integer', 'real')
+              AND json_extract({_JSON}, '$.made') BETWEEN 0 AND {YEAR_10000 - 1}
+         THEN json_extract({_JSON}, '$.made') ELSE store_time END
+"""
+ORDERS = {"made": _MADE, "hits": "access_count", "size": "CASE WHEN filename IS NULL THEN length(value) ELSE size END"}
+"""What phrases are sorted by, in SQL: that which `made`, `hits` and `size` of a `KeptPhrase` are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,17 @@ class KeptPhrase:
     def metadata(self) -> Metadata:
         """Return all of the metadata. Raises ValueError if there is none."""
         return Metadata.from_json(self.metadata_json)
+
+    @property
+    def hearing(self) -> Hearing | None:
+        """What was heard of it; None if this very sound has not been listened to."""
+        if '"heard"' not in self.metadata_json:  # to parse ten thousand takes a second
+            return None
+        try:
+            heard = self.metadata().heard
+        except ValueError:
+            return None
+        return heard if heard is not None and heard.sound == self.sha256 else None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields that are shown, on the command line and over HTTP."""

@@ -53,6 +53,14 @@ class Recipe:
         """
         return _key_of(self)
 
+    @property
+    def derived_seed(self) -> int:
+        """The seed of a take that is asked for without one.
+
+        It follows from the key: every node makes the same take under the same key, so one ETag has the same bytes.
+        """
+        return int(self.key[:8], 16)  # 32 bits, as many as a seed has
+
     def chosen_params(self) -> dict[str, Any]:
         """Return the parameters that differ from their defaults, and those of a newer Monica."""
         values = {known.name: (getattr(self.params, known.name), known.default) for known in fields(self.params)}

@@ -25,6 +25,7 @@ class Health:
     """Reports the state of the service, and never waits for the engine.
 
     fallback: name of the engine that may stand in. cache_outage: returns why a cache cannot be written, or None.
+    shared_store: returns its state, or None if there is none. It degrades nothing: takes are made and kept here.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Health:
         scheduler: Scheduler,
         fallback: str | None = None,
         cache_outage: Callable[[], str | None] = lambda: None,
+        shared_store: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._loader = loader
         self._scheduler = scheduler
         self._fallback = fallback
         self._cache_outage = cache_outage
+        self._shared_store = shared_store
         self._overdue_s = 2 * settings.deadline_s
         self._began = time.monotonic()
 
@@ -60,8 +63,14 @@ class Health:
             "reason": reason,
             "voice": DEFAULT_VOICE,
             "fallback": self._fallback,
+            "shared_store": self._shared_store(),
             "uptime_s": round(now - self._began, 1),
         }
+
+    def brief(self) -> dict[str, Any]:
+        """Return the status, the reason if it is not `ok`, and the name of the engine."""
+        status, reason = self.diagnose(time.monotonic())
+        return {"status": str(status), "reason": reason, "engine": self.engine}
 
     @property
     def engine(self) -> str:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from monica import metrics
 from monica.audio.finish import OFF, Finisher
 from monica.config import Settings
-from monica.engine import Engine, SynthesisParams, speak
+from monica.engine import Engine, SynthesisParams, is_remote, speak
 from monica.engine.selection import choose_engine
 from monica.errors import ConfigError, DeviceLost, ModelUnavailable, MonicaError, NotReady
 from monica.voices.recording import DEFAULT_VOICE
@@ -122,10 +122,13 @@ class Loader:
         # Chosen once: the hardware does not change while the process lives.
         self._engine = self._engine or self._given or choose_engine(self._settings)
         engine = self._engine
-        self.registry.read_recordings(engine)
+        if not is_remote(engine):
+            self.registry.read_recordings(engine)
 
         loading = time.monotonic()
         engine.load()
+        if is_remote(engine):  # not known before: does it clone?
+            self.registry.read_recordings(engine)
         logger.info("model: %s on %s, loaded in %.1f s", engine.model, engine.device, time.monotonic() - loading)
 
         self.registry.make_speakable(engine, self._check_stop)

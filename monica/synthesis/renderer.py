@@ -6,6 +6,7 @@ import logging
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable
 from functools import partial
 
@@ -16,13 +17,15 @@ from monica import metrics
 from monica.audio.finish import OFF, Finisher
 from monica.audio.wav import Samples, encode_wav, to_pcm, wav_duration
 from monica.engine import MAX_SEED
-from monica.errors import MonicaError
+from monica.errors import MonicaError, SynthesisFailed
 from monica.store.cache import Store
 from monica.store.metadata import Metadata
 from monica.store.recipe import Recipe
+from monica.store.sharing import Sharing
+from monica.synthesis.elsewhere import Elsewhere
 from monica.synthesis.loader import Loader
 from monica.synthesis.scheduler import Clock, Scheduler
-from monica.synthesis.take import Source, Take, Waiter
+from monica.synthesis.take import Lane, Source, Take, Waiter
 
 logger = logging.getLogger(__name__)
 
@@ -39,14 +42,20 @@ class Renderer:
         queue_size: int,
         clock: Clock = time.monotonic,
         finisher: Finisher = OFF,
+        sharing: Sharing | None = None,
     ) -> None:
+        """sharing: what other nodes have made, and are making."""
         self._loader = loader
         self._store = store
         self._finisher = finisher
         self._in_progress: dict[str, Take] = {}
+        # Keys of takes that came out badly. With the derived seed they would come out as badly again.
+        self._bad: deque[str] = deque(maxlen=256)
         # Re-entrant: submitting a take may end abandoned ones, and each of those is forgotten here as it ends.
         self._lock = threading.RLock()
+        self._sharing = sharing or Sharing()
         self.scheduler = Scheduler(loader.ready_engine, self._finish, queue_size, clock, self._publish)
+        self.elsewhere = Elsewhere(self._sharing, store, lambda take: self.scheduler.submit([take]))
         metrics.cache_bytes.set(store.volume())
 
     def takes(
@@ -57,34 +66,59 @@ class Renderer:
         The waiter has to leave each of them. fresh: make new takes, which replace the kept ones. stream: let new ones
         be heard in chunks. Raises NotReady or Overloaded.
         """
-        takes, new, sources = [], [], set()
+        recipes = list(recipes)
+        elsewhere = frozenset() if fresh else self._look_around(recipes, waiter)
+        takes, sources = [], set()
+        here: list[Take] = []
+        there: list[Take] = []
         with self._lock:
             for recipe in recipes:
                 take, source = (None, Source.MISS) if fresh else self._find(recipe, waiter)
                 if take is None:
-                    take = self._new(recipe, waiter, stream)
-                    new.append(take)
+                    take = Take(recipe, self._seed(recipe, fresh), (waiter,), stream, fresh)
+                    if take.key in elsewhere:
+                        source = Source.JOINED
+                    (there if take.key in elsewhere else here).append(take)
                     self._in_progress[take.key] = take
                 takes.append(take)
                 sources.add(source)
             try:
-                self.scheduler.submit(new)
+                self.scheduler.submit(here)
             except MonicaError:
-                for take in new:
+                for take in (*here, *there):
                     self._forget(take)
                 for take in takes:
                     take.leave(waiter)
                 raise
-        for take in new:
-            take.sound.add_done_callback(partial(self._forget, take))
+            finally:
+                for recipe in recipes:
+                    if recipe.key not in self._in_progress:
+                        self._sharing.release(recipe.key)
+        for take in (*here, *there):
+            take.sound.add_done_callback(partial(self._note_end, take))
+        self.elsewhere.add(there)
         return takes, next(source for source in _LEAST_CACHED_FIRST if source in sources)
 
-    def keep(self, wav: bytes, recipe: Recipe, drawn: int | None) -> None:
-        """Keep a sound and how it was made. drawn: the seed of the take; None if it was joined from several."""
+    def keep(self, wav: bytes, recipe: Recipe, drawn: int | None, *, fresh: bool = False) -> None:
+        """Keep a sound and how it was made.
+
+        drawn: the seed of the take; None if it was joined from several. fresh: whether it was asked for in place of a
+        kept one, which is out of date at other nodes then.
+        """
         replaced = self._store.metadata_of(recipe.key)
         metadata = Metadata(recipe, drawn, wav_duration(wav), time.time()).with_unknown_of(replaced)
         self._store.put(recipe.key, wav, metadata.to_json())
+        if drawn is not None or fresh:  # a page is put together of its sentences everywhere
+            self._sharing.keep(recipe.key, wav, metadata.to_json(), replaces=fresh)
         metrics.cache_bytes.set(self._store.volume())
+
+    def _look_around(self, recipes: list[Recipe], waiter: Waiter) -> frozenset[str]:
+        """Bring what other nodes have made. Returns the keys of what one of them is making."""
+        keys = [recipe.key for recipe in recipes if recipe.key not in self._in_progress]
+        self._sharing.bring(keys)
+        elsewhere = self._sharing.claim(keys, live=waiter.lane is Lane.LIVE)
+        self._sharing.bring(keys)  # once more: another node may have ended between the two
+        return elsewhere
 
     def _find(self, recipe: Recipe, waiter: Waiter) -> tuple[Take | None, Source]:
         in_progress = self._in_progress.get(recipe.key)
@@ -94,14 +128,25 @@ class Renderer:
         kept = self._store.get(recipe.key, in_metrics=False)
         return (None, Source.MISS) if kept is None else (Take.kept(recipe, kept), Source.HIT)
 
-    def _new(self, recipe: Recipe, waiter: Waiter, stream: bool) -> Take:
-        seed = secrets.randbelow(MAX_SEED + 1) if recipe.seed is None else recipe.seed
-        return Take(recipe, seed, (waiter,), stream)
+    def _seed(self, recipe: Recipe, fresh: bool) -> int:
+        """Choose the seed of a take: the one asked for, one that is drawn for a new take, else the derived one."""
+        if recipe.seed is not None:
+            return recipe.seed
+        if fresh or recipe.key in self._bad:
+            return secrets.randbelow(MAX_SEED + 1)
+        return recipe.derived_seed
 
     def _forget(self, take: Take, _sound: object = None) -> None:
         with self._lock:
             if self._in_progress.get(take.key) is take:
                 del self._in_progress[take.key]
+
+    def _note_end(self, take: Take, _sound: object) -> None:
+        if take.defect is not None or isinstance(take.sound.exception(), SynthesisFailed):
+            with self._lock:
+                self._bad.append(take.key)
+        self._forget(take)
+        self._sharing.release(take.key)
 
     def _publish(self, take: Take, samples: NDArray[np.float32]) -> None:
         """Finish a chunk of a take and let it be heard. Runs in the finishing thread."""
@@ -123,7 +168,7 @@ class Renderer:
         with metrics.stage_duration.labels("encode").time():
             wav = encode_wav(finished, rate)
         if take.keep and take.defect is None:
-            self.keep(wav, take.recipe, take.seed)
+            self.keep(wav, take.recipe, take.seed, fresh=take.fresh)
         logger.info(
             "take %.12s: %d characters, %.2f s of audio in %.2f s, seed %d",
             take.key, len(take.text), seconds, took_s, take.seed,

@@ -15,8 +15,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from monica.engine import MAX_SEED, Engine, Utterance
-from monica.errors import DeadlineExceeded, DeviceLost, MonicaError, SynthesisFailed
+from monica.engine import MAX_SEED, Engine, Utterance, is_remote
+from monica.errors import DeadlineExceeded, DeviceLost, MonicaError, Overloaded, SynthesisFailed
 from monica.synthesis.checks import Defect, find_defect
 from monica.synthesis.finishing import FinishingQueue
 from monica.synthesis.take import DEADLINE_PASSED, Lane, Take
@@ -158,7 +158,9 @@ class RunningBatch:
     def _start(self, take: Take) -> None:
         started, recipe = self._clock(), take.recipe
         try:
-            utterance = self._engine().begin(
+            engine = self._engine()
+            begin = partial(engine.begin_order, take) if is_remote(engine) else engine.begin
+            utterance = begin(
                 take.text, voice=recipe.voice_digest, params=recipe.params, seed=take.seed, stream=take.stream
             )
         except Exception as error:
@@ -269,7 +271,8 @@ class RunningBatch:
             return
         else:
             logger.log(logging.ERROR if error.status >= 500 else logging.INFO, "take %.12s failed: %s", take.key, error)
-        self._report(take, Outcome.FAILED if error.status >= 500 else Outcome.INVALID, error)
+        outcome = Outcome.FAILED if error.status >= 500 else Outcome.INVALID
+        self._report(take, Outcome.REFUSED if isinstance(error, Overloaded) else outcome, error)
 
     def _retry(self, take: Take, why: str, started: float) -> bool:
         """Send a take back for its second attempt, if it has one left and as much time as the first attempt took.

@@ -60,10 +60,12 @@ class Take:
     recipe: Recipe
     """What it is made from."""
     seed: int
-    """The seed of the current attempt: the recipe's, or a random one if the recipe has none."""
+    """The seed of the current attempt. If the recipe has none, it follows from the key, or is drawn for a new take."""
     waiters: tuple[Waiter, ...]
     stream: bool = False
     """Whether it is to be heard in chunks while it is made."""
+    fresh: bool = False
+    """Whether it was asked for in place of a kept one."""
     sound: Future[bytes] = field(default_factory=Future)
     """The WAV, or the error it ended with."""
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
@@ -121,6 +123,10 @@ class Take:
     def lane(self) -> Lane:
         """Live as soon as one of its waiters is."""
         return Lane.LIVE if any(waiter.lane is Lane.LIVE for waiter in self.waiters) else Lane.BACKGROUND
+
+    @property
+    def live(self) -> bool:
+        return self.lane is Lane.LIVE
 
     @property
     def deadline(self) -> float:

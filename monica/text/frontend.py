@@ -73,6 +73,11 @@ class TextFrontend:
         """The name of the engine whose readings `prepare` gives."""
         return self._speaker() or self._named
 
+    @property
+    def lexicon_words(self) -> frozenset[str]:
+        """The words of the lexicon's entries, in lower case without accents."""
+        return self._lexicon.current().words
+
     def prepare(self, text: str, engine: str | None = None) -> PreparedText:
         """Return a text as it is said. Raises InvalidText if it is too long or says nothing.
 

@@ -65,6 +65,8 @@ class Job:
     total: int
     """Number of phrases. Until the job runs, duplicates are counted too."""
     created: float
+    listen: bool = False
+    """Whether the phrases are listened to."""
     state: State = State.WAITING
     cached: int = 0
     """Phrases that were kept already."""
@@ -72,6 +74,12 @@ class Job:
     """Phrases made by the current run of the job."""
     failed: int = 0
     """Phrases that failed in the current run of the job."""
+    heard: int = 0
+    """Phrases that have been listened to, in earlier runs too."""
+    remade: int = 0
+    """Phrases of which the current run made more than one take, because of what was heard."""
+    doubtful: int = 0
+    """Phrases that were listened to and need a person."""
     failures: list[Failure] = field(default_factory=list)
     """The first MAX_FAILURES of the failed phrases."""
     reason: str | None = None
@@ -93,6 +101,7 @@ class Job:
         """Mark it as running, from the first phrase. What an interrupted run made is kept, and is found there."""
         self.state, self.started = State.RUNNING, self.started or time.time()
         self.cached = self.made = self.failed = 0
+        self.heard = self.remade = self.doubtful = 0
         self.failures, self.reason, self.warning, self.rate = [], None, None, None
 
     def end(self, state: State, reason: str | None = None) -> None:
@@ -124,7 +133,8 @@ class Job:
         found["failures"] = [Failure(**_known_fields(Failure, failure)) for failure in found.get("failures", ())]
         found["state"] = State(found.get("state", State.WAITING))
         job = cls(**found)
-        numbers = (job.total, job.cached, job.made, job.failed, job.crashes, job.created)
+        listened = (job.heard, job.remade, job.doubtful)
+        numbers = (job.total, job.cached, job.made, job.failed, job.crashes, job.created, *listened)
         optional = (number for number in (job.started, job.ended, job.rate) if number is not None)
         if not all(isinstance(number, int | float) for number in (*numbers, *optional)):
             raise TypeError("a field that should hold a number holds something else")

@@ -17,8 +17,10 @@ from monica.errors import DeadlineExceeded, MonicaError, NotReady, Overloaded
 from monica.logs import request_id
 from monica.speech import SpeechRequest
 from monica.store.catalogue import Catalogue
+from monica.store.hearing import Verdict
 from monica.store.phrase import OVERHEAD_BYTES
 from monica.synthesis.take import Lane
+from monica.warming.audition import Audition
 from monica.warming.book import Phrase
 from monica.warming.estimate import MIN_KNOWN_SOUNDS, unpinned_bytes, with_pauses
 from monica.warming.job import COUNTERS, MAX_FAILURES, Failure, Job
@@ -63,7 +65,7 @@ class Rate:
 
 
 class JobRun:
-    """One run of a job. save: writes the job's progress to its file."""
+    """One run of a job. save: writes the job's progress to its file. audition: listens to the phrases."""
 
     def __init__(
         self,
@@ -72,6 +74,7 @@ class JobRun:
         catalogue: Catalogue,
         settings: Settings,
         save: Callable[[Job], None],
+        audition: Audition | None = None,
     ) -> None:
         self.job = job
         self._announcer = announcer
@@ -79,6 +82,7 @@ class JobRun:
         self._max_text_length = settings.max_text_length
         self._cache_mb = settings.cache_mb
         self._save = save
+        self._audition = audition
         self._stop: Future[None] = Future()  # a future, not an event: workers wait for it and for a take at once
         self._search_lock = threading.Lock()  # one worker looks for missing phrases, the others make them
         self._count_lock = threading.Lock()
@@ -155,9 +159,10 @@ class JobRun:
                     self._count_failure(request, error)
                     continue
                 kept = self._announcer.kept(key)
-                if kept is None:
+                verdict = self._audition.verdict_of(key) if self._audition else None
+                if kept is None or (self._audition and verdict is None):
                     return request
-                self._count_kept("cached", key, kept)
+                self._count_kept("cached", key, kept, verdict)
         return None
 
     def _make_phrase(self, request: SpeechRequest) -> None:
@@ -177,8 +182,32 @@ class JobRun:
                 self._abort("The cache does not keep what is made: is the disk full?")
         else:
             self._unkept_in_a_row = 0
+            verdict = self._listen(request, said.key) if self._audition else None
+            if self._audition and verdict is None:
+                return
             # Two phrases that are spoken in the same words share one take; it is counted as made only once.
-            self._count_kept("made" if said.source == "miss" else "cached", said.key, kept)
+            self._count_kept("made" if said.source == "miss" else "cached", said.key, kept, verdict)
+
+    def _listen(self, request: SpeechRequest, key: str) -> Verdict | None:
+        """Have a phrase listened to. Returns the verdict; None if it counts as failed."""
+        assert self._audition is not None  # noqa: S101 - asked before
+        known = self._audition.verdict_of(key)
+        if known is not None:
+            return known
+        try:
+            outcome = self._audition.listen(
+                request, key, lambda take: self._retry_until_admitted(self._announcer.announce, take, self._wait_for)
+            )
+        except MonicaError as error:
+            self._count_failure(request, error)
+            return None
+        with self._count_lock:
+            self.job.remade += outcome.takes > 0
+        if not outcome.kept:
+            message = "Nothing of this phrase was understood, in any take: none is kept."
+            self._count_failure(request, MonicaError(message, code="take_unintelligible"))
+            return None
+        return outcome.verdict
 
     def _retry_until_admitted(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what an action returns, retrying while the service is loading, overloaded or too late.
@@ -225,9 +254,11 @@ class JobRun:
                 self.job.failures.append(Failure(request.text, error.code, error.message))
             self._publish_progress()
 
-    def _count_kept(self, counter: Literal["cached", "made"], key: str, sound: bytes) -> None:
+    def _count_kept(self, counter: Literal["cached", "made"], key: str, sound: bytes, verdict: Verdict | None) -> None:
         """Count a phrase that is kept now, and check that there is room for the rest."""
         with self._count_lock:
+            self.job.heard += verdict is not None
+            self.job.doubtful += verdict is not None and verdict.needs_review
             setattr(self.job, counter, getattr(self.job, counter) + 1)
             if counter == "made":
                 self._rate.record(time.monotonic())

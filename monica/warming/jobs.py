@@ -50,13 +50,13 @@ class Jobs:
         self._lock = threading.RLock()
         self._jobs = {job.id: job for job in sorted(self._read_files(), key=lambda job: job.created)}
 
-    def add(self, source: JobSource, total: int) -> Job:
+    def add(self, source: JobSource, total: int, *, listen: bool = False) -> Job:
         """Add a job that waits its turn. Raises TooManyJobs, or CacheError if its file cannot be written."""
         with self._lock:
             waiting = sum(job.state is State.WAITING for job in self._jobs.values())
             if waiting >= MAX_WAITING:
                 raise TooManyJobs(f"{waiting} jobs already wait: stop one, or wait until one has ended.")
-            job = Job(secrets.token_hex(8), source, total, time.time())
+            job = Job(secrets.token_hex(8), source, total, time.time(), listen)
             try:
                 self._write_file(job, durably=True)
             except OSError as error:
@@ -77,6 +77,14 @@ class Jobs:
         """Return all jobs, the newest first."""
         with self._lock:
             return list(reversed(self._jobs.values()))
+
+    def books(self) -> list[Job]:
+        """Return the jobs that have a phrase book, the newest first, and of those with one name only the newest."""
+        found: dict[str, Job] = {}
+        for job in self.all():
+            if job.source.book is not None:
+                found.setdefault(job.source.name, job)
+        return list(found.values())
 
     def next_waiting(self) -> Job | None:
         """Return the job whose turn it is, or None if none waits."""

@@ -16,6 +16,7 @@ from monica.warming.estimate import Estimate, Estimator
 from monica.warming.job import COUNTERS, Job, JobSource, State
 from monica.warming.job_run import JobRun
 from monica.warming.jobs import Jobs
+from monica.warming.listening import Listening
 
 STOP_S = 10.0
 """Longest wait for a stopped job to end: a lookup and a file may still be on the way."""
@@ -27,13 +28,20 @@ class Warmer:
     """Makes phrases before they are asked for. One per process; thread-safe."""
 
     def __init__(
-        self, settings: Settings, announcer: Announcer, frontend: TextFrontend, catalogue: Catalogue, health: Health
+        self,
+        settings: Settings,
+        announcer: Announcer,
+        frontend: TextFrontend,
+        catalogue: Catalogue,
+        health: Health,
+        listening: Listening,
     ) -> None:
         self.jobs = Jobs(settings.cache_dir / "jobs")
         self._settings = settings
         self._announcer = announcer
         self._catalogue = catalogue
         self._health = health
+        self._listening = listening
         self._estimator = Estimator(announcer, frontend, catalogue, settings.cache_mb)
         self._changed = threading.Condition()  # guards which job runs and which wait
         self._run: JobRun | None = None
@@ -43,11 +51,15 @@ class Warmer:
         """Start the thread that runs the jobs; it begins with an interrupted one as soon as the engine is ready."""
         threading.Thread(target=self._work, name="warmer", daemon=True).start()
 
-    def submit(self, source: JobSource) -> Job:
-        """Add a job, which runs when its turn comes. Raises BookError, TooManyJobs or CacheError."""
+    def submit(self, source: JobSource, *, listen: bool | None = None) -> Job:
+        """Add a job, which runs when its turn comes.
+
+        listen: whether its phrases are listened to; None leaves it to the settings.
+        Raises BookError, TooManyJobs, CacheError or ListeningUnavailable.
+        """
         book = source.parse_book(self._settings.max_text_length)
         with self._changed:
-            job = self.jobs.add(source, book.count())
+            job = self.jobs.add(source, book.count(), listen=self._listening.decide(listen))
             self._changed.notify_all()
         logger.info("job %s: %d phrases of %s wait to be made", job.id, job.total, ascii(source.name))
         return job
@@ -85,9 +97,12 @@ class Warmer:
                     return
                 job.start()
                 self.jobs.save(job)
-                run = self._run = JobRun(job, self._announcer, self._catalogue, self._settings, self._save_progress)
+                run, reason = self._make_run(job)
+                self._run = run
             logger.info("job %s begins", job.id)
-            reason = self._finish_run(run)
+            if run is not None:
+                reason = self._finish_run(run)
+                self._listening.close()
             with self._changed:
                 if reason is not None:
                     self._end_job(job, State.FAILED, reason)
@@ -102,6 +117,15 @@ class Warmer:
                 for counter in COUNTERS:
                     metrics.warm_phrases.labels(counter).set(0)
                 self._changed.notify_all()
+
+    def _make_run(self, job: Job) -> tuple[JobRun | None, str | None]:
+        """Return the run of a job, or why there is none: what it would be listened to with is gone."""
+        try:
+            audition = self._listening.start() if job.listen else None
+        except MonicaError as error:
+            return None, error.message
+        run = JobRun(job, self._announcer, self._catalogue, self._settings, self._save_progress, audition)
+        return run, None
 
     def _finish_run(self, run: JobRun) -> str | None:
         """Take a run to its end. Returns why the job cannot go on, or None."""

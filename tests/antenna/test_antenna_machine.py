@@ -23,6 +23,7 @@ from monica.antenna.cue import Cue, Priority, State
 from monica.antenna.events import Events
 from monica.antenna.journal import Journal
 from monica.antenna.playout import MAX_INTERRUPTIONS
+from monica.errors import SynthesisFailed
 
 ENDS = ("done", "stopped", "dropped", "expired", "failed")
 
@@ -97,7 +98,7 @@ class AntennaMachine(RuleBasedStateMachine):
             if outcome == "made":
                 self.antenna.made(cue, "key", seconds, 0.0)
             else:
-                self.antenna.not_made(cue, "no", again=outcome == "again")
+                self.antenna.not_made(cue, SynthesisFailed("no"), again=outcome == "again")
             if outcome == "again":
                 break
         self.antenna.tick()

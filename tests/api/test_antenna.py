@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from monica import create_app
 from monica.antenna.rundown import MAX_CUES
-from monica.api.schemas_antenna import time_of_day
+from monica.api.schemas_announcements import time_of_day
 from monica.audio.wav import wav_duration
 from monica.config import Settings
 from monica.errors import InvalidRequest

@@ -300,7 +300,7 @@ def test_health(call: Call) -> None:
     health = answer.json
     assert (health["status"], health["device"], health["model_loaded"]) == ("ok", "cpu", True)
     assert (health["engine"], health["voice"], health["reason"]) == ("espeak", "monica", None)
-    assert health["fallback"] is None
+    assert (health["fallback"], health["shared_store"]) == (None, None)
     assert health["model"].startswith("espeak-ng")
     assert health["uptime_s"] >= 0
     assert (health["queue_depth"], health["failures_in_a_row"]) == (0, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -303,3 +304,56 @@ def test_any_metadata_is_shown(client: FlaskClient, settings: Settings) -> None:
     assert len(shown) == 3
     assert (shown["1" * 64]["text"], shown["1" * 64]["seconds"]) == ("", None)
     assert client.get("/v1/phrases/stats").status_code == 200
+
+
+def test_takes_are_made_beside_the_phrase_and_one_is_chosen(
+    client: FlaskClient, toy: ToyEngine, keys: list[str]
+) -> None:
+    before = client.get(f"/v1/phrases/{keys[0]}/audio").data
+    client.put(f"/v1/phrases/{keys[0]}/pin")
+    takes = list[str]()
+    while len(takes) < 2:  # the toy has seven voices, and a seed that sounds like the first one is no other take
+        answer = client.post(f"/v1/phrases/{keys[0]}/takes")
+        assert answer.status_code in (201, 409), answer.text
+        takes += [answer.get_json()["key"]] if answer.status_code == 201 else []
+    assert client.get(f"/v1/phrases/{keys[0]}/audio").data == before
+    chosen = client.get(f"/v1/phrases/{takes[1]}/audio").data
+    answer = client.put(f"/v1/phrases/{keys[0]}/take", json={"take": takes[1]})
+    assert answer.status_code == 200, answer.text
+    assert (answer.get_json()["key"], answer.get_json()["pinned"]) == (keys[0], True)
+    assert client.get(f"/v1/phrases/{keys[0]}/audio").data == chosen
+    assert client.post("/blabla", json={"text": TEXTS[0]}).data == chosen
+    assert client.get(f"/v1/phrases/{takes[1]}").status_code == 404
+    assert client.get(f"/v1/phrases/{takes[0]}").status_code == 200
+
+
+def test_only_a_take_of_the_phrase_can_be_chosen(client: FlaskClient, keys: list[str]) -> None:
+    seeded = say(client, "Avec une graine.", seed=7)
+    for take, other in ((keys[1], keys[0]), (seeded, keys[0]), (keys[0], seeded)):
+        answer = client.put(f"/v1/phrases/{other}/take", json={"take": take})
+        assert_error(answer, 409, "remake_impossible")
+    assert_error(client.post(f"/v1/phrases/{seeded}/takes"), 409, "remake_impossible", "seed 7")
+    assert_error(client.put(f"/v1/phrases/{keys[0]}/take", json={"take": "f" * 64}), 404, "entry_unknown", param="key")
+    assert_error(client.put(f"/v1/phrases/{keys[0]}/take", json={}), 422, "request_invalid")
+
+
+def test_an_engine_that_says_it_the_same_way_has_no_takes(tmp_path: Path) -> None:
+    service = started(Settings(engine="espeak", cache_dir=tmp_path))
+    client = local_client(create_app(service=service))
+    key = say(client, TEXTS[0])
+    assert_error(client.post(f"/v1/phrases/{key}/takes"), 409, "remake_impossible", "the same way")
+    assert listed(client) == [TEXTS[0]]
+    service.close()
+
+
+@pytest.mark.parametrize("sort", ["made", "hits", "size", "text"])
+def test_pages_are_parts_of_the_whole_list(service: Service, client: FlaskClient, keys: list[str], sort: str) -> None:
+    for text in (TEXTS[1], TEXTS[1], TEXTS[2]):
+        say(client, text)
+    service.catalogue.pin(service.catalogue.find_by_prefix(keys[1:]))
+    whole = service.catalogue.phrases(sort=sort)
+    for pinned in (False, True):
+        expected = [phrase for phrase in whole if phrase.pinned or not pinned]
+        parts = [service.catalogue.page("", sort, 2, offset, pinned=pinned) for offset in (0, 2)]
+        assert [phrase for part, _ in parts for phrase in part] == expected
+        assert {total for _, total in parts} == {len(expected)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import itertools
 import json
@@ -9,6 +10,7 @@ import struct
 import subprocess
 import sys
 import wave
+import weakref
 from collections.abc import Iterable
 
 import av
@@ -137,8 +139,12 @@ def test_any_rate(format: Format, rate: int) -> None:
 
 @pytest.mark.parametrize("format", Format)
 def test_abandoned_encoder_leaves_nothing_behind(format: Format) -> None:
-    StreamEncoder(format, 24_000)
-    StreamEncoder(format, 24_000).encode_chunk(noise(1, 24_000))
+    begun, unused = StreamEncoder(format, 24_000), StreamEncoder(format, 24_000)
+    begun.encode_chunk(noise(1, 24_000))
+    left = [weakref.ref(begun), weakref.ref(unused)]
+    del begun, unused
+    gc.collect()
+    assert [each() for each in left] == [None, None]
 
 
 def test_whole_wav_is_that_of_encode_wav() -> None:

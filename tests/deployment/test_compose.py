@@ -58,7 +58,7 @@ def test_specification(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("files", [[BASE], [BASE, CPU]], ids=["gpu", "cpu"])
 def test_docker_compose_config(files: list[Path]) -> None:
-    environment = clean_environment(COMPOSE_DISABLE_ENV_FILE="1", COMPOSE_PROFILES="nginx,monitoring")
+    environment = clean_environment(COMPOSE_DISABLE_ENV_FILE="1", COMPOSE_PROFILES="nginx,monitoring,cluster")
     chosen = [argument for file in files for argument in ("--file", str(file))]
     command = ["docker", "compose", *chosen, "config", "--format", "json"]
     try:
@@ -145,6 +145,23 @@ def test_mounts() -> None:
             assert rest.endswith(":ro"), volume
             if source is not None:
                 assert os.path.lexists(ROOT / source), volume
+
+
+def test_nodes_of_a_cluster_differ_in_their_port_gpu_and_cache() -> None:
+    services = load(BASE)["services"]
+    nodes = [services[name] for name in ("monica", "monica-2", "monica-3")]
+    own = ("profiles", "ports", "volumes", "deploy")
+    alike = [{name: value for name, value in dict(node).items() if name not in own} for node in nodes]
+    assert alike[0] == alike[1] == alike[2]
+    site = (ROOT / "nginx" / "cluster.conf").read_text(encoding="utf-8")
+    for number, node in enumerate(nodes[1:], 1):
+        (port,), (device,) = node["ports"], node["deploy"]["resources"]["reservations"]["devices"]
+        assert f"server 127.0.0.1:{port.split(':')[-2]} " in site
+        assert device["device_ids"] == [str(number)]
+        assert f"cache-{number + 1}:/data/cache" in node["volumes"]
+        assert node["deploy"]["resources"]["limits"] == nodes[0]["deploy"]["resources"]["limits"]
+    for service in ("nginx-cluster", "store", "monica-2", "monica-3"):
+        assert services[service]["profiles"] == ["cluster"]
 
 
 def test_files_contain_no_secret() -> None:

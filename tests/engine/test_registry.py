@@ -36,10 +36,13 @@ ENGINE_MODULES = (
     "monica.engine.piper",
     "monica.engine.pico",
     "monica.engine.chatterbox",
+    "monica.engine.ray",
 )
 NAMED_ELSEWHERE = {
-    "monica.config",  # a setting is called like the engine that reads it
     "monica.metrics",  # one help text lists the stages of every engine
+    "monica.config",  # the settings of an engine are called like it
+    "monica.cli",
+    "monica.cli.ray",  # commands for Ray itself
     "monica.engine.torch.device",  # PyTorch is installed with the extra that is called like the engine
 }
 
@@ -78,13 +81,14 @@ def test_a_third_engine_is_in_the_metrics(third_server: Server) -> None:
         "espeak": "0.0",
         "pico": "0.0",
         "piper": "0.0",
+        "ray": "0.0",
         "toy": "1.0",
     }
 
 
 def test_a_third_engine_is_in_the_openapi_document(third_server: Server) -> None:
     document = requests.get(f"{third_server.url}/openapi.json", timeout=10).json()
-    assert list(engine_enums(document)) == [["chatterbox", "piper", "pico", "espeak", "toy"]] * len(
+    assert list(engine_enums(document)) == [["chatterbox", "piper", "pico", "espeak", "ray", "toy"]] * len(
         list(engine_enums(document))
     )
     assert list(engine_enums(document)) != []
@@ -125,7 +129,7 @@ def test_settings_accept_a_third_engine(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("MONICA_ENGINE", third.NAME)
     assert Settings.from_env().engine == third.NAME
     monkeypatch.setenv("MONICA_ENGINE", "sphinx")
-    with pytest.raises(ConfigError, match=r"Must be one of: auto, chatterbox, piper, pico, espeak, toy\."):
+    with pytest.raises(ConfigError, match=r"Must be one of: auto, chatterbox, piper, pico, espeak, ray, toy\."):
         Settings.from_env()
 
 
@@ -160,6 +164,7 @@ def test_prefetch_downloads_for_the_engine_or_for_all(
         )
         monkeypatch.setattr(module, "SPEC", spec)
     monkeypatch.setenv("MONICA_ENGINE", engine)
+    monkeypatch.setenv("MONICA_LISTEN", "off")
     done = CliRunner().invoke(prefetch, catch_exceptions=False)
     assert (done.exit_code, done.output.splitlines()) == (0, printed)
 
@@ -170,12 +175,13 @@ def test_prefetch_downloads_for_the_voice_that_stands_in_too(monkeypatch: pytest
         monkeypatch.setattr(module, "SPEC", spec)
     monkeypatch.setenv("MONICA_ENGINE", "chatterbox")
     monkeypatch.setenv("MONICA_FALLBACK", "piper")
+    monkeypatch.setenv("MONICA_LISTEN", "off")
     done = CliRunner().invoke(prefetch, catch_exceptions=False)
     assert done.output.splitlines() == ["The checkpoint is downloaded", "The voice is downloaded"]
 
 
 def test_a_name_is_that_of_the_spec_and_of_the_engine() -> None:
-    assert engine_names() == ("chatterbox", "piper", "pico", "espeak")
+    assert engine_names() == ("chatterbox", "piper", "pico", "espeak", "ray")
     assert tuple(spec.name for spec in engine_specs()) == engine_names()
     assert tuple(spec.make(Settings(device="cpu")).name for spec in engine_specs()) == engine_names()
 
@@ -214,14 +220,13 @@ def test_settings_of_an_engine_are_read_by_it_alone(name: str) -> None:
 
 
 def test_no_engine_is_named_outside_the_registry_and_its_own_module() -> None:
+    names = re.compile(rf"\b(?:{'|'.join(engine_names())})\b")  # whole words: "array" names no engine
     named = {
         module
         for module, tree in modules()
         if not is_within(module, ENGINE_MODULES)
         for node in set(ast.walk(tree)) - documentation(tree)
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and any(name in node.value.lower() for name in engine_names())
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and names.search(node.value.lower())
     }
     assert named == NAMED_ELSEWHERE
 
@@ -255,7 +260,7 @@ def test_specs_need_nothing_of_the_extra() -> None:
         "'onnxruntime', 'perth', 'py_nanotts', 'safetensors', 'soxr', 'tokenizers', 'torchaudio']));"
         "from monica.engine.registry import engine_specs; print([spec.name for spec in engine_specs()])"
     )
-    assert run(script) == ["['chatterbox', 'piper', 'pico', 'espeak']"]
+    assert run(script) == ["['chatterbox', 'piper', 'pico', 'espeak', 'ray']"]
 
 
 def run(script: str) -> list[str]:

@@ -1,18 +1,22 @@
-"""The pictures of the pages in docs/: python -m tests.pages.pictures
+"""The pictures of the pages: python -m tests.pages.pictures [FOLDER]
 
-They are made from a real server with the embedded voice, as it looks in the middle of an evening.
+They are made from a real server with the embedded voice, as it looks in the middle of an evening: two for docs/, and,
+if a folder is named, one there of every section on a small phone.
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
 import requests
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 
+from tests.pages.visiting import PHONE, TABS, call
 from tests.support.server import ROOT, Server
 from tests.support.system import program
+from tests.support.wire import until
 
 PHRASES = (
     "Bonne chance à tous !",
@@ -22,6 +26,7 @@ PHRASES = (
     "Pablo vient de se faire éliminer par Rusmir !",
 )
 WAITING = ("Il reste douze joueurs.", "Le bar ferme à une heure.")
+BOOK = ROOT / "examples" / "bourly-poker-tour.toml"
 
 
 def main() -> None:
@@ -53,7 +58,37 @@ def main() -> None:
         (ROOT / "docs/pictures").mkdir(exist_ok=True)
         regie.screenshot(path=ROOT / "docs/pictures/regie.png")
         room.screenshot(path=ROOT / "docs/pictures/salle.png")
+        if len(sys.argv) > 1:
+            take_all(context, server, Path(sys.argv[1]))
         browser.close()
+
+
+def take_all(context: BrowserContext, server: Server, folder: Path) -> None:
+    """Take a picture of every section and dialog of the régie on a small phone."""
+    folder.mkdir(exist_ok=True)
+    job = call(server, "POST", "/v1/phrases/warm", {"name": BOOK.name, "book": BOOK.read_text()})["id"]
+    until(lambda: call(server, "GET", f"/v1/jobs/{job}")["made"] > 20)
+    call(server, "PUT", "/v1/clock", {"job": job})
+    call(server, "POST", "/v1/clock/start")
+    page: Page = context.new_page()
+    page.set_viewport_size(PHONE)
+    page.goto("/")
+    page.locator(f"#group option[value='{job}/3']").wait_for(state="attached")
+    for tab in TABS:
+        page.click(f"#tab-{tab}")
+        page.wait_for_timeout(500)
+        page.screenshot(path=folder / f"{tab}.png")
+    page.click("#tab-history")
+    page.locator("text=Refaire").first.click()
+    page.screenshot(path=folder / "takes.png")
+    page.click("#takes-close")
+    page.click("#tab-board")
+    page.select_option("#group", f"{job}/3")
+    page.wait_for_timeout(500)
+    page.screenshot(path=folder / "group.png")
+    page.locator("#tiles .air").first.click()
+    page.locator("#slots-values button").nth(3).click()
+    page.screenshot(path=folder / "slots.png")
 
 
 if __name__ == "__main__":

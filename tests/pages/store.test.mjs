@@ -35,9 +35,10 @@ test("an announcement is in one list only, wherever it goes", () => {
 test("the whole state replaces what was known", () => {
   const state = reduce(after(["announcement", cue("old")]), "state",
     { held: true, on_air: cue("now", { state: "on_air" }), left_s: 2, speaker: "x", speakers: [{ id: "x" }],
-      queue: [cue("b", { position: 2 }), cue("a")], history: [cue("h", { state: "done" })] }, 5000);
+      queue: [cue("b", { position: 2 }), cue("a")], history: [cue("h", { state: "done" })],
+      clock: { state: "running", left_s: 3 }, health: { status: "ok" }, jobs: [{ id: "j" }] }, 5000);
   assert.deepEqual([ids(state.queue), ids(state.history), state.onAir.id, state.held], [["a", "b"], ["h"], "now", true]);
-  assert.equal(state.endsAt, 7000);
+  assert.deepEqual([state.endsAt, state.levelEndsAt, state.health.status, state.jobs.length], [7000, 8000, "ok", 1]);
 });
 
 test("a reducer never changes the state it is given", () => {
@@ -53,7 +54,7 @@ test("a phrase knows what it is doing", () => {
     ["announcement", cue("f", { key: "failed", state: "failed", ended: 43 })],
     ["antenna", { held: false, on_air: cue("o", { key: "on", state: "on_air" }), left_s: 1, speaker: "x" }],
   );
-  assert.deepEqual(["waiting", "done", "failed", "on", "none"].map((key) => statusOf(state, key)),
+  assert.deepEqual(["waiting", "done", "failed", "on", "none"].map((key) => statusOf(state, { key })),
                    ["waiting", 42, null, "on_air", null]);
 });
 
@@ -66,4 +67,14 @@ test("progress goes from 0 to 1 and no further", () => {
 test("only announcements that have yet to go on air wait", () => {
   assert.deepEqual(["queued", "making", "ready", "on_air", "done", "failed"].map((state) => waits({ state })),
                    [true, true, true, false, false, false]);
+});
+
+test("a phrase of a book has no key and is known by its text", () => {
+  const state = after(["announcement", cue("w", { text: "Pause." })]);
+  assert.deepEqual([statusOf(state, { text: "Pause." }), statusOf(state, { text: "Reprise." })], ["waiting", null]);
+});
+
+test("a job that goes on stays in its place, and a new one comes first", () => {
+  const state = after(["job", { id: "a", made: 0 }], ["job", { id: "b", made: 0 }], ["job", { id: "a", made: 5 }]);
+  assert.deepEqual(state.jobs, [{ id: "b", made: 0 }, { id: "a", made: 5 }]);
 });

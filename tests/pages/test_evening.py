@@ -4,84 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
-import requests
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.pages.visiting import MIXER, PHONE, PHRASES, TABS, call, visit
 from tests.support.server import ROOT, Server
-from tests.support.system import REQUIRED, program
+from tests.support.system import REQUIRED
 from tests.support.wire import until
 
-PHONE: ViewportSize = {"width": 360, "height": 740}
-MIXER: ViewportSize = {"width": 1280, "height": 720}
 AXE = ROOT / "tests/clients/node/node_modules/axe-core/axe.min.js"
-TABS = ("board", "free", "queue", "history", "names", "warming")
-PHRASES = ("Bonne chance à tous !", "La pause est terminée.", "Table finale.")
 LONG = "Le tournoi reprend dans cinq minutes, regagnez vos places, les retardataires seront éliminés sans appel."
-
-expect.set_options(timeout=20_000)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = program("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"],
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def monica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("evening")
-    lexicon = folder / "lexicon.toml"
-    lexicon.write_text("[names]\n")
-    settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(folder / "cache"), "MONICA_LEXICON": str(lexicon)}
-    with Server(folder, settings) as server:
-        server.wait_ready()
-        for text in PHRASES:
-            assert server.say(text).status_code == 200
-        yield server
-
-
-@pytest.fixture
-def context(browser: Browser, monica: Server) -> Iterator[BrowserContext]:
-    """A browser in which someone has given the key, with an antenna that has nothing to do."""
-    context = browser.new_context(locale="fr-FR", viewport=PHONE, base_url=monica.url)
-    page = context.new_page()
-    page.goto("/")
-    page.fill("#cle", monica.token()["Authorization"].removeprefix("Bearer "))
-    page.click("text=Entrer")
-    expect(page.locator(".tile").first).to_be_visible()
-    page.close()
-    yield context
-    context.close()
-    call(monica, "POST", "/v1/antenna/stop")
-    for cue in call(monica, "GET", "/v1/announcements")["queue"]:
-        call(monica, "DELETE", f"/v1/announcements/{cue['id']}")
-    call(monica, "POST", "/v1/antenna/resume")
-
-
-def call(server: Server, method: str, path: str, body: object = None) -> Any:
-    answer = requests.request(method, server.url + path, json=body, headers=server.token(), timeout=30)
-    assert answer.ok, answer.text
-    return answer.json()
-
-
-def visit(context: BrowserContext, path: str, size: ViewportSize = PHONE) -> Page:
-    """Open a page whose console must stay empty."""
-    page = context.new_page()
-    page.set_viewport_size(size)
-    page.on("pageerror", lambda error: pytest.fail(f"{path}: {error}"))
-    page.goto(path)
-    expect(page.locator("#link")).to_have_text("Connectée")
-    return page
 
 
 def test_a_tap_puts_a_phrase_on_air_and_the_room_plays_it(context: BrowserContext, monica: Server) -> None:
@@ -231,6 +164,7 @@ def test_a_book_is_estimated_and_made(context: BrowserContext, monica: Server) -
     regie.click("#tab-warming")
     regie.fill("#book", "nothing of the kind")
     regie.click("#dry-run")
+    expect(regie.locator("#notice")).to_contain_text("Le répertoire contient une faute : ")
     expect(regie.locator("#notice")).to_contain_text("line 1")
     regie.fill("#book", '[[phrases]]\ntext = "Le chip leader est connu."\n\n[[phrases]]\ntext = "Pause."\n')
     regie.click("#dry-run")
@@ -251,7 +185,7 @@ def test_text_is_text_wherever_it_is_shown(context: BrowserContext, monica: Serv
     assert regie.locator("#cues img, #cues b").count() == 0
 
 
-def test_pages_have_no_fault_of_access(context: BrowserContext, monica: Server) -> None:
+def test_pages_have_no_fault_of_access(context: BrowserContext, monica: Server, book: str) -> None:
     if not AXE.exists():
         if REQUIRED:
             pytest.fail("axe-core is not installed: npm ci --prefix tests/clients/node")
@@ -263,8 +197,22 @@ def test_pages_have_no_fault_of_access(context: BrowserContext, monica: Server) 
         for tab in tabs or (None,):
             if tab is not None:
                 page.click(f"#tab-{tab}")
-            found = page.evaluate("async () => (await axe.run()).violations")
-            assert found == [], json.dumps([(each["id"], each["nodes"][0]["html"]) for each in found], indent=1)
+            faultless(page)
+    regie.click("#tab-board")
+    regie.select_option("#group", f"{book}/1")
+    regie.locator("#tiles .air").first.click()
+    faultless(regie)
+    regie.click("#slots-close")
+    regie.click("#tab-clock")
+    regie.select_option("#clock-book", book)
+    regie.click("text=Régler l’horloge")
+    expect(regie.locator("#clock-running")).to_be_visible()
+    faultless(regie)
+
+
+def faultless(page: Page) -> None:
+    found = page.evaluate("async () => (await axe.run()).violations")
+    assert found == [], json.dumps([(each["id"], each["nodes"][0]["html"]) for each in found], indent=1)
 
 
 def test_targets_are_as_large_as_a_thumb(context: BrowserContext, monica: Server) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from monica.antenna.cue import Trouble
+from tests.docs.test_reference import codes
 from tests.support.server import ROOT
 from tests.support.system import program
 
@@ -32,6 +35,11 @@ def test_modules_are_short_and_write_no_markup(module: Path) -> None:
     assert text.count("\n") < MAX_LINES
     assert text.startswith("// ")
     assert not any(word in text for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("))
+
+
+def test_every_error_has_a_sentence_in_french() -> None:
+    known = set(re.findall(r"^  ([a-z_]+): ", (STATIC / "errors.mjs").read_text(), re.MULTILINE))
+    assert set(codes()) | set(Trouble) <= known | {"client_hung_up"}
 
 
 def test_a_page_weighs_little() -> None:

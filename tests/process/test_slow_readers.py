@@ -70,10 +70,20 @@ def test_slow_client_at_the_least_rate_gets_everything(
 ) -> None:
     server, client = ends
     monkeypatch.setattr(answer_socket, "MIN_RATE", 2**10)
-    reader = read(client, 2**16, 0.01, threading.Event())
+    heard = 0
+
+    def take() -> None:
+        nonlocal heard
+        while part := client.recv(2**16):
+            heard += len(part)
+            time.sleep(0.01)
+
+    reader = threading.Thread(target=take)
+    reader.start()
     server.sendall(bytes(SIZE))
     server.shutdown(socket.SHUT_WR)
     reader.join()
+    assert heard == SIZE
 
 
 def test_time_in_which_there_is_nothing_to_send_does_not_count(

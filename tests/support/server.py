@@ -34,8 +34,8 @@ def clean_environment(**settings: str) -> dict[str, str]:
 class Server:
     """A running Monica. Use as a context manager. `log()` returns what it has written so far."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, settings: Mapping[str, str], port: int | None = None) -> None:
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.cache_setting = (
             {"MONICA_CACHE_DIR": settings["MONICA_CACHE_DIR"]} if "MONICA_CACHE_DIR" in settings else {}

@@ -29,4 +29,6 @@ def new_take(text: str, *waiters: Waiter, seed: int = 7, stream: bool = False) -
 
 def new_warmer(service: Service) -> Warmer:
     """Return another warmer on the same parts, as a restart would make it."""
-    return Warmer(service.settings, service.announcer, service.frontend, service.catalogue, service.health)
+    return Warmer(
+        service.settings, service.announcer, service.frontend, service.catalogue, service.health, service.listening
+    )

@@ -20,13 +20,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from monica.engine.chatterbox import streaming_cache
 from monica.engine.chatterbox.estimator import MEL, Estimator
 from monica.engine.chatterbox.s3gen import EulerSolver, SolverCache, guide_velocity
 from monica.engine.chatterbox.streaming_cache import KeyValue, StreamingCache
+from monica.engine.torch.captured import upload
 from monica.engine.torch.graphs import Graphs, Replay
 
 HOPS = (64, 128, 200)
@@ -47,6 +47,8 @@ class FlatPrompt:
     """(steps, layers, 2, rows, heads, T, 64): keys and values."""
     contexts: Tensor
     """(N,): the last frames before each convolution."""
+    speaker: Tensor
+    """(1, 80)"""
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -115,11 +117,11 @@ class CapturedHops:
         self.kv.zero_()
         self.contexts.zero_()
 
-    def flatten(self, prompt: SolverCache) -> FlatPrompt:
-        """Lay out the cache of a prompt, which is then no longer needed."""
+    def flatten(self, prompt: SolverCache, speaker: Tensor) -> FlatPrompt:
+        """Lay out the cache of a prompt, which is then no longer needed. speaker: (1, 80)."""
         pairs = [tensor for step in prompt.steps for pair in step.kv.values() for tensor in pair]
         kv = torch.stack(pairs).view(*self.kv.shape[:3], *pairs[0].shape)
-        return FlatPrompt(self, kv, _flatten_contexts(prompt))
+        return FlatPrompt(self, kv, _flatten_contexts(prompt), speaker)
 
     def fits(self, prompt_frames: int) -> bool:
         """Whether a voice's prompt has room in the cache."""
@@ -129,7 +131,7 @@ class CapturedHops:
         """Start a take."""
         return HopState(prompt)
 
-    def solve(self, noise: Tensor, mu: Tensor, speaker: Tensor, state: HopState) -> Tensor:
+    def solve(self, noise: Tensor, mu: Tensor, state: HopState) -> Tensor:
         """Solve the next frames of a take, at most HOPS[-1]. noise, mu: (1, T, 80). Returns (1, T, 80).
 
         This is one pass: between two of its steps, no other take may use the cache.
@@ -137,14 +139,9 @@ class CapturedHops:
         count = noise.size(1)
         hop, replay = next(self._hops[frames] for frames in HOPS if frames >= count)
         self._move_in(state)
-        padding = (0, 0, 0, hop.frames - count)
-        hop.x.copy_(F.pad(noise, padding))
-        hop.mu.copy_(F.pad(mu, padding))
-        self.speaker.copy_(speaker)
-        for number, value in zip(
-            self.numbers.unbind(), (state.head, state.count, count, state.prompt.kv.size(-2)), strict=True
-        ):
-            number.fill_(value)
+        hop.x[:, :count].copy_(noise)
+        hop.mu[:, :count].copy_(mu)
+        upload([state.head, state.count, count, state.prompt.kv.size(-2)], self.numbers)
         replay()
         state.head = (state.head + count) % self.ring
         state.count = min(state.count + count, streaming_cache.REACH)
@@ -160,6 +157,7 @@ class CapturedHops:
             resident.saved = own.index_select(-2, last), self.contexts.clone()
         if self._prompt is not state.prompt:
             self.kv[..., : state.prompt.kv.size(-2), :].copy_(state.prompt.kv)
+            self.speaker.copy_(state.prompt.speaker)
             self._prompt = state.prompt
         own.zero_()  # what is masked is multiplied by zero, which would keep another take's NaN
         if state.saved is None:
@@ -210,8 +208,11 @@ class Hop:
             self.x.add_(dt * guide_velocity(velocity, solver.guidance))
 
     def _place_frames(self) -> None:
-        """Compute where the frames of this hop go, and which slots they attend to."""
+        """Clear what follows the frames of this hop, compute where they go, and which slots they attend to."""
         head, count, frames, prompt = self._shared.numbers.unbind()
+        unused = (self._all_slots[: self.frames] >= frames)[:, None]
+        for place in (self.x, self.mu):  # what an earlier hop has left there: even masked, its NaN would spread
+            place.masked_fill_(unused, 0)
         ring = self._shared.ring
         self.context_at.copy_(frames + self._all_slots[:2])
         self.slots.copy_((head + self._all_slots[: self.frames]) % ring + PROMPT_FRAMES)

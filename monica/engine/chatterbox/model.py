@@ -89,7 +89,7 @@ class Model:
         if reference is not None and outputs:
             count = graph_selftest.check_step_graphs(self.t3, tokens, sequence, outputs[0])
             count += graph_selftest.check_euler_graphs(self.token2wav.solver, reference, self.precision)
-            count += pass_selftest.check_functions(self.token2wav)
+            count += pass_selftest.check_functions(self.streaming.captured_functions())
             if self.streaming.hops is not None:
                 count += pass_selftest.check_hops(self.streaming.hops, reference, self.precision)
             logger.info("self-test: all %d CUDA graphs agree with float32, %.1f s", count, time.monotonic() - began)

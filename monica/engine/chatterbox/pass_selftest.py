@@ -6,14 +6,15 @@ A hop is compared with the same frames by an estimator in float32, on a cache th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from monica.engine.chatterbox.captured_hops import HOPS, CapturedHops
 from monica.engine.chatterbox.estimator import MEL, Estimator
-from monica.engine.chatterbox.s3gen import EulerSolver, Token2Wav
-from monica.engine.chatterbox.sampling import SPEECH_TOKENS
+from monica.engine.chatterbox.s3gen import EulerSolver
 from monica.engine.chatterbox.selftest import MIN_AGREEMENT
 from monica.engine.torch.captured import CapturedFunction
 from monica.errors import ConfigError
@@ -26,13 +27,13 @@ UNUSED_FRAMES = 7
 
 
 @torch.inference_mode()
-def check_functions(token2wav: Token2Wav) -> int:
-    """Run each graph of the encoder and the vocoder. Returns how many there were.
+def check_functions(functions: Iterable[CapturedFunction]) -> int:
+    """Run each graph of the encoder, the vocoder and the sounds of hops. Returns how many there were.
 
     Raises ConfigError with the name of a graph that computes something else.
     """
     count = 0
-    for captured in token2wav.captured_functions():
+    for captured in functions:
         inputs = _random_inputs(captured)
         found, wanted = captured(*inputs), captured.function(*inputs)
         # Not the cosine of the whole: in a hundred thousand samples, it hides a frame that is wrong.
@@ -61,11 +62,11 @@ def check_hops(hops: CapturedHops, reference: Estimator, precision: str) -> int:
         noise, mu, mel = prompt
         _finish(solver, noise, mu, speaker, mel, cache)
         caches.append(cache)
-    state, exact_cache = hops.start(hops.flatten(caches[0])), exact.start_cache(caches[1])
+    state, exact_cache = hops.start(hops.flatten(caches[0], speaker)), exact.start_cache(caches[1])
     for frames in HOPS:
         used = frames - min(UNUSED_FRAMES, frames // 2)
         noise, mu = draw(used), draw(used)
-        found = hops.solve(noise, mu, speaker, state)
+        found = hops.solve(noise, mu, state)
         wanted = _finish(exact, noise, mu, speaker, torch.zeros_like(mu), exact_cache)
         agreement = F.cosine_similarity(found - noise, wanted - noise, dim=-1).min()
         _require(f"a hop of {frames} frames", precision, MIN_HOP_AGREEMENT[precision], agreement)
@@ -74,16 +75,10 @@ def check_hops(hops: CapturedHops, reference: Estimator, precision: str) -> int:
 
 def _random_inputs(captured: CapturedFunction) -> list[Tensor]:
     generator = torch.Generator().manual_seed(SEED)
-    inputs = []
-    for place in captured.inputs:
-        if place.is_floating_point():
-            drawn = torch.randn(place.shape, generator=generator)
-        elif place.numel() == 1:  # how many tokens of the bucket are a take's
-            drawn = torch.full(place.shape, captured.inputs[0].size(1) - UNUSED_FRAMES)
-        else:
-            drawn = torch.randint(SPEECH_TOKENS, place.shape, generator=generator)
-        inputs.append(drawn.to(place))
-    return inputs
+    return [
+        torch.randn(given.shape, generator=generator).to(given) if given.is_floating_point() else given
+        for given in captured.example
+    ]
 
 
 def _finish(solver: EulerSolver, *inputs: object) -> Tensor:

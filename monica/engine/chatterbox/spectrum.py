@@ -35,19 +35,21 @@ class Spectrum:
         self._tail = (total / (total - squares[0])).to(window)
 
     def analyse(self, sound: Tensor) -> Tensor:
-        """sound: (1, 4 N). Returns the real parts, then the imaginary ones, (1, 18, N + 1)."""
-        padded = F.pad(sound[:, None], (N_FFT // 2, N_FFT // 2), mode="reflect")[0, 0]
-        frames = padded.unfold(0, N_FFT, HOP).contiguous()  # (N + 1, 16)
-        return (self._analysis @ frames.t())[None]
+        """sound: (rows, 4 N). Returns the real parts, then the imaginary ones, (rows, 18, N + 1)."""
+        padded = F.pad(sound[:, None], (N_FFT // 2, N_FFT // 2), mode="reflect")[:, 0]
+        frames = padded.unfold(1, N_FFT, HOP).contiguous()  # (rows, N + 1, 16)
+        return torch.bmm(self._analysis.expand(len(sound), -1, -1), frames.transpose(1, 2))
 
     def synthesize(self, magnitude: Tensor, phase: Tensor) -> Tensor:
-        """magnitude, phase: (1, 9, N + 1). Returns (1, 4 N)."""
-        parts = torch.cat([magnitude * phase.cos(), magnitude * phase.sin()], dim=1)
-        frames = self._synthesis @ parts[0]  # (16, N + 1)
-        count = frames.size(1)
+        """magnitude, phase: (rows, 9, N + 1). Returns (rows, 4 N)."""
+        rows, bins, count = magnitude.shape
+        parts = magnitude.new_empty(rows, 2 * bins, count)
+        torch.mul(magnitude, phase.cos(), out=parts[:, :bins])
+        torch.mul(magnitude, phase.sin(), out=parts[:, bins:])
+        frames = torch.bmm(self._synthesis.expand(rows, -1, -1), parts)  # (rows, 16, N + 1)
         length = HOP * (count - 1)
-        sound = F.fold(frames[None], (1, length + N_FFT), (1, N_FFT), stride=(1, HOP))[:, 0, 0]
+        sound = F.fold(frames, (1, length + N_FFT), (1, N_FFT), stride=(1, HOP))[:, 0, 0]
         sound = sound[:, N_FFT // 2 : N_FFT // 2 + length].contiguous()
-        sound[:, :HOP] *= self._head
-        sound[:, -HOP:] *= self._tail
+        sound[:, :HOP].mul_(self._head)
+        sound[:, -HOP:].mul_(self._tail)
         return sound

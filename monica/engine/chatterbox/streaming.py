@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +21,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monica.engine.chatterbox.captured_hops import HOPS, CapturedHops, FlatPrompt, HopState
+from monica.engine.chatterbox.captured_sounds import CapturedSounds, SoundState
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.estimator import MEL
-from monica.engine.chatterbox.hift import FRAME, PITCH_REACH, VOCODER_REACH
+from monica.engine.chatterbox.harmonic_source import FRAME
+from monica.engine.chatterbox.hift import PITCH_REACH, VOCODER_REACH
 from monica.engine.chatterbox.s3gen import SolverCache, Token2Wav, kept_samples
-from monica.engine.chatterbox.watermark import Watermark
+from monica.engine.chatterbox.watermark import WATERMARK_REACH, Watermark
+from monica.engine.torch.captured import CapturedFunction
 from monica.engine.torch.graphs import Graphs
 from monica.errors import SynthesisFailed
 from monica.metrics import stage_duration
@@ -35,8 +38,6 @@ FIRST_HOP, MAX_HOP = 32, 100
 its loudness."""
 LOOK_AHEAD = 3
 """Number of tokens that the encoder sees beyond the one it encodes."""
-WATERMARK_REACH = 13
-"""How many frames to either side a watermarked frame depends on. Tests show that frames farther away change nothing."""
 MAX_PROMPTS = 2
 """How many voices' prompts stay cached. One takes 4.6 MB a frame in float32: 2.3 GB for ten seconds."""
 PROMPT_SEED = 0
@@ -49,6 +50,8 @@ class PromptCache:
     """The prompt of a voice, as the estimator has computed it for all takes of the voice."""
 
     voice: Conditionals
+    ids: list[int]
+    """Its speech tokens, on the host: a hop encodes them with its own."""
     speaker: Tensor  # (1, 80)
     solver: SolverCache | FlatPrompt
     """A FlatPrompt if the voice's hops are captured."""
@@ -62,16 +65,27 @@ class StreamingToken2Wav:
         self.watermark = watermark
         self.hops: CapturedHops | None = None
         """The captured hops; without them, hops run kernel by kernel."""
+        self.sounds: CapturedSounds | None = None
+        """What captured hops sound like; without them, a stage at a time."""
         self._prompts: deque[PromptCache] = deque(maxlen=MAX_PROMPTS)
 
     def warm_up(self, graphs: Graphs) -> None:
-        """Capture hops, if graphs are available and there is memory for the cache they need."""
+        """Capture hops, if graphs are available and there is memory for them and for the cache they need."""
         if not graphs.available:
             return
         try:
             self.hops = CapturedHops(self.token2wav.solver, graphs)
         except MemoryError as error:
             logger.warning("streams: no memory for captured hops (%s), kernels are launched one by one", error)
+            return
+        sounds = CapturedSounds(self.token2wav, self.watermark, graphs)
+        self.sounds = sounds if sounds.complete else None
+
+    def captured_functions(self) -> Iterator[CapturedFunction]:
+        """Yield what is captured of S3Gen beside the Euler steps, alone or in hops."""
+        yield from self.token2wav.captured_functions()
+        if self.sounds is not None:
+            yield from self.sounds.captured.values()
 
     def start_stream(self, voice: Conditionals, generator: torch.Generator) -> StreamState:
         """Start a take."""
@@ -89,7 +103,9 @@ class StreamingToken2Wav:
         mel = mel[:, : mu.size(1)].to(mu)
         yield from token2wav.solver.solve_chunk(noise, mu, speaker, mel, cache)
         captured = self.hops is not None and self.hops.fits(mu.size(1))
-        prompt = PromptCache(voice, speaker, self.hops.flatten(cache) if self.hops and captured else cache)
+        ids: list[int] = voice.s3gen_tokens[0].cpu().numpy().tolist()
+        solver = self.hops.flatten(cache, speaker) if self.hops and captured else cache
+        prompt = PromptCache(voice, ids, speaker, solver)
         self._prompts.append(prompt)
         return prompt
 
@@ -114,6 +130,7 @@ class StreamState:
         self._source = torch.empty(0)  # (1, 480 T)
         self._samples = torch.empty(0)  # (N,), not watermarked yet
         self._phase = self._token2wav.hift.draw_phase(generator)
+        self._sound = SoundState(shared.sounds, self._phase) if shared.sounds is not None else None
         tiles = self._token2wav.hift.tiles
         self._predict_f0 = SlidingWindow(PITCH_REACH, self._f0_of, tiles)
         self._vocode = SlidingWindow(VOCODER_REACH * FRAME, self._vocoded, [tile * FRAME for tile in tiles])
@@ -133,9 +150,12 @@ class StreamState:
     @torch.inference_mode()
     def _run_hop(self, tokens: Sequence[int], last: bool) -> Generator[None, None, NDArray[np.float32]]:
         began = time.perf_counter()
-        mel = yield from self._predict_mel(tokens, last)
-        self._mel = torch.cat([self._mel.to(mel), mel], dim=-1) if self._mel.numel() else mel
+        yield from self._predict_mel(tokens, last)
         yield
+        if self._sound is not None:
+            sound = self._sound.advance(self._mel, last, self._generator)
+            stage_duration.labels("s3gen").observe(time.perf_counter() - began)
+            return sound
         f0 = self._predict_f0(self._mel.size(-1), last)
         source = self._token2wav.hift.make_source(f0, self._phase, self._generator)
         self._source = torch.cat([self._source, source], dim=1) if self._source.numel() else source
@@ -153,21 +173,19 @@ class StreamState:
             marked: NDArray[np.float32] = self._mark(self._samples.numel(), last).cpu().numpy()
         return marked
 
-    def _predict_mel(self, tokens: Sequence[int], last: bool) -> Generator[None, None, Tensor]:
-        """Compute the frames that no later token can change and that are not there yet. Returns (1, 80, T)."""
-        token2wav, voice = self._token2wav, self._voice
-        prompt = yield from self._shared.compute_prompt(voice)
-        ids = torch.tensor(tokens, device=voice.s3gen_tokens.device)[None]
-        mu = token2wav.encoder(torch.cat([voice.s3gen_tokens, ids], dim=1))  # (1, T, 80)
+    def _predict_mel(self, tokens: Sequence[int], last: bool) -> Generator[None, None, None]:
+        """Compute the frames that no later token can change and that are not there yet."""
+        token2wav, prompt_frames = self._token2wav, self._voice.s3gen_mel.size(1)
+        prompt = yield from self._shared.compute_prompt(self._voice)
+        mu = token2wav.encoder.encode_ids([*prompt.ids, *tokens])  # (1, T, 80)
         done = self._mel.size(-1) if self._mel.numel() else 0
         certain = mu.size(1) if last else mu.size(1) - 2 * LOOK_AHEAD
-        parts = []
         # If T3 was faster than S3Gen, a hop is longer than what is captured. Off CUDA it is cut, too: what a stream
         # sounds like must not depend on that.
-        for start in range(voice.s3gen_mel.size(1) + done, certain, HOPS[-1]):
+        for start in range(prompt_frames + done, certain, HOPS[-1]):
             part = mu[:, start : min(start + HOPS[-1], certain)]
-            parts.append((yield from self._solve(part, prompt)).transpose(1, 2))
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+            mel = (yield from self._solve(part, prompt)).transpose(1, 2)
+            self._mel = torch.cat([self._mel, mel], dim=-1) if self._mel.numel() else mel
 
     def _solve(self, mu: Tensor, prompt: PromptCache) -> Generator[None, None, Tensor]:
         """Solve the next frames. mu: (1, T, 80). Returns (1, T, 80)."""
@@ -180,7 +198,7 @@ class StreamState:
         if not isinstance(self._solver_cache, HopState):
             self._solver_cache = prompt.solver.hops.start(prompt.solver)
         yield
-        return prompt.solver.hops.solve(noise, mu, prompt.speaker, self._solver_cache)
+        return prompt.solver.hops.solve(noise, mu, self._solver_cache)
 
     def _f0_of(self, part: slice) -> Tensor:
         return self._token2wav.hift.predict_f0(self._mel[..., part])

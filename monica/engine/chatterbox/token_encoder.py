@@ -6,18 +6,21 @@ captured graph, whose size is fixed, a mask hides what follows the take.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from monica.engine.torch.captured import CapturedFunction
+from monica.engine.torch.captured import CapturedFunction, upload
+from monica.engine.torch.convolution import Convolution
 from monica.engine.torch.graphs import Graphs
-from monica.engine.torch.linear import Linear
 
 BUCKETS = range(64, 1280 + 1, 64)
 """Numbers of tokens, prompt and take together, that the encoder is captured for. Longer takes run kernel by kernel."""
+EXAMPLE_PADDING = 7
+"""Tokens of a bucket that the self-test leaves unused."""
 
 
 class TokenEncoder:
@@ -38,11 +41,21 @@ class TokenEncoder:
     def __call__(self, tokens: Tensor) -> Tensor:
         """Encode prompt and take together. tokens: (1, N) int64. Returns mu, (1, 2 N, 80)."""
         count = tokens.size(1)
-        bucket = next((bucket for bucket in BUCKETS if bucket >= count), 0)
-        if bucket not in self.captured:
+        bucket = self._bucket(count)
+        if bucket is None:
             return self._encode(tokens)
-        padded = F.pad(tokens, (0, bucket - count))
-        return self.captured[bucket](padded, tokens.new_full((1,), count))[:, : 2 * count]
+        padded = F.pad(tokens[0], (0, bucket - count))
+        return self.captured[bucket](torch.cat([padded, tokens.new_full((1,), count)]))[:, : 2 * count]
+
+    def encode_ids(self, ids: Sequence[int]) -> Tensor:
+        """Do the same with N ids that are on the host."""
+        count = len(ids)
+        bucket = self._bucket(count)
+        if bucket is None:
+            return self._encode(torch.tensor(ids, device=self._flow.input_embedding.weight.device)[None])
+        captured = self.captured[bucket]
+        upload([*ids, *[0] * (bucket - count), count], captured.inputs[0])
+        return captured.run()[:, : 2 * count]
 
     @torch.inference_mode()
     def warm_up(self) -> None:
@@ -50,15 +63,19 @@ class TokenEncoder:
         device = self._flow.input_embedding.weight.device
         for bucket in reversed(BUCKETS):
             if self._graphs is not None and self._graphs.available:
-                tokens = torch.zeros(1, bucket, dtype=torch.int64, device=device)
-                count = torch.ones(1, dtype=torch.int64, device=device)
+                example = torch.arange(bucket + 1, device=device)
+                example[-1:].fill_(bucket - EXAMPLE_PADDING)
                 name = f"the encoder of {bucket} tokens"
-                self.captured[bucket] = CapturedFunction(self._graphs, name, self._encode_padded, [tokens, count])
+                self.captured[bucket] = CapturedFunction(self._graphs, name, self._encode_padded, [example])
 
-    def _encode_padded(self, tokens: Tensor, count: Tensor) -> Tensor:
-        """Encode the first `count` tokens of a bucket. What comes after them changes nothing. count: (1,) int64."""
-        positions = torch.arange(2 * tokens.size(1), device=tokens.device)
-        return self._encode(tokens, (positions < 2 * count)[None, None])
+    def _bucket(self, count: int) -> int | None:
+        return next((bucket for bucket in BUCKETS if bucket >= count and bucket in self.captured), None)
+
+    def _encode_padded(self, tokens: Tensor) -> Tensor:
+        """tokens: (bucket + 1,), the last of which is the number of those before it that are encoded."""
+        tokens, count = tokens[:-1], tokens[-1:]
+        positions = torch.arange(2 * tokens.size(0), device=tokens.device)
+        return self._encode(tokens[None], (positions < 2 * count)[None, None])
 
     def _encode(self, tokens: Tensor, frames: Tensor | None = None) -> Tensor:
         """frames: (1, 1, 2 N) bool, which frames are the take's; None if all of them are."""
@@ -78,21 +95,3 @@ class TokenEncoder:
             x, *_ = layer(x, frame_mask, positions)
         mu: Tensor = self._flow.encoder_proj(encoder.after_norm(x))
         return mu
-
-
-class Convolution:
-    """A convolution over time as one matrix product. cuDNN would make a new plan for each length of a take.
-
-    ahead: how many of its taps see later frames; the others see earlier ones and the frame itself.
-    """
-
-    def __init__(self, convolution: nn.Conv1d, *, ahead: int = 0) -> None:
-        weight = convolution.weight  # (out, in, taps)
-        self._taps = weight.size(2)
-        self._padding = (0, 0, self._taps - 1 - ahead, ahead)
-        self._product = Linear(weight.transpose(1, 2).flatten(1), convolution.bias, rows="many")
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """x: (1, T, in). Returns (1, T, out)."""
-        windows = F.pad(x, self._padding).unfold(1, self._taps, 1)  # (1, T, in, taps)
-        return self._product(windows.transpose(2, 3).flatten(2))

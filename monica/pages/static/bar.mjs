@@ -2,11 +2,10 @@
 
 import { $ } from "./dom.mjs";
 import { progress } from "./store.mjs";
-import { at, send } from "./wire.mjs";
+import { send } from "./wire.mjs";
 
 const WORDS = { ok: "Monica va bien", degraded: "Monica : à surveiller", loading: "Monica se prépare",
                 failed: "Monica ne parle pas", stopping: "Monica s’arrête" };
-const POLL_MS = 10_000;
 
 let locked = false;
 
@@ -55,10 +54,14 @@ export function showBar(state) {
   $("hold").setAttribute("aria-pressed", state.held);
   $("skip").disabled = !state.onAir;
   $("waiting").textContent = state.queue.length || "";
+  const status = state.connected ? state.health?.status : undefined;
+  sign("health", status ? WORDS[status] ?? status : "", status === "ok");
 }
 
 export function startBar(getState) {
-  $("stop").onclick = () => act(() => send("POST", "/v1/antenna/stop"), true);  // never locked
+  for (const stop of document.querySelectorAll("[data-stop]")) { // in the dialogs too, and never locked
+    stop.onclick = () => act(() => send("POST", "/v1/antenna/stop"), true);
+  }
   $("hold").onclick = () => act(() => send("POST", `/v1/antenna/${getState().held ? "resume" : "hold"}`));
   $("skip").onclick = () => act(() => send("POST", "/v1/antenna/skip"));
   $("replay").onclick = () => act(() => send("POST", "/v1/antenna/replay", {}));
@@ -74,14 +77,4 @@ export function startBar(getState) {
     bar.hidden = !getState().onAir;
     bar.value = progress(getState(), performance.now());
   }, 200);
-  const poll = async () => {
-    try {
-      const { status } = await (await fetch(at("/health"))).json();
-      sign("health", WORDS[status] ?? status, status === "ok");
-    } catch {
-      sign("health", "Monica ne répond pas", false);
-    }
-  };
-  poll();
-  setInterval(poll, POLL_MS);
 }

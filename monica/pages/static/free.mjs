@@ -63,6 +63,6 @@ export function startFree(loadBoard) {
   });
   act(async () => {
     const { chimes } = await (await send("GET", "/v1/chimes")).json();
-    $("chime").append(...chimes.map((name) => h("option", { value: name }, name)));
+    for (const id of ["chime", "clock-chime"]) $(id).append(...chimes.map((name) => h("option", { value: name }, name)));
   }, true);
 }

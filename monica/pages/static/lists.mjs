@@ -2,7 +2,9 @@
 
 import { act } from "./bar.mjs";
 import { $, clock, fill, h } from "./dom.mjs";
+import { sentenceOf } from "./errors.mjs";
 import { listen } from "./player.mjs";
+import { openTakes } from "./takes.mjs";
 import { send } from "./wire.mjs";
 
 const STATES = { queued: "en attente", making: "se prépare", ready: "prête", done: "dite", stopped: "coupée",
@@ -18,7 +20,7 @@ function details(cue) {
   if (cue.at && !cue.ended) parts.push(`à ${clock(cue.at)}`);
   if (cue.ended) parts.push(`à ${clock(cue.ended)}`);
   if (cue.repeat > 1) parts.push(`${cue.repeat} fois`);
-  if (cue.reason) parts.push(cue.reason);
+  if (cue.reason) parts.push(sentenceOf(cue.code, cue.reason));
   return parts.filter(Boolean).join(" · ");
 }
 
@@ -35,11 +37,14 @@ function waiting(cue, before) {
 }
 
 function ended(cue) {
+  const key = cue.sound_key ?? cue.key;
   return h("li", { className: "cue" },
     h("p", {}, cue.text), h("p", {}, h("small", {}, details(cue))),
     h("div", { className: "buttons" },
       button("Redire", `Redire : ${cue.text}`, () => send("POST", "/v1/antenna/replay", { id: cue.id })),
-      hear(cue)));
+      hear(cue),
+      key ? h("button", { label: `Refaire : ${cue.text}`, onclick: () => openTakes(key, cue.text) }, "Refaire") : null,
+      key ? button("Épingler", `Épingler : ${cue.text}`, () => send("PUT", `/v1/phrases/${key}/pin`)) : null));
 }
 
 export function showLists(state) {

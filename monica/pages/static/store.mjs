@@ -2,6 +2,7 @@
 
 export const nothing = Object.freeze({
   connected: false, held: false, onAir: null, endsAt: null, speaker: null, speakers: [], queue: [], history: [],
+  clock: Object.freeze({ state: "off" }), levelEndsAt: null, health: null, jobs: [],
 });
 
 const RANKS = { urgent: 0, normal: 1, ambient: 2 };
@@ -18,12 +19,15 @@ function transport(state, data, now) {
            endsAt: data.left_s === null ? null : now + 1000 * data.left_s };
 }
 
+const withClock = (clock, now) => ({ clock, levelEndsAt: clock.left_s === null ? null : now + 1000 * clock.left_s });
+
 /** Returns the state after an event. now: milliseconds of a clock that never goes back. */
 export function reduce(state, kind, data, now) {
   switch (kind) {
     case "state":
       return { ...transport(state, data, now), connected: true, speakers: data.speakers,
-               queue: [...data.queue].sort(inOrder), history: data.history };
+               queue: [...data.queue].sort(inOrder), history: data.history,
+               health: data.health, jobs: data.jobs, ...withClock(data.clock, now) };
     case "antenna":
       return transport(state, data, now);
     case "speakers":
@@ -35,6 +39,14 @@ export function reduce(state, kind, data, now) {
       else if (data.state !== "on_air") history.unshift(data);
       return { ...state, queue: queue.sort(inOrder), history: history.slice(0, MAX_HISTORY) };
     }
+    case "clock":
+      return { ...state, ...withClock(data, now) };
+    case "health":
+      return { ...state, health: data };
+    case "job": {
+      const known = state.jobs.some(({ id }) => id === data.id);
+      return { ...state, jobs: known ? state.jobs.map((job) => (job.id === data.id ? data : job)) : [data, ...state.jobs] };
+    }
     case "connected":
       return { ...state, connected: data.connected };
     default:
@@ -42,9 +54,9 @@ export function reduce(state, kind, data, now) {
   }
 }
 
-/** What a kept phrase is doing: "on_air", "waiting", or when it was last said (seconds since the epoch), or null. */
-export function statusOf(state, key) {
-  const says = (cue) => cue.key === key || cue.sound_key === key;
+/** What a phrase is doing: "on_air", "waiting", or when it was last said (seconds since the epoch), or null. */
+export function statusOf(state, { key, text }) {
+  const says = (cue) => (key ? cue.key === key || cue.sound_key === key : cue.text === text);
   if (state.onAir && says(state.onAir)) return "on_air";
   if (state.queue.some(says)) return "waiting";
   const last = state.history.find((cue) => says(cue) && cue.state === "done");

@@ -2,9 +2,9 @@
 
 import { act } from "./bar.mjs";
 import { $, fill, h } from "./dom.mjs";
+import { sentenceOf } from "./errors.mjs";
 import { send } from "./wire.mjs";
 
-const POLL_MS = 2000;
 const STATES = { waiting: "attend son tour", running: "en cours", done: "finie", stopped: "arrêtée", failed: "en échec" };
 
 /** Seconds for people: 50 s, 12 min, 3 h 05. */
@@ -27,32 +27,23 @@ function job(each) {
   const details = [STATES[each.state] ?? each.state, `${ended} sur ${each.total}`];
   if (each.failed) details.push(`${each.failed} en échec`);
   if (each.state === "running") details.push(`encore ${duration(each.left_s)}`);
-  if (each.reason) details.push(each.reason);
+  if (each.reason) details.push(each.state === "running" ? "attend que la voix soit libre" : `Monica dit : ${each.reason}`);
   const stoppable = each.state === "waiting" || each.state === "running";
   return h("li", { className: "cue" },
     h("p", {}, each.name), h("p", {}, h("small", {}, details.join(" · "))),
     h("progress", { max: Math.max(1, each.total), value: ended, label: `Avancement : ${each.name}` }),
-    ...each.failures.map(({ text, message }) => h("p", {}, h("small", {}, `« ${text} » : ${message}`))),
+    ...each.failures.map(({ text, code, message }) => h("p", {}, h("small", {}, `« ${text} » : ${sentenceOf(code, message)}`))),
     stoppable ? h("div", { className: "buttons" },
       h("button", { label: `Arrêter : ${each.name}`, onclick: () => act(() => send("DELETE", `/v1/jobs/${each.id}`)) }, "Arrêter"),
     ) : null);
 }
 
-async function loadJobs(done) {
-  try {
-    const { jobs } = await (await send("GET", "/v1/jobs")).json();
-    const wasRunning = $("jobs").dataset.running === "true";
-    const running = jobs.some(({ state }) => state === "running");
-    $("jobs").dataset.running = running;
-    fill($("jobs"), jobs, ({ id }) => id, job);
-    $("no-jobs").hidden = jobs.length > 0;
-    if (wasRunning && !running) done();
-  } catch {
-    // The bar says that there is no connection; the next poll tries again.
-  }
+export function showJobs({ jobs }) {
+  fill($("jobs"), jobs, ({ id }) => id, job);
+  $("no-jobs").hidden = jobs.length > 0;
 }
 
-export function startWarming(loadBoard) {
+export function startWarming() {
   const book = (more = {}) => ({ name: $("book-file").files[0]?.name ?? "répertoire", book: $("book").value, ...more });
   $("book-file").onchange = async () => {
     const [file] = $("book-file").files;
@@ -65,10 +56,6 @@ export function startWarming(loadBoard) {
   };
   $("book-form").onsubmit = async (event) => {
     event.preventDefault();
-    if (await act(() => send("POST", "/v1/phrases/warm", book()))) loadJobs(loadBoard);
+    await act(() => send("POST", "/v1/phrases/warm", book()));
   };
-  $("tab-warming").addEventListener("click", () => loadJobs(loadBoard));
-  setInterval(() => {
-    if (!$("warming").hidden || $("jobs").dataset.running === "true") loadJobs(loadBoard);
-  }, POLL_MS);
 }

@@ -1,8 +1,9 @@
 // The connection to Monica: events in, requests out.
 
+import { sentenceOf } from "./errors.mjs";
 import { nothing, reduce } from "./store.mjs";
 
-const KINDS = ["state", "announcement", "antenna", "speakers"];
+const KINDS = ["state", "announcement", "antenna", "speakers", "clock", "health", "job"];
 const csrf = document.querySelector("meta[name=csrf]")?.content ?? "";
 
 const root = document.querySelector("meta[name=root]")?.content ?? "";
@@ -13,7 +14,7 @@ export const at = (path) => root + path;
 /** Something Monica refused, in words for people. */
 export class Refused extends Error {
   constructor(status, error) {
-    super(status === 401 || status === 403 ? "La session a expiré : rechargez la page." : error?.message ?? "Sans réponse.");
+    super(status === 401 || status === 403 ? "La session a expiré : rechargez la page." : sentenceOf(error?.code, error?.message));
     this.status = status;
     this.code = error?.code ?? "unknown";
   }

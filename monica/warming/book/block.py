@@ -12,11 +12,12 @@ from typing import Any
 from monica.text import has_words
 from monica.warming.book.errors import BookFault, within
 from monica.warming.book.names import NAME_RULE, is_book_name
-from monica.warming.book.phrase import KEYS, Phrase
+from monica.warming.book.phrase import GROUP, KEYS, Phrase
 from monica.warming.book.roster import Roster, RosterValue
 from monica.warming.book.template import Template
 
 TEXT = "text"
+MAX_GROUP_LENGTH = 60
 MAX_PLACEHOLDERS = 16  # keeps the arithmetic of the count small, whatever the book
 
 
@@ -28,6 +29,8 @@ class Block:
     placeholders: Mapping[str, Roster]
     prototype: Phrase
     """What every phrase of the block shares: all but the text."""
+    group: str = ""
+    """What people call the phrases of this block and others like it; empty if they have no name."""
 
     @classmethod
     def from_toml(cls, table: Mapping[str, Any], rosters: Mapping[str, Roster], max_text_length: int) -> Block:
@@ -49,7 +52,7 @@ class Block:
         for name in placeholders:
             if name not in used:
                 raise BookFault(f"no text has {{{name}}} in it", name)
-        return cls(tuple(variants), placeholders, Phrase.prototype(table))
+        return cls(tuple(variants), placeholders, Phrase.prototype(table), _group(table))
 
     @classmethod
     def from_texts(cls, texts: Sequence[str], max_text_length: int) -> Block:
@@ -73,6 +76,13 @@ class Block:
             names = variant.placeholders
             for values in _combinations([self.placeholders[name] for name in names]):
                 yield replace(self.prototype, text=variant.fill(dict(zip(names, values, strict=True))))
+
+
+def _group(table: Mapping[str, Any]) -> str:
+    group = table.get(GROUP, "")
+    if not isinstance(group, str) or not group.isprintable() or len(group) > MAX_GROUP_LENGTH:
+        raise BookFault(f"must be a name in quotes, at most {MAX_GROUP_LENGTH} characters", GROUP)
+    return group.strip()
 
 
 def _placeholders(table: Mapping[str, Any], rosters: Mapping[str, Roster]) -> dict[str, Roster]:

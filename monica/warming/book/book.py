@@ -22,7 +22,11 @@ MAX_PHRASES = 200_000
 class PhraseBook:
     """All phrases of an event. Immutable; phrases() makes them one by one, and may be called again."""
 
-    def __init__(self, blocks: Sequence[Block]) -> None:
+    def __init__(self, blocks: Sequence[Block], rosters: Mapping[str, Roster] | None = None) -> None:
+        self.blocks = tuple(blocks)
+        """In the order of the book."""
+        self.rosters = dict(rosters or {})
+        """By name, in the order of the book."""
         self._blocks = sorted(blocks, key=lambda block: -block.prototype.priority)
 
     @classmethod
@@ -32,7 +36,8 @@ class PhraseBook:
         table = load_toml(text, name)
         try:
             _check_keys(table)
-            return cls(_blocks(table, _rosters(table), max_text_length))
+            rosters = _rosters(table)
+            return cls(_blocks(table, rosters, max_text_length), rosters)
         except BookFault as fault:
             key = format_path(fault.path)
             message = f"{name}, line {line_of(text, fault.path)}, {key}: {fault.message}"

@@ -13,7 +13,8 @@ from monica.warming.book.errors import BookFault
 MAX_PRIORITY = 1000
 # The ranges of the HTTP API; a test compares the two.
 SAMPLING = {"exaggeration": (0, 2), "cfg_weight": (0, 1), "temperature": (0.05, 5)}
-KEYS = frozenset({"priority", "voice", "seed", *SAMPLING})
+GROUP = "group"
+KEYS = frozenset({"priority", GROUP, "voice", "seed", *SAMPLING})
 """The keys of a block that are not placeholders; `text` comes on top."""
 
 

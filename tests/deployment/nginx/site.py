@@ -57,7 +57,10 @@ class Site:
     def __init__(
         self, folder: Path, certificate: Path, nodes: Sequence[int], changes: Mapping[str, str] | None = None
     ) -> None:
-        """Serve Monica on the ports `nodes`. changes: further replacements in the configuration, old text to new."""
+        """Serve Monica on the ports `nodes`: one, two, or the three of a cluster.
+
+        changes: further replacements in the configuration, old text to new.
+        """
         nginx = program("nginx")
         self.port, self.plain_port = free_port(), free_port()
         self.url, self.plain_url = f"https://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.plain_port}"
@@ -81,7 +84,7 @@ class Site:
         user = (
             f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
         )  # otherwise its workers cannot enter the folder
-        entry = "one-node.conf" if len(nodes) == 1 else "two-nodes.conf"
+        entry = ("one-node.conf", "two-nodes.conf", "cluster.conf")[len(nodes) - 1]
         (folder / "nginx.conf").write_text(MAIN.format(user=user, folder=folder, entry=entry))
         self.process = subprocess.Popen(
             [nginx, "-p", folder, "-c", folder / "nginx.conf", "-e", "stderr"],

@@ -23,7 +23,7 @@ def test_monica_reports_a_deadline_before_nginx_does() -> None:
     assert again + Settings().deadline_s <= patience
 
 
-@pytest.mark.parametrize("nodes", ["one-node.conf", "two-nodes.conf"])
+@pytest.mark.parametrize("nodes", ["one-node.conf", "two-nodes.conf", "cluster.conf"])
 def test_nginx_closes_idle_connections_before_monica_does(nodes: str) -> None:
     kept = number(ROOT / "nginx" / nodes, r"keepalive_timeout (\d+)s;")
     assert kept < number(ROOT / "gunicorn.conf.py", r"^keepalive = (\d+)$")

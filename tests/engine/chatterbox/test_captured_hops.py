@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.single_take import run_passes
-from monica.engine.chatterbox import captured_hops, streaming_cache
+from monica.engine.chatterbox import captured_hops, captured_sounds, streaming_cache
 from monica.engine.chatterbox.captured_hops import CapturedHops, HopState
 from monica.engine.chatterbox.s3gen import EulerSolver, SolverCache, Token2Wav
 from monica.engine.chatterbox.streaming import StreamingToken2Wav
@@ -77,7 +77,7 @@ def eager(solver: EulerSolver, number: int) -> list[Tensor]:
 def solve(hops: CapturedHops, state: HopState, number: int, index: int) -> Tensor:
     noise, mu = inputs(SIZES[number][index], 10 * number + index)
     with torch.inference_mode():
-        return hops.solve(noise, mu, SPEAKERS[number], state)
+        return hops.solve(noise, mu, state)
 
 
 def test_two_takes_in_turn_equal_each_one_made_kernel_by_kernel(hops: CapturedHops, graphs: TapeGraphs) -> None:
@@ -86,7 +86,7 @@ def test_two_takes_in_turn_equal_each_one_made_kernel_by_kernel(hops: CapturedHo
     replays, place = len(graphs.replayed), hops.kv.data_ptr()
     expected = [eager(hops.solver, number) for number in (0, 1)]
     with torch.inference_mode():
-        prompts = [hops.flatten(prompt_of(hops.solver, number)) for number in (0, 1)]
+        prompts = [hops.flatten(prompt_of(hops.solver, number), SPEAKERS[number]) for number in (0, 1)]
     states = [hops.start(prompt) for prompt in prompts]
     order = [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (1, 2), (1, 3), (0, 3), (0, 4)]
     for number, index in order:
@@ -100,10 +100,10 @@ def test_two_takes_in_turn_equal_each_one_made_kernel_by_kernel(hops: CapturedHo
 def test_values_not_finite_stay_within_their_take(hops: CapturedHops) -> None:
     expected = eager(hops.solver, 1)
     with torch.inference_mode():
-        prompt = hops.flatten(prompt_of(hops.solver, 1))
+        prompt = hops.flatten(prompt_of(hops.solver, 1), SPEAKERS[1])
         broken = hops.start(prompt)
         noise, mu = inputs(10, 3)
-        assert hops.solve(noise * torch.nan, mu, SPEAKERS[1], broken).isnan().any()
+        assert hops.solve(noise * torch.nan, mu, broken).isnan().any()
     state = hops.start(prompt)
     for index in range(2):
         torch.testing.assert_close(solve(hops, state, 1, index), expected[index], atol=1e-5, rtol=0)
@@ -111,7 +111,7 @@ def test_values_not_finite_stay_within_their_take(hops: CapturedHops) -> None:
 
 def test_a_take_that_is_gone_is_not_copied(hops: CapturedHops) -> None:
     with torch.inference_mode():
-        prompt = hops.flatten(prompt_of(hops.solver, 0))
+        prompt = hops.flatten(prompt_of(hops.solver, 0), SPEAKERS[0])
     first, second = hops.start(prompt), hops.start(prompt)
     solve(hops, first, 0, 0)
     solve(hops, second, 0, 0)
@@ -140,6 +140,7 @@ def test_a_stream_of_captured_hops_equals_an_eager_one(
     monkeypatch.setattr(captured_hops, "HOPS", (64,))
     monkeypatch.setattr("monica.engine.chatterbox.streaming.HOPS", (64,))
     monkeypatch.setattr(captured_hops, "PROMPT_FRAMES", 24)
+    monkeypatch.setattr(captured_sounds, "SIZES", (58, 80))
     tokens = [(7 * i) % 6561 for i in range(1, 44)]
     graphs, made = TapeGraphs(), []
     for captured in (False, True):
@@ -148,6 +149,9 @@ def test_a_stream_of_captured_hops_equals_an_eager_one(
             streaming.warm_up(graphs)
         stream = streaming.start_stream(voice, seeded())
         made.append([run_passes(stream.synthesize_hop(tokens[:end], last=end == 43)) for end in (32, 43)])
-    assert len(graphs.replayed) == 2
+    assert graphs.replayed == [
+        "a hop of 64 frames", "the sound of a hop of 58 frames",
+        "a hop of 64 frames", "the sound of a hop of 80 frames",
+    ]  # fmt: skip
     for ours, expected in zip(*made, strict=True):
         torch.testing.assert_close(torch.from_numpy(expected), torch.from_numpy(ours), atol=1e-4, rtol=0)

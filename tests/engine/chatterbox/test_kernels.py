@@ -14,30 +14,25 @@ from benchmarks.rehearsal.operation import Operation
 from benchmarks.single_take import run_passes
 from monica.engine.chatterbox import weights
 from monica.engine.chatterbox.streaming import FIRST_HOP, StreamingToken2Wav
+from monica.engine.chatterbox.watermark import Watermark
 
 EULER_STEP, MIDDLE_BLOCK = 219, 49
 """Of an Euler step with two of the twelve middle blocks, and of each further block."""
-VOCODER, SOURCE, HOP = 257 + 14, 30, 66
-TILES = (96, 128)
-
-
-class Unmarked:
-    """In the place of the watermark, which is not S3Gen's."""
-
-    def apply(self, samples: torch.Tensor) -> torch.Tensor:
-        return samples
+VOCODER = 269
+"""Of a take of four seconds, with its pitch and its source: two tiles side by side."""
+HOP = 19
+"""Launches of a hop, all of it: its mel, its sound and its watermark."""
 
 
 class Counted:
-    """What the parts of S3Gen launch, and two hops of a stream.
+    """What the parts of S3Gen launch, and three hops of a stream.
 
     With two middle blocks, two Euler steps and few graphs: a hop's steps are one graph, however many there are.
     """
 
     def __init__(self, rehearsal: Rehearsal) -> None:
         token2wav = rehearsal.load_token2wav()
-        unmarked: Any = Unmarked()
-        streaming = StreamingToken2Wav(token2wav, unmarked)
+        streaming = StreamingToken2Wav(token2wav, Watermark(CUDA))
         graphs = token2wav.solver._graphs
         assert graphs is not None
         streaming.warm_up(graphs)
@@ -48,12 +43,9 @@ class Counted:
             passes = stream.synthesize_hop(list(range(tokens)), last=False)
             operations = rehearsal.record(partial(run_passes, passes))
             self.hops.append((operations, list(rehearsal.device.replays)))
-        hift = token2wav.hift
-        f0 = torch.zeros(1, 100, device=CUDA)
-        generator = rehearsal.generator()
+        mel = torch.zeros(1, 80, 200, device=CUDA)
         with torch.inference_mode():
-            phase = hift.draw_phase(generator)
-            self.source = rehearsal.record(lambda: hift.make_source(f0, phase, generator))
+            self.take = rehearsal.record(lambda: token2wav.hift(mel, rehearsal.generator()))
         self.graphs = rehearsal.graphs
 
 
@@ -71,7 +63,8 @@ def counted() -> Iterator[Counted]:
         patch.setattr("monica.engine.chatterbox.s3gen.EULER_STEPS", 2)
         patch.setattr("monica.engine.chatterbox.s3gen.BUCKETS", range(128, 129))
         patch.setattr("monica.engine.chatterbox.token_encoder.BUCKETS", range(384, 385))
-        patch.setattr("monica.engine.chatterbox.hift.TILES", TILES)
+        patch.setattr("monica.engine.chatterbox.hift.TILES", (128,))
+        patch.setattr("monica.engine.chatterbox.captured_sounds.SIZES", (58, 120))
         patch.setattr("monica.engine.chatterbox.captured_hops.HOPS", (64,))
         yield Counted(rehearsal)
 
@@ -86,27 +79,26 @@ def test_an_euler_step(counted: Counted) -> None:
 
 
 def test_the_vocoder(counted: Counted) -> None:
-    """Its pitch, its source and its sound, for a length that is run in one tile."""
-    captured = sum(launches(counted.graphs[f"the {name} of 128 frames"]) for name in ("pitch", "sound"))
-    assert captured <= VOCODER
-    assert launches(counted.source) <= SOURCE
-    assert captured + launches(counted.source) <= 301
+    assert launches(counted.take) <= VOCODER
+    assert {each.graph for each in counted.take} >= {
+        "the pitch of 2 times 128 frames", "the sound of 2 times 128 frames",
+    }  # fmt: skip
 
 
 def test_a_hop(counted: Counted) -> None:
-    """The third: the first has the prompt of the voice computed, and the second is too short for a whole tile."""
-    operations, replays = counted.hops[2]
-    outside = [operation for operation in operations if operation.graph is None]
-    assert replays == [
-        "the encoder of 384 tokens", "a hop of 64 frames", "the pitch of 96 frames", "the sound of 96 frames",
-    ]  # fmt: skip
-    assert launches(outside) + len(replays) <= HOP
-    assert [operation.name for operation in outside if operation.wait == "event"] == []
+    """The first hop also has the prompt of the voice computed."""
+    for number, frames in ((1, 120), (2, 120)):
+        operations, replays = counted.hops[number]
+        outside = [operation for operation in operations if operation.graph is None]
+        assert replays == ["the encoder of 384 tokens", "a hop of 64 frames", f"the sound of a hop of {frames} frames"]
+        assert launches(outside) + len(replays) <= HOP
+        # The host waits only for the samples. What it sends does not wait.
+        assert [operation.wait for operation in outside if operation.wait] == ["read"]
 
 
 def test_what_is_captured_neither_waits_nor_reads_the_host(counted: Counted) -> None:
     assert {name.rpartition(" of ")[0] for name in counted.graphs} == {
-        "an Euler step", "the encoder", "the pitch", "the sound", "a hop",
+        "an Euler step", "the encoder", "the pitch", "the sound", "a hop", "the sound of a hop",
     }  # fmt: skip
     for name, operations in counted.graphs.items():
         wrong = [each for each in operations if each.wait or each.mixed or each.copies_between_devices]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from monica.engine.chatterbox import captured_hops, pass_selftest
+from monica.engine.chatterbox import captured_hops, captured_sounds, pass_selftest
 from monica.engine.chatterbox.estimator import Estimator
 from monica.engine.chatterbox.hift import HiFT
 from monica.engine.chatterbox.s3gen import Token2Wav
@@ -37,7 +37,7 @@ class Captured:
 
     def check(self) -> int:
         assert self.streaming.hops is not None
-        count = pass_selftest.check_functions(self.token2wav)
+        count = pass_selftest.check_functions(self.streaming.captured_functions())
         return count + pass_selftest.check_hops(self.streaming.hops, self.reference, "fp32")
 
 
@@ -50,18 +50,27 @@ def captured(checkpoint_dir: Path) -> Any:
         for module in (captured_hops, pass_selftest):
             patch.setattr(module, "HOPS", (6, 20))
         patch.setattr(captured_hops, "PROMPT_FRAMES", 56)
+        patch.setattr(captured_sounds, "SIZES", (58,))
         yield Captured(checkpoint_dir)
 
 
 def test_every_graph_is_tried(captured: Captured) -> None:
-    assert captured.check() == captured.captured == 5
+    assert captured.check() == captured.captured == 8
 
 
-@pytest.mark.parametrize("name", ["the encoder of 16 tokens", "the pitch of 32 frames", "the sound of 32 frames"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "the encoder of 16 tokens",
+        "the pitch of 32 frames",
+        "the sound of 2 times 32 frames",
+        "the sound of a hop of 58 frames",
+    ],
+)
 def test_a_graph_that_computes_wrong_numbers_is_named(
     captured: Captured, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [wrong] = [each for each in captured.token2wav.captured_functions() if each.name == name]
+    [wrong] = [each for each in captured.streaming.captured_functions() if each.name == name]
     replay = wrong._replay
 
     def lie() -> None:

@@ -19,18 +19,18 @@ from monica.engine import SynthesisParams, Utterance
 from monica.engine.chatterbox import utterances
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.estimator import Estimator
-from monica.engine.chatterbox.hift import FRAME, PITCH_REACH, VOCODER_REACH, HiFT
+from monica.engine.chatterbox.harmonic_source import FRAME
+from monica.engine.chatterbox.hift import PITCH_REACH, VOCODER_REACH, HiFT
 from monica.engine.chatterbox.s3gen import Token2Wav
 from monica.engine.chatterbox.streaming import (
     FIRST_HOP,
     LOOK_AHEAD,
     MAX_PROMPTS,
-    WATERMARK_REACH,
     SlidingWindow,
     StreamingToken2Wav,
     StreamState,
 )
-from monica.engine.chatterbox.watermark import Watermark
+from monica.engine.chatterbox.watermark import WATERMARK_REACH, Watermark
 from monica.errors import SynthesisFailed
 
 from .conftest import load_shallow

@@ -24,9 +24,9 @@ from .conftest import TEXT
 Samples = NDArray[np.float32]
 
 
-@pytest.fixture(scope="module")
-def watermark() -> Watermark:
-    return Watermark()
+@pytest.fixture(scope="module", params=[False, True], ids=["as on the CPU", "as on CUDA"])
+def watermark(request: pytest.FixtureRequest) -> Watermark:
+    return Watermark(products=request.param)
 
 
 @pytest.fixture(scope="module")

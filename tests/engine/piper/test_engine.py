@@ -188,9 +188,9 @@ def test_why_it_is_passed_over(
 
 def test_it_may_stand_in(toy_voice: Path, tmp_path: Path) -> None:
     fallback = Fallback("piper", Settings(piper_voice=str(toy_voice), cache_dir=tmp_path))
-    first = fallback.speak_sentences(["Rusmir gagne.", "Pablo perd."], [0.1])
+    first = fallback.speak_sentences(["Rusmir gagne.", "Pablo perd."], [0, 0.1, 0])
     assert soundfile.read(io.BytesIO(first))[1] == RATE
-    assert fallback.speak_sentences(["Rusmir gagne.", "Pablo perd."], [0.1]) == first
+    assert fallback.speak_sentences(["Rusmir gagne.", "Pablo perd."], [0, 0.1, 0]) == first
     with pytest.raises(ConfigError, match="speaks fr, and MONICA_LANGUAGE is en"):
         Fallback("piper", Settings(piper_voice=str(toy_voice), cache_dir=tmp_path, language="en"))
 

@@ -113,6 +113,7 @@ def test_a_download_that_broke_off_continues_and_shows_its_progress(
     hub.break_after = 13 * 2**20
     monkeypatch.setenv("TQDM_POSITION", "-1")  # the hub's bars are for terminals; this shows them here too
     monkeypatch.setenv("MONICA_ENGINE", "piper")
+    monkeypatch.setenv("MONICA_LISTEN", "off")
     monkeypatch.setenv("MONICA_PIPER_VOICE", NAME)
     done = CliRunner().invoke(prefetch, catch_exceptions=False)
     assert done.stdout.splitlines()[-1].endswith("licence of its recordings: CC0")

@@ -90,6 +90,7 @@ def performance(request: pytest.FixtureRequest, checkpoint_dir: Path) -> Iterato
         patch.setattr("monica.engine.chatterbox.s3gen.BUCKETS", range(128, 129))
         patch.setattr("monica.engine.chatterbox.token_encoder.BUCKETS", range(64, 65))
         patch.setattr("monica.engine.chatterbox.hift.TILES", (32, 64))
+        patch.setattr("monica.engine.chatterbox.captured_sounds.SIZES", (58,))
         for module in ("captured_hops", "pass_selftest"):
             patch.setattr(f"monica.engine.chatterbox.{module}.HOPS", (80,))
         with rehearsal:

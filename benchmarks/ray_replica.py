@@ -1,0 +1,17 @@
+"""The replica that `benchmarks.ray` deploys: the stand-in engine."""
+
+from __future__ import annotations
+
+from ray import serve
+
+from benchmarks import standin
+from monica.replica.deployment import Replica
+
+assert standin.SPEC.name == "standin"  # importing it has put it into the registry
+
+
+class StandInReplica(Replica):
+    """Defined here, so that this module is imported where it runs."""
+
+
+app = serve.deployment(StandInReplica)

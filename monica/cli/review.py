@@ -1,0 +1,126 @@
+"""monica cache listen and review: have kept phrases listened to, and choose among the takes of doubtful ones."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import click
+
+from monica.cli.group import fail
+from monica.cli.listening import play_wav
+from monica.config import Settings
+from monica.store import review as reviewing
+from monica.store.catalogue import Catalogue
+from monica.store.hearing import Verdict
+from monica.store.phrase import shown
+from monica.store.side_takes import SideTakes
+
+
+@contextmanager
+def _stores() -> Iterator[tuple[Catalogue, SideTakes]]:
+    settings = Settings.from_env()
+    with Catalogue.open(settings) as catalogue:
+        side_takes = SideTakes(settings.cache_dir, visiting=True)
+        try:
+            yield catalogue, side_takes
+        finally:
+            side_takes.close()
+
+
+@click.command()
+@click.argument("key", required=False)
+@click.option("--take", type=click.IntRange(1, 9), help="Play or keep this take instead of the one that is kept.")
+@click.option("--play", is_flag=True, help="Play it.")
+@click.option("--keep", is_flag=True, help="Keep it: a person has heard it. The other takes are forgotten.")
+def review(key: str | None, take: int | None, play: bool, keep: bool) -> None:
+    """List the phrases that were listened to and are doubtful; with KEY, show the takes of one.
+
+    What was heard otherwise stands in brackets: [said: heard]. To have a phrase made again: monica cache remake KEY.
+    The exit code is 1 if a phrase is doubtful.
+    """
+    if key is None and (take is not None or play or keep):
+        raise click.UsageError("Say which phrase: KEY.")
+    with _stores() as (catalogue, side_takes):
+        if key is None:
+            found = reviewing.find_doubtful(catalogue, side_takes)
+            click.echo("\n".join(map(_row, found)) or "No phrase is doubtful.")
+            sys.exit(1 if found else 0)
+        phrase = reviewing.find_one(catalogue, side_takes, key)
+        click.echo("\n".join(_lines(phrase)))
+        if play:
+            play_wav(_sound(catalogue, side_takes, phrase, take))
+        if keep:
+            reviewing.keep(catalogue, side_takes, phrase, take)
+            click.echo(f"{phrase.key:.12} is accepted.")
+
+
+@click.command()
+@click.argument("search", default="")
+@click.option("--again", is_flag=True, help="Those too that have been listened to.")
+def listen(search: str, again: bool) -> None:
+    """Listen to the kept phrases that have not been listened to, and mark the doubtful ones.
+
+    With SEARCH, only to those with it in their text. It needs the extra `listen` and a model, and no server. Ctrl-C
+    stops it; the same command goes on from there. The exit code is 1 if a phrase is doubtful.
+    """
+    # Here: the command line should not take longer for it.
+    from monica.listening.listener import Listener, NotHeard
+    from monica.listening.model import model_name
+    from monica.listening.verdict import judge
+
+    settings = Settings.from_env()
+    counts = dict.fromkeys(Verdict, 0)
+    with Catalogue.open(settings) as catalogue:
+        phrases = [phrase for phrase in catalogue.phrases(search) if again or phrase.hearing is None]
+        if not phrases:
+            click.echo("Every phrase has been listened to.")
+            return
+        listener = Listener(settings)
+        for number, phrase in enumerate(phrases, 1):
+            try:
+                sound, metadata = catalogue.read_sound(phrase), phrase.metadata()
+                heard = listener.hear(sound, metadata.recipe.text or metadata.recipe.said)
+            except (ValueError, NotHeard) as error:
+                click.echo(f"{number}/{len(phrases)} {phrase.key:.12} not heard: {shown(str(error))}", err=True)
+                continue
+            hearing = judge(heard, phrase.engine, phrase.sha256, model_name(settings))
+            now = catalogue.get(phrase.key)
+            if now is not None and now.sha256 == phrase.sha256:  # or it was made again meanwhile
+                catalogue.put(phrase.key, sound, replace(metadata, heard=hearing))
+            counts[hearing.verdict] += 1
+            marked = reviewing.mark(hearing.expected, hearing.differences)
+            click.echo(f"{number}/{len(phrases)} {phrase.key:.12} {hearing.verdict}: {marked}")
+        listener.close()
+    bad = counts[Verdict.DOUBTFUL] + counts[Verdict.WRONG]
+    click.echo(f"{counts[Verdict.GOOD]} good, {bad} doubtful. See: monica cache review")
+    sys.exit(1 if bad else 0)
+
+
+def _row(phrase: reviewing.Doubtful) -> str:
+    hearing = phrase.hearing
+    state = hearing.verdict if phrase.kept is not None else "not kept"
+    marked = reviewing.mark(hearing.expected, hearing.differences)
+    return f"{phrase.key[:12]}  {state:<8}  {len(phrase.takes)} takes  {marked}"
+
+
+def _lines(phrase: reviewing.Doubtful) -> Iterator[str]:
+    found = phrase.as_dict()
+    yield f"{phrase.key[:12]}  {found['text']}"
+    yield f"  marked: {found['marked']}"
+    yield f"  heard:  {found['heard']}"
+    if found["heard_freely"] is not None:
+        yield f"  freely: {found['heard_freely']}"
+    for take in found["takes"]:
+        kept = ", kept" if take["kept"] else ""
+        yield f"  take {take['number']}: {take['verdict']}{kept}, {take['seconds']:.2f} s: {take['marked']}"
+
+
+def _sound(catalogue: Catalogue, side_takes: SideTakes, phrase: reviewing.Doubtful, take: int | None) -> bytes:
+    if take is not None:
+        return side_takes.sound(phrase.key, take)
+    if phrase.kept is None:
+        fail("No take of it is kept: say which one, with --take.")
+    return catalogue.read_sound(phrase.kept)

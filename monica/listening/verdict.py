@@ -1,0 +1,75 @@
+"""From what was heard to a verdict: good, doubtful, or wrong and to be made again.
+
+A recogniser errs, so its word alone fails nothing. Told hearing, which has the expected text as a hint, errs least and
+in the same way for every voice. What free hearing finds beside that depends on the voice: it counts only for voices
+that have been measured, in `python -m benchmarks.listen`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from monica.listening.heard import Heard
+from monica.store.hearing import Hearing, Misheard, Verdict
+
+WRONG_WORDS = 2
+"""Words that a take is made again for, told hearing."""
+UNINTELLIGIBLE = 0.5
+"""The share of the sounds, told hearing, from which on a take is not this text at all: it is not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreeLimits:
+    """What free hearing of a voice may differ in before a take of it is doubtful."""
+
+    run: int
+    """Sounds wrong in a row."""
+    distance: float
+    """Share of the sounds that are wrong."""
+
+
+FREE_LIMITS: dict[str, FreeLimits] = {}
+"""By the name of the engine. A voice that is not here was not measured, and is judged by told hearing alone."""
+
+
+def judge(heard: Heard, engine: str, sound: str, model: str, fault: str | None = None) -> Hearing:
+    """Return the verdict on a take.
+
+    engine: the name of the one that made it. sound: hex SHA-256 of it. model: the recogniser. fault: what is wrong with
+    the signal.
+    """
+    wrong = heard.told_comparison.differences
+    if fault is not None or len(wrong) >= WRONG_WORDS:
+        verdict = Verdict.WRONG
+    elif wrong or _is_doubtful_free(heard, FREE_LIMITS.get(engine)):
+        verdict = Verdict.DOUBTFUL
+    else:
+        verdict = Verdict.GOOD
+    if not wrong and verdict is Verdict.DOUBTFUL and heard.free_comparison is not None:
+        wrong = heard.free_comparison.differences  # they are why
+    return Hearing(
+        verdict,
+        sound,
+        model,
+        heard.expected,
+        heard.told,
+        heard.free,
+        tuple(Misheard(each.said, each.heard, each.kind) for each in wrong[:MOST_SHOWN]),
+        fault,
+    )
+
+
+MOST_SHOWN = 20
+"""Differences that are noted of a take."""
+
+
+def is_unintelligible(heard: Heard) -> bool:
+    """Return whether hardly anything of the text was heard, even by a recogniser that was told what to expect."""
+    return heard.told_comparison.distance >= UNINTELLIGIBLE
+
+
+def _is_doubtful_free(heard: Heard, limits: FreeLimits | None) -> bool:
+    found = heard.free_comparison
+    if limits is None or found is None:
+        return False
+    return found.run >= limits.run or found.distance > limits.distance

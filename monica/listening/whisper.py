@@ -1,0 +1,69 @@
+"""Whisper by faster-whisper, as the listener uses it: one encoding of a take, two decodings.
+
+Only the listener's own process imports this. An encoder window of ten seconds instead of Whisper's thirty costs a
+quarter, and finds as much.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.audio import pad_or_trim
+from faster_whisper.tokenizer import Tokenizer
+from numpy.typing import NDArray
+
+RATE = 16000
+WINDOWS_S = (10, 20, 30)
+"""Lengths of what the encoder is given; the shortest that holds the take."""
+FRAMES_PER_S = 100
+MAX_COMPRESSION = 2.4
+"""Of a text, by zlib. Above it, the recogniser has repeated itself: OpenAI's own limit."""
+MAX_TOKENS = 448
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was heard of a take."""
+
+    free: str | None
+    """Without a hint. None if the recogniser only repeated itself."""
+    told: str
+    """With the expected text as a hint."""
+
+
+class Whisper:
+    """A Whisper model on the CPU, in 8-bit integers. One thread may use it."""
+
+    def __init__(self, folder: Path, language: str, threads: int) -> None:
+        """Load the model. Raises ValueError if it does not know the language, and whatever a broken file leads to."""
+        self._model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=threads)
+        if not self._model.model.is_multilingual and language != "en":
+            raise ValueError(f"the model knows English only, not {language}")
+        self._tokenizer = Tokenizer(
+            self._model.hf_tokenizer, self._model.model.is_multilingual, task="transcribe", language=language
+        )
+
+    def transcribe(self, samples: NDArray[np.float32], expected: str) -> Transcript:
+        """Hear a take. samples: (N,) at RATE, without silence around them. Raises ValueError if it is too long."""
+        seconds = len(samples) / RATE
+        window = next((length for length in WINDOWS_S if seconds <= length), None)
+        if window is None:
+            raise ValueError(f"{seconds:.0f} s are too long: {WINDOWS_S[-1]} s are heard at most")
+        features = self._model.feature_extractor(samples, chunk_length=window)
+        encoded = self._model.encode(pad_or_trim(features, window * FRAMES_PER_S))
+        hint = self._tokenizer.encode(" " + expected)
+        free = self._decode(encoded, [], len(hint))
+        # Half of Whisper's context may be a hint.
+        told = self._decode(encoded, [self._tokenizer.sot_prev, *hint[: MAX_TOKENS // 2 - 1]], len(hint))
+        looped = len(free) / max(1, len(zlib.compress(free.encode()))) > MAX_COMPRESSION
+        return Transcript(None if looped else free, told)
+
+    def _decode(self, encoded: object, before: list[int], expected: int) -> str:
+        prompt = [*before, *self._tokenizer.sot_sequence, self._tokenizer.no_timestamps]
+        longest = min(MAX_TOKENS, len(prompt) + 2 * expected + 24)
+        (found,) = self._model.model.generate(encoded, [prompt], beam_size=1, max_length=longest)
+        return str(self._tokenizer.decode(found.sequences_ids[0])).strip()

@@ -1,0 +1,146 @@
+"""A phrase is listened to after it was made; up to three takes are made, and the best is kept with its verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from monica.announcer import Announcer
+from monica.listening.listener import Ears
+from monica.listening.verdict import is_unintelligible, judge
+from monica.speech import Announcement, SpeechRequest
+from monica.store.catalogue import Catalogue, UnknownPhrase
+from monica.store.hearing import Hearing, Verdict
+from monica.store.metadata import Metadata
+from monica.store.phrase import KeptPhrase
+from monica.store.side_takes import SideTakes
+
+MAX_TAKES = 3
+MAX_DOUBTFUL_TAKES = 2
+"""Takes of a phrase of which only a word is doubtful. It is the same word in every take more often than not: then it is
+the recogniser who errs."""
+
+logger = logging.getLogger(__name__)
+
+Announce = Callable[[SpeechRequest], Announcement]
+"""How a phrase is made again. Raises as `Announcer.announce` does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a phrase that was listened to."""
+
+    verdict: Verdict
+    takes: int
+    """How many were made again."""
+    kept: bool
+    """Whether one of them is kept. Babble is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Take:
+    sound: bytes
+    metadata: Metadata
+    hearing: Hearing
+    babble: bool
+
+
+class Audition:
+    """Listens to kept phrases, and has those that are not good made again. Several threads may use it."""
+
+    def __init__(
+        self, ears: Ears, model: str, announcer: Announcer, catalogue: Catalogue, side_takes: SideTakes
+    ) -> None:
+        self._ears = ears
+        self._model = model
+        self._announcer = announcer
+        self._catalogue = catalogue
+        self._side_takes = side_takes
+
+    def verdict_of(self, key: str) -> Verdict | None:
+        """Return the verdict on the sound that is kept under a key; None if it has not been listened to."""
+        phrase = self._catalogue.get(key)
+        return phrase.hearing.verdict if phrase is not None and phrase.hearing is not None else None
+
+    def listen(self, request: SpeechRequest, key: str, announce: Announce) -> Outcome:
+        """Listen to the phrase kept under a key. A page is listened to sentence by sentence.
+
+        Raises NotHeard, and what `announce` raises. Then there is no verdict, and it is listened to another time.
+        """
+        sentences = self._announcer.sentences(request.text)
+        if self._announcer.said(request.text) == sentences[0]:
+            return self._listen_to_take(request, key, announce)
+        outcomes = []
+        for sentence in sentences:
+            part = replace(request, text=sentence)
+            part_key = self._announcer.key_of(part)
+            if self._catalogue.get(part_key) is None:
+                announce(part)
+            known = self.verdict_of(part_key)
+            outcomes.append(
+                self._listen_to_take(part, part_key, announce) if known is None else Outcome(known, 0, True)
+            )
+        worst = max(outcomes, key=lambda outcome: outcome.verdict.rank)
+        kept = all(outcome.kept for outcome in outcomes)
+        page = self._catalogue.get(key)
+        if page is not None and (not kept or any(outcome.takes for outcome in outcomes)):
+            self._catalogue.remove([page])
+            if kept:
+                announce(request)  # of the sentences that are kept now
+        if kept and (page := self._catalogue.get(key)) is not None:
+            self._note(page, worst.verdict)
+        return Outcome(worst.verdict, sum(outcome.takes for outcome in outcomes), kept)
+
+    def _listen_to_take(self, request: SpeechRequest, key: str, announce: Announce) -> Outcome:
+        takes = [self._hear(request.text, key)]
+        pinned = (phrase := self._catalogue.get(key)) is not None and phrase.pinned
+        while self._should_remake(takes) and request.seed is None:
+            fault = announce(replace(request, fresh=True)).defect
+            if fault is not None:
+                break  # the engine has tried twice: the old take is kept
+            takes.append(self._hear(request.text, key))
+        best = min(takes, key=lambda take: take.hearing.order)
+        if best.babble:
+            self._set_aside(key, takes)
+            if (phrase := self._catalogue.get(key)) is not None and not pinned:
+                self._catalogue.remove([phrase])
+                return Outcome(Verdict.WRONG, len(takes) - 1, False)
+        self._catalogue.put(key, best.sound, replace(best.metadata, heard=best.hearing))
+        if best.hearing.verdict.needs_review:
+            self._set_aside(key, takes)
+        else:
+            self._side_takes.forget(key)
+        return Outcome(best.hearing.verdict, len(takes) - 1, True)
+
+    def _should_remake(self, takes: list[_Take]) -> bool:
+        best = min(take.hearing.verdict.rank for take in takes)
+        allowed = MAX_DOUBTFUL_TAKES if best == Verdict.DOUBTFUL.rank else MAX_TAKES
+        return best > Verdict.GOOD.rank and len(takes) < allowed
+
+    def _hear(self, text: str, key: str) -> _Take:
+        """Hear what is kept under a key. Raises UnknownPhrase if it is gone, CacheError, NotHeard."""
+        phrase = self._catalogue.get(key)
+        if phrase is None:
+            raise UnknownPhrase(f"Phrase {key:.12} is gone.")
+        sound = self._catalogue.read_sound(phrase)
+        try:
+            metadata = phrase.metadata()
+        except ValueError:
+            raise UnknownPhrase(f"Phrase {key:.12} has no metadata.") from None
+        heard = self._ears.hear(sound, metadata.recipe.text if metadata.recipe.text else text)
+        hearing = judge(heard, metadata.recipe.engine, hashlib.sha256(sound).hexdigest(), self._model)
+        logger.info("phrase %.12s: heard as %s (%s)", key, hearing.verdict, ascii(heard.told))
+        return _Take(sound, metadata, hearing, is_unintelligible(heard))
+
+    def _set_aside(self, key: str, takes: list[_Take]) -> None:
+        self._side_takes.forget(key)
+        for number, take in enumerate(takes, 1):
+            self._side_takes.put(key, number, take.sound, replace(take.metadata, heard=take.hearing))
+
+    def _note(self, page: KeptPhrase, verdict: Verdict) -> None:
+        """Note the verdict on the sentences of a page with the page itself."""
+        metadata = page.metadata()
+        hearing = Hearing(verdict, page.sha256, self._model, metadata.recipe.said, "", None, ())
+        self._catalogue.put(page.key, self._catalogue.read_sound(page), replace(metadata, heard=hearing))

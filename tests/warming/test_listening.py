@@ -1,0 +1,153 @@
+"""Jobs that listen: what is made again, what is marked, what is not kept, and what a restart finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from monica.config import Settings
+from monica.listening.listener import NotHeard
+from monica.listening.model import ListeningUnavailable
+from monica.service import Service
+from monica.store import review
+from monica.store.hearing import Verdict
+from monica.store.phrase import KeptPhrase
+from monica.warming.job import State
+from monica.warming.listening import Listening
+from monica.warming.warmer import Warmer
+from tests.conftest import started
+from tests.support.ears import DamagingToy, FakeEars, is_damaged
+from tests.support.jobs import PAIRS, counts, ended, texts
+
+MANY = tuple(f"{text[:-1]} au tour {number}." for text in PAIRS for number in ("deux", "trois", "cinq", "six"))[:300]
+PAGE = " ".join(f"La table numéro {number} attend encore un joueur ce soir." for number in ("deux", "six", "sept") * 3)
+
+
+@pytest.fixture
+def ears() -> FakeEars:
+    return FakeEars()
+
+
+@pytest.fixture
+def damaging(request: pytest.FixtureRequest) -> DamagingToy:
+    return DamagingToy(*getattr(request, "param", ()))
+
+
+@pytest.fixture
+def service(settings: Settings, damaging: DamagingToy) -> Iterator[Service]:
+    service = started(settings, damaging)
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def warmer(service: Service, ears: FakeEars) -> Iterator[Warmer]:
+    listening = Listening(
+        service.settings, service.announcer, service.catalogue, service.side_takes, lambda _: ears, lambda _: None
+    )
+    warmer = Warmer(service.settings, service.announcer, service.frontend, service.catalogue, service.health, listening)
+    warmer.start()
+    yield warmer
+    warmer.close()
+
+
+def verdict_of(phrase: KeptPhrase) -> Verdict | None:
+    return phrase.hearing.verdict if phrase.hearing else None
+
+
+def test_no_damaged_phrase_of_a_book_is_kept_unmarked(
+    warmer: Warmer, service: Service, damaging: DamagingToy, ears: FakeEars
+) -> None:
+    job = ended(warmer.submit(texts(*MANY), listen=True))
+    assert (job.state, counts(job), job.heard) == (State.DONE, (0, 300, 0, 0), 300)
+    assert damaging.damaged >= 30
+    assert job.remade >= 20
+    phrases = service.catalogue.phrases()
+    assert len(phrases) == 300
+    for phrase in phrases:
+        damaged = is_damaged(service.catalogue.read_sound(phrase))
+        assert verdict_of(phrase) is (Verdict.WRONG if damaged else Verdict.GOOD)
+    assert len(ears.heard) == len(damaging.spoken) >= 300 + job.remade
+
+
+def test_what_was_heard_is_not_heard_again(warmer: Warmer, ears: FakeEars) -> None:
+    ended(warmer.submit(texts(*PAIRS[:5]), listen=True))
+    heard = len(ears.heard)
+    again = ended(warmer.submit(texts(*PAIRS[:5]), listen=True))
+    assert (counts(again), again.heard, len(ears.heard)) == ((5, 0, 0, 0), 5, heard)
+
+
+def test_phrases_that_were_made_unheard_are_listened_to(warmer: Warmer, ears: FakeEars) -> None:
+    assert ended(warmer.submit(texts(*PAIRS[:5]), listen=False)).heard == 0
+    assert ears.heard == []
+    job = ended(warmer.submit(texts(*PAIRS[:5]), listen=True))
+    assert (job.heard, job.cached + job.made) == (5, 5)
+
+
+@pytest.mark.parametrize("damaging", [(lambda number: False,)], indirect=True)
+def test_a_word_that_is_always_misheard_is_doubtful_after_two_takes(
+    warmer: Warmer, service: Service, ears: FakeEars, damaging: DamagingToy
+) -> None:
+    ears.mishear = lambda text: text.replace("Rusmir", "Bernard")
+    job = ended(warmer.submit(texts("La main est pour Rusmir.", "Pablo perd la main."), listen=True))
+    assert (counts(job), job.heard, job.doubtful, job.remade) == ((0, 2, 0, 0), 2, 1, 1)
+    assert len(damaging.spoken) == 3
+    (doubtful,) = [phrase for phrase in service.catalogue.phrases() if verdict_of(phrase) is Verdict.DOUBTFUL]
+    heard = doubtful.metadata().heard
+    assert heard is not None
+    assert [(each.said, each.heard, each.kind) for each in heard.differences] == [("Rusmir", "Bernard", "name")]
+    takes = service.side_takes.all()
+    assert [take.number for take in takes[doubtful.key]] == [1, 2]
+    assert list(takes) == [doubtful.key]
+
+
+@pytest.mark.parametrize("damaging", [(lambda number: False,)], indirect=True)
+def test_a_person_keeps_one_of_the_takes(warmer: Warmer, service: Service, ears: FakeEars) -> None:
+    ears.mishear = lambda text: text.replace("Rusmir", "Bernard")
+    ended(warmer.submit(texts("La main est pour Rusmir."), listen=True))
+    (phrase,) = service.catalogue.phrases()
+    other = next(take for take in service.side_takes.all()[phrase.key] if take.sha256 != phrase.sha256)
+    (doubtful,) = review.find_doubtful(service.catalogue, service.side_takes)
+    review.keep(service.catalogue, service.side_takes, doubtful, other.number)
+    (chosen,) = service.catalogue.phrases()
+    assert (chosen.sha256, verdict_of(chosen)) == (other.sha256, Verdict.ACCEPTED)
+    assert service.side_takes.all() == {}
+    again = ended(warmer.submit(texts("La main est pour Rusmir."), listen=True))
+    assert (again.doubtful, again.cached) == (0, 1)
+
+
+def test_of_babble_nothing_is_kept_and_that_is_told(warmer: Warmer, service: Service, ears: FakeEars) -> None:
+    ears.mishear = lambda text: "Zut alors"
+    job = ended(warmer.submit(texts(*PAIRS[:4]), listen=True))
+    assert (job.state, counts(job)) == (State.DONE, (0, 0, 4, 0))
+    assert {failure.code for failure in job.failures} == {"take_unintelligible"}
+    assert service.catalogue.phrases() == []
+    assert {len(takes) for takes in service.side_takes.all().values()} == {3}
+
+
+def test_a_phrase_that_cannot_be_heard_stays_and_is_heard_another_time(warmer: Warmer, ears: FakeEars) -> None:
+    ears.fail_with = NotHeard("The listener is gone.")
+    job = ended(warmer.submit(texts(*PAIRS[:3]), listen=True))
+    assert (job.failed, {failure.code for failure in job.failures}) == (3, {"not_heard"})
+    ears.fail_with = None
+    again = ended(warmer.submit(texts(*PAIRS[:3]), listen=True))
+    assert (again.heard, again.failed) == (3, 0)
+
+
+@pytest.mark.parametrize("damaging", [(lambda number: number == 2,)], indirect=True)
+def test_a_page_is_heard_sentence_by_sentence(warmer: Warmer, service: Service, ears: FakeEars) -> None:
+    job = ended(warmer.submit(texts(PAGE), listen=True))
+    assert (counts(job), job.heard, job.remade) == ((0, 1, 0, 0), 1, 1)
+    assert not any(is_damaged(service.catalogue.read_sound(phrase)) for phrase in service.catalogue.phrases())
+    assert {verdict_of(phrase) for phrase in service.catalogue.phrases()} == {Verdict.GOOD}
+    assert len(ears.heard) == len(set(service.announcer.sentences(PAGE))) + 1
+
+
+def test_listening_that_cannot_be_is_refused_if_asked_for(service: Service) -> None:
+    """No model has the name that these settings give."""
+    listening = service.listening
+    assert listening.decide(None) is False
+    assert listening.decide(False) is False
+    with pytest.raises(ListeningUnavailable):
+        listening.decide(True)
