@@ -110,7 +110,7 @@ def measure_page(server: Server, rounds: int) -> tuple[int, list[tuple[float, fl
 
     def weigh(response: Any) -> None:
         nonlocal weight
-        if "/v1/" not in response.url:
+        if "/v1/" not in response.url and response.status == 200:
             weight += len(response.body())
 
     with sync_playwright() as playwright:

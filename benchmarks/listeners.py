@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -39,6 +40,7 @@ class Listener:
         self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         query = f"?speaker={speaker}" if speaker else ""
         self._connection.request("GET", f"/v1/events{query}", headers=server.token())
+        self._socket = self._connection.sock  # http.client forgets it once it has the head of an endless answer
         self._response = self._connection.getresponse()
         if self._response.status != 200:
             raise RuntimeError(f"a listener is refused: {self._response.status}")
@@ -48,8 +50,7 @@ class Listener:
 
     def close(self) -> None:
         with suppress(OSError):
-            if self._connection.sock is not None:
-                self._connection.sock.shutdown(2)
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(10)
         self._connection.close()
 

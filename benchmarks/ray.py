@@ -12,7 +12,10 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+import psutil
 
 from benchmarks.clients import Crowd, ended_within
 from benchmarks.hardware import describe_cpu
@@ -25,13 +28,28 @@ PATIENT = {"MONICA_DEADLINE_S": "120", "MONICA_TRIM": "off"}
 LOCAL = PATIENT | {"MONICA_ENGINE": "standin"}
 
 
-def rate(server: Server, clients: int, run: int, seconds: float) -> float:
-    """Return the answers per second of clients that each ask for one new phrase after the other."""
+def rate(
+    server: Server, clients: int, run: int, seconds: float, others: Sequence[psutil.Process] = ()
+) -> tuple[float, float, float]:
+    """Have clients each ask for one new phrase after the other.
+
+    Returns the answers per second, and the processor time of the server and of the other processes for each, in
+    milliseconds.
+    """
+    worker = server.worker()
     with Crowd(server.port, clients, run) as crowd:
-        began = crowd.settle()
+        began, spent = crowd.settle(), (busy([worker]), busy(others))
         time.sleep(seconds)
         until = crowd.settle()
-        return len(ended_within(crowd.answers, began, until)) / (until - began)
+        made = len(ended_within(crowd.answers, began, until))
+        spent = (busy([worker]) - spent[0], busy(others) - spent[1])
+    return made / (until - began), 1000 * spent[0] / made, 1000 * spent[1] / made
+
+
+def busy(processes: Sequence[psutil.Process]) -> float:
+    """Return the processor time that processes have taken so far, in seconds."""
+    times = [process.cpu_times() for process in processes]
+    return sum(each.user + each.system for each in times)
 
 
 def miss(server: Server, run: int, seconds: float) -> float:
@@ -55,24 +73,30 @@ def main() -> None:
     options = parser.parse_args()
     seconds = 2.0 if options.quick else options.seconds
     sys.stdout.write(f"Stand-in engine, {SLOTS} clients for each replica, on {describe_cpu()}, which is shared\n\n")
-    row("", "takes/s", "of linear (target: 0.9)", "p50 of a miss, one client", "more than here (target: 15 ms)")
-    row(*["---"] * 5)
+    row(
+        "", "takes/s", "of linear (target: 0.9)", "p50 of a miss, one client", "more than here (target: 15 ms)",
+        "server's processor time for a take", "that of all of Ray, replicas too",
+    )  # fmt: skip
+    row(*["---"] * 7)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with serve(folder, ROOT, "-c", CONF, settings=LOCAL) as server:
-            here, alone = rate(server, SLOTS, 0, seconds), miss(server, 1, seconds)
-        row("engine in the server", f"{here:.2f}", "", f"{alone:.0f} ms", "")
+            (here, server_ms, _), alone = rate(server, SLOTS, 0, seconds), miss(server, 1, seconds)
+        row("engine in the server", f"{here:.2f}", "", f"{alone:.0f} ms", "", f"{server_ms:.0f} ms", "")
         with RayCluster(folder, options.replicas[0], "benchmarks.ray_replica:app", "standin") as ray:
             for number in options.replicas:
                 ray.scale(number)
                 with serve(folder, ROOT, "-c", CONF, settings=PATIENT | ray.settings) as server:
-                    made, latency = rate(server, SLOTS * number, 2, seconds), miss(server, 3, seconds)
+                    made, server_ms, ray_ms = rate(server, SLOTS * number, 2, seconds, ray.processes())
+                    latency = miss(server, 3, seconds)
                 row(
                     f"{number} replica{'s' if number > 1 else ''}",
                     f"{made:.2f}",
                     f"{made / (here * number):.2f}",
                     f"{latency:.0f} ms",
                     f"{latency - alone:+.0f} ms",
+                    f"{server_ms:.0f} ms",
+                    f"{ray_ms:.0f} ms",
                 )
 
 

@@ -50,7 +50,7 @@ class Recogniser:
     def __init__(self, folder: Path) -> None:
         from faster_whisper import WhisperModel
 
-        self._model = WhisperModel(str(_assemble(folder)), device="cpu", compute_type="int8", cpu_threads=2)
+        self._model = WhisperModel(str(assemble(folder)), device="cpu", compute_type="int8", cpu_threads=2)
 
     def hear(self, announcements: Sequence[str], wavs: Sequence[bytes], language: str = "fr") -> list[Clip]:
         """Hear the sounds of these announcements: WAV files, of any rate."""
@@ -86,7 +86,7 @@ def plain(text: str) -> list[str]:
     return re.sub(r"[\W_]+", " ", text.lower().replace("œ", "oe")).split()
 
 
-def _assemble(folder: Path) -> Path:
+def assemble(folder: Path) -> Path:
     """Join the parts of the weights. Raises ValueError if they are not those that are expected."""
     first, second = (Path(importlib.util.find_spec(name).origin).parent / "data" for name in PARTS)  # type: ignore
     digest = hashlib.sha256()

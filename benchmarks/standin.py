@@ -58,5 +58,11 @@ class StandIn:
             kept.pop(utterance, None)
 
 
-SPEC = EngineSpec(name="standin", title="The stand-in", make=StandIn, examine=lambda settings: iter(()))
+SPEC = EngineSpec(
+    name="standin",
+    title="The stand-in",
+    make=StandIn,
+    examine=lambda settings: iter(()),
+    work_per_sound={"cpu": 0.1},
+)
 registry.ENGINES["standin"] = "benchmarks.standin"

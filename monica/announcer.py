@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 from monica import metrics
+from monica.audio.silence import AFTER_S, BEFORE_S
 from monica.audio.wav import join_wavs, wav_duration
 from monica.audio_stream import AudioStream, TakeChunks
 from monica.config import Settings
@@ -21,12 +22,13 @@ from monica.errors import (
 from monica.speech import Announcement, SpeechRequest
 from monica.store.cache import Store
 from monica.store.recipe import Recipe
-from monica.synthesis.checks import Defect
+from monica.synthesis.duration import PRIOR
+from monica.synthesis.durations import voice_of
 from monica.synthesis.fallback import Fallback
+from monica.synthesis.faults import Fault
 from monica.synthesis.loader import Loader
 from monica.synthesis.renderer import Renderer
-from monica.synthesis.running import Outcome
-from monica.synthesis.take import Lane, Source, Take, Waiter, WaitFor, block
+from monica.synthesis.take import Lane, Outcome, Source, Take, Waiter, WaitFor, block
 from monica.text import tidy
 from monica.text.frontend import PreparedText, TextFrontend
 
@@ -34,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 FALLBACK_RESERVE_S = 0.5
 """Time reserved for the embedded voice to stand in before the deadline; a quarter of the deadline if that is less."""
+USUAL_RATE = 24_000
+"""Hertz, of an engine that is not known yet."""
 COVERED = (NotReady, Overloaded, DeadlineExceeded, SynthesisFailed)
 """The errors for which the embedded voice may stand in."""
 NEVER_COVERED = {"shutting_down"}
@@ -129,6 +133,27 @@ class Announcer:
         """Estimate the time to speak that much prepared text; None until the throughput has been measured."""
         return self._renderer.scheduler.seconds_for(characters)
 
+    def sound_seconds(self, request: SpeechRequest) -> float:
+        """Estimate how long the sound of a text will be: by what its voice has said so far, or else by the prior.
+
+        Raises InvalidText or UnknownVoice.
+        """
+        prepared = self._frontend.prepare(request.text)
+        try:
+            model = self._renderer.durations.model(voice_of(self._recipe(request, prepared.said)))
+        except NotReady:
+            model = PRIOR
+        spoken = sum(model.expect(sentence).seconds + BEFORE_S + AFTER_S for sentence in prepared.sentences)
+        return spoken + sum(prepared.pauses_s)
+
+    def sound_bytes(self, seconds: float) -> float:
+        """Return the bytes that so many seconds of sound take in WAV files; at 24 kHz until the engine is ready."""
+        try:
+            rate = self._loader.ready_engine().sample_rate
+        except NotReady:
+            rate = USUAL_RATE
+        return 2 * rate * seconds
+
     def voices(self) -> list[str]:
         """Return the names of the known voices. Raises NotReady until the engine is ready."""
         self._loader.ready_engine()
@@ -183,8 +208,8 @@ class Announcer:
                     take.wait(deadline, wait_for)
             finally:
                 self._leave(takes, waiter)
-            wav, defect = self._join(request, prepared, recipe, takes)
-            announcement = Announcement(wav, recipe.key, source, recipe.engine, wav_duration(wav), defect)
+            wav, faults = self._join(request, prepared, recipe, takes)
+            announcement = Announcement(wav, recipe.key, source, recipe.engine, wav_duration(wav), faults)
         metrics.requests_served.labels(request.lane, announcement.source).inc()
         return announcement
 
@@ -260,13 +285,13 @@ class Announcer:
 
     def _join(
         self, request: SpeechRequest, prepared: PreparedText, recipe: Recipe, takes: list[Take]
-    ) -> tuple[bytes, Defect | None]:
-        """Join the finished sentences of a text. The whole is kept too, unless one of them has a defect."""
+    ) -> tuple[bytes, tuple[Fault, ...]]:
+        """Join the finished sentences of a text. The whole is kept too, unless one of them has a fault."""
         wavs = [take.sound.result() for take in takes]
-        defect = next((take.defect for take in takes if take.defect), None)
+        faults = tuple(dict.fromkeys(fault for take in takes for fault in take.faults))
         if prepared.is_one_take:
-            return wavs[0], defect
+            return wavs[0], faults
         wav = join_wavs(wavs, prepared.pauses_s)
-        if request.keep and defect is None:
-            self._renderer.keep(wav, replace(recipe, text=tidy(request.text)), None, fresh=request.fresh)
-        return wav, defect
+        if request.keep and not faults:
+            self._renderer.keep(wav, replace(recipe, text=tidy(request.text)), fresh=request.fresh)
+        return wav, faults

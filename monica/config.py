@@ -5,11 +5,10 @@ from __future__ import annotations
 import difflib
 import logging
 import os
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from environs import EnvError
 from platformdirs import user_cache_path
 
 from monica.engine.registry import EMBEDDED, engine_names
@@ -27,9 +26,9 @@ from monica.environment import (
     pairs,
     path,
     read_key,
+    read_setting,
     switch,
     text,
-    unquote,
     url,
     webhook_secret,
 )
@@ -297,27 +296,10 @@ class Settings:
                 raise ConfigError(f"{name} is not a setting of Monica. Did you mean {nearest}?")
         if links:
             logger.debug("ignored, because Kubernetes or Docker set them for links: %s", ", ".join(links))
-        values = {f.name: _read(f) for f in fields(cls)}
+        values = {f.name: read_setting(f) for f in fields(cls)}
         key = values["api_key"] = read_key(values["api_key"], values["api_key_file"])
         if key is None and values["api_key_scope"] == "all":
             raise ConfigError("MONICA_API_KEY_SCOPE='all' closes nothing without a key: set MONICA_API_KEY too.")
         if values["webhook_secret"] is not None and values["webhook_url"] is None:
             raise ConfigError("MONICA_WEBHOOK_SECRET signs nothing without MONICA_WEBHOOK_URL.")
         return cls(**values)
-
-
-def _read(setting: Field[Any]) -> Any:
-    """Return the value of a setting. Raises ConfigError."""
-    name: str = setting.metadata["name"]
-    value = os.environ.get(name)
-    if value is None:
-        return setting.default
-    if not unquote(value).strip():
-        # A compose file passes on unset variables as empty ones.
-        return None if setting.metadata["may_be_empty"] else setting.default
-    try:
-        return setting.metadata["read"](name)
-    except EnvError as error:
-        reason = str(error).partition("invalid: ")[2].strip("[]'\" ") or str(error)
-        shown = f"={value!r}" if setting.repr else ""
-        raise ConfigError(f"{name}{shown}: {reason}") from (error if setting.repr else None)

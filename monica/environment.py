@@ -6,6 +6,7 @@ import base64
 import os
 import re
 from collections.abc import Callable
+from dataclasses import Field
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -201,3 +202,20 @@ def read_key(key: str | None, file: Path | None) -> str | None:
     if key is not None and not _KEY.fullmatch(key):
         raise ConfigError(f"{name}: a key is letters, digits and punctuation of ASCII, without spaces.")
     return key
+
+
+def read_setting(setting: Field[Any]) -> Any:
+    """Return the value of a setting, a field of `Settings`. Raises ConfigError."""
+    name: str = setting.metadata["name"]
+    value = os.environ.get(name)
+    if value is None:
+        return setting.default
+    if not unquote(value).strip():
+        # A compose file passes on unset variables as empty ones.
+        return None if setting.metadata["may_be_empty"] else setting.default
+    try:
+        return setting.metadata["read"](name)
+    except EnvError as error:
+        reason = str(error).partition("invalid: ")[2].strip("[]'\" ") or str(error)
+        shown = f"={value!r}" if setting.repr else ""
+        raise ConfigError(f"{name}{shown}: {reason}") from (error if setting.repr else None)

@@ -1,4 +1,5 @@
-"""All Prometheus collectors. Label values never contain text, paths or anything else that a caller chose."""
+"""All Prometheus collectors. Label values never contain text, paths or anything else that a caller chose, but for the
+names of voices."""
 
 from __future__ import annotations
 
@@ -62,9 +63,15 @@ shared_store_operations = Counter(
 )
 takes = Counter(
     "monica_takes_total",
-    "Takes by outcome: ok, suspect (served with a defect, not kept), remade (bad, and made again), failed, invalid, "
+    "Takes by outcome: ok, suspect (served with a fault, not kept), remade (bad, and made again), failed, invalid, "
     "deadline, abandoned, refused.",
     ["outcome"],
+)
+takes_examined = Counter("monica_takes_examined_total", "Takes that were examined for faults, by voice.", ["voice"])
+take_faults = Counter(
+    "monica_take_faults_total",
+    "Faults found in takes, by voice and fault. A take may have several, and be made again without them.",
+    ["voice", "fault"],
 )
 takes_under_way = Gauge("monica_takes_under_way", "Takes the engine has started, including paused ones.")
 requests_served = Counter(

@@ -18,6 +18,8 @@ from monica.store.identity import Identity
 from monica.store.migration import rename_old_keys
 from monica.store.sharing import Sharing
 from monica.store.side_takes import SideTakes
+from monica.synthesis.durations import NAME as DURATIONS
+from monica.synthesis.durations import DurationModels
 from monica.synthesis.fallback import Fallback
 from monica.synthesis.health import Health
 from monica.synthesis.loader import Loader
@@ -56,7 +58,15 @@ class Service:
         finisher = Finisher.from_settings(settings)
         registry = VoiceRegistry(settings, self._conditionals)
         self._loader = Loader(settings, registry, engine, lambda _: self._write_identity(), finisher)
-        renderer = Renderer(self._loader, self._takes, settings.queue_size, finisher=finisher, sharing=self._sharing)
+        self._durations = DurationModels(settings.cache_dir / DURATIONS)
+        renderer = Renderer(
+            self._loader,
+            self._takes,
+            settings.queue_size,
+            finisher=finisher,
+            durations=self._durations,
+            sharing=self._sharing,
+        )
         self._scheduler, self._elsewhere = renderer.scheduler, renderer.elsewhere
         self.uploads = Uploads(
             settings, registry, self._loader.ready_engine, self._call_in_engine, self._write_identity
@@ -114,6 +124,7 @@ class Service:
         if not self._scheduler.drain(timeout):
             logger.warning("takes were still running after %.0f s", timeout)
         self._takes.flush()
+        self._durations.save()
         self._sharing.flush(SHARE_S)
 
     def close(self) -> None:

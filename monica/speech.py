@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from monica.engine import SynthesisParams
-from monica.synthesis.checks import Defect
+from monica.synthesis.faults import Fault
 from monica.synthesis.take import Lane, Source
 from monica.voices.recording import DEFAULT_VOICE
 
@@ -42,5 +42,5 @@ class Announcement:
     source: Source
     engine: str
     duration_s: float
-    defect: Defect | None = None
-    """What is wrong with it, if anything. A sound with a defect is not kept."""
+    faults: tuple[Fault, ...] = ()
+    """What is wrong with it, if anything. A sound with a fault is not kept."""

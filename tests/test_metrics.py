@@ -28,6 +28,8 @@ ARCHITECTURE = {
     "monica_shared_store_up",
     "monica_shared_store_operations",
     "monica_takes",
+    "monica_takes_examined",
+    "monica_take_faults",
     "monica_takes_under_way",
     "monica_requests_served",
     "monica_fallbacks",

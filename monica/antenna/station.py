@@ -22,6 +22,7 @@ from monica.warming.warmer import Warmer
 
 TICK_S = 0.25
 """How late an announcement may be that waits for its time. What people and speakers do is acted upon at once."""
+CLOSE_S = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Station:
         if settings.webhook_url is not None:
             self._webhook = Webhook(settings.webhook_url, settings.webhook_secret)
         self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="antenna", daemon=True)
 
     def start(self) -> None:
         """Open the queue, and start the threads: those that make sounds, and the one that puts them on air."""
@@ -53,7 +55,7 @@ class Station:
         self.antenna.open()
         self.maker.start()
         self.bulletins.start()
-        threading.Thread(target=self._run, name="antenna", daemon=True).start()
+        self._thread.start()
 
     def stop_making(self) -> None:
         """Begin no more sounds. What has been made still goes on air."""
@@ -66,6 +68,8 @@ class Station:
         if self._webhook is not None:
             self._webhook.close()
         self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_S)  # or it might still write to the journal
         self._journal.close()
 
     def _run(self) -> None:

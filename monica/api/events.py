@@ -51,7 +51,7 @@ _SPEAKER = [
     _TEXT,
     content_type="text/event-stream",
     description="Server-sent events: first `state` (all there is to know), then `announcement`, `antenna` (on air), "
-    "`speakers`, `stop` (fade out now), `clock`.",
+    "`speakers`, `stop` (fade out now), `clock`, `health`, `job` (its progress).",
 )
 @events.doc(parameters=_SPEAKER, responses=error_responses(InvalidRequest, Overloaded))
 def listen() -> Response:

@@ -15,9 +15,9 @@ from monica.announcer import COVERED, NEVER_COVERED
 from monica.api.current import service
 from monica.engine.registry import engine_names
 from monica.service import Service
+from monica.synthesis.faults import Fault
 from monica.synthesis.loader import Status
-from monica.synthesis.running import Outcome
-from monica.synthesis.take import Lane, Source
+from monica.synthesis.take import Lane, Outcome, Source
 from monica.warming.job import COUNTERS
 
 metrics = flask_smorest.Blueprint("metrics", __name__, description="Metrics")
@@ -80,6 +80,10 @@ def update_gauges(service: Service) -> None:
         collectors.status.labels(status).set(health["status"] == status)
     for engine in engine_names():
         collectors.engine.labels(engine).set(health["engine"] == engine)
+    for voice in service.announcer.voices() if health["model_loaded"] else ():
+        collectors.takes_examined.labels(voice)
+        for fault in Fault:
+            collectors.take_faults.labels(voice, fault)
     ago = health["last_success_s"]
     collectors.last_success.set(0 if ago is None else time.time() - ago)
     collectors.failures_in_a_row.set(health["failures_in_a_row"])

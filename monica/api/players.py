@@ -55,7 +55,7 @@ def openai_speech() -> Response:
 
 def _playable(response: Response, sound: AudioStream | Announcement) -> Response:
     """Let a player seek in a sound and resume it, if the same bytes can be had again."""
-    if response.is_streamed or sound.key is None or (isinstance(sound, Announcement) and sound.defect is not None):
+    if response.is_streamed or sound.key is None or (isinstance(sound, Announcement) and sound.faults):
         return response
     response.headers["Cache-Control"] = "private, no-cache"
     # Of the bytes, not of the key: another take of the phrase has the same key, and must not be joined to this one.

@@ -53,7 +53,7 @@ class WarmBookSchema(_WarmSchema):
 
 
 class EstimateSchema(ma.Schema):
-    """What making the phrases would take. null: not known yet."""
+    """What making the phrases would take. null: not known yet, because the engine is not."""
 
     phrases = ma.fields.Integer(required=True, metadata={"description": "Number of phrases, without duplicates."})
     looked_at = ma.fields.Integer(
@@ -63,19 +63,19 @@ class EstimateSchema(ma.Schema):
     cached = ma.fields.Integer(
         required=True, allow_none=True, metadata={"description": "Phrases that are kept already."}
     )
-    sound_s = ma.fields.Float(
-        required=True, allow_none=True, metadata={"description": "Seconds of sound, all phrases together."}
-    )
-    bytes = ma.fields.Integer(
-        required=True, allow_none=True, metadata={"description": "Size on disk, all phrases together."}
-    )
+    sound_s = ma.fields.Float(required=True, metadata={"description": "Seconds of sound, all phrases together."})
+    bytes = ma.fields.Integer(required=True, metadata={"description": "Size on disk, all phrases together."})
     fits = ma.fields.Boolean(
-        required=True, allow_none=True, metadata={"description": "Whether MONICA_CACHE_MB is enough for all phrases."}
+        required=True, metadata={"description": "Whether MONICA_CACHE_MB is enough for all phrases."}
     )
     time_s = ma.fields.Float(
         required=True,
         allow_none=True,
         metadata={"description": "Seconds to make the missing phrases, at the pace so far."},
+    )
+    measured = ma.fields.Boolean(
+        required=True,
+        metadata={"description": "Whether these come from what was made here. If not, they are first guesses."},
     )
 
 

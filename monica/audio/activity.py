@@ -5,6 +5,7 @@ It judges no words: a sound is speech if it is loud enough and its spectrum is n
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ FRAME_S, HOP_S = 0.032, 0.016
 BAND_HZ = (150.0, 4000.0)
 """The band that flatness is measured in. Above it, speech itself is noise."""
 MIN_SPEECH_FRAMES = 3
+MIN_LOUD = 0.15
+"""The share of loud windows without which a part of a take has no level of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,21 @@ class Activity:
         longest = np.flatnonzero((steps - 1) * self.window_s > longer_than_s)
         return [Silence(float(steps[at] - 1) * self.window_s, float(at + 1) / len(self.loud)) for at in longest]
 
-    def level_db(self, parts: int = 1) -> NDArray[np.float64]:
-        """Return the mean power of the loud windows, in dB relative to full scale, in so many equal parts: (parts,)."""
-        return np.array([10 * np.log10(part.mean()) for part in np.array_split(self.powers[self.loud], parts)])
+    @property
+    def level_db(self) -> float:
+        """Return the mean power of the loud windows, of which there must be one, in dB relative to full scale."""
+        return 10 * math.log10(self.powers[self.loud].mean())
+
+    def levels_db(self, parts: int) -> NDArray[np.float64]:
+        """Cut the time from the first loud window to the last into equal parts, and return the level of each.
+
+        That is the mean power of its loud windows, in dB relative to full scale. Parts that are mostly silent are left
+        out.
+        """
+        bounds = np.linspace(self.loud[0], self.loud[-1] + 1, parts + 1)
+        least = max(1.0, MIN_LOUD * (bounds[1] - bounds[0]))
+        loud = np.split(self.loud, np.searchsorted(self.loud, bounds[1:-1]))
+        return np.array([10 * np.log10(self.powers[part].mean()) for part in loud if len(part) >= least])
 
 
 def ends_in_noise(samples: Sound, rate: int, activity: Activity, seconds: float) -> bool:
@@ -89,5 +104,5 @@ def ends_in_noise(samples: Sound, rate: int, activity: Activity, seconds: float)
     hertz = np.fft.rfftfreq(width, 1 / rate)
     band = spectra[:, (hertz >= BAND_HZ[0]) & (hertz <= BAND_HZ[1])] + 1e-12
     flatness = np.exp(np.log(band).mean(axis=1)) / band.mean(axis=1)
-    loud_enough = 10 * np.log10((frames**2).mean(axis=1) + 1e-12) > activity.level_db()[0] - SPEECH_DYNAMICS_DB
+    loud_enough = 10 * np.log10((frames**2).mean(axis=1) + 1e-12) > activity.level_db - SPEECH_DYNAMICS_DB
     return int((loud_enough & (flatness < MAX_FLATNESS)).sum()) < MIN_SPEECH_FRAMES

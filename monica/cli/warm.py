@@ -153,15 +153,14 @@ def _estimate_lines(name: str, estimate: dict[str, Any]) -> Iterator[str]:
     if estimate["cached"] is not None:
         cached = f"{'about ' if sampled else ''}{estimate['cached']} of them cached already"
     yield f"{name}: {estimate['phrases']} phrases, {cached}"
-    yield f"sound: {_if_known(estimate['sound_s'], clock)}"
-    yield f"disk: {_if_known(estimate['bytes'], lambda size: f'{size / 2**20:.0f} MB')}"
-    yield f"time to make what is missing: {_if_known(estimate['time_s'], clock)}"
+    time_s = estimate["time_s"]
+    yield f"sound: about {clock(estimate['sound_s'])}"
+    yield f"disk: about {estimate['bytes'] / 2**20:.0f} MB"
+    yield f"time to make what is missing: {'not known yet' if time_s is None else f'about {clock(time_s)}'}"
+    if not estimate["measured"]:
+        yield "These are first guesses, from the length of the texts: too little has been made here yet."
     if estimate["fits"] is False:
         yield "The server's cache is too small for them: set its MONICA_CACHE_MB higher."
-
-
-def _if_known(value: float | None, format_value: Callable[[float], str]) -> str:
-    return "not known yet" if value is None else f"about {format_value(value)}"
 
 
 def _fail_usage(message: str) -> NoReturn:

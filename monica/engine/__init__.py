@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 
@@ -67,6 +67,8 @@ class Utterance:
     """(N,) mono in [-1, 1] once the utterance has ended; N is 0 if it made no sound."""
     complete: bool = True
     """Whether it ended by itself. False if it was cut at `max_tokens`."""
+    tokens: Sequence[int] = ()
+    """The speech tokens it was made of once it has ended, if the engine has any."""
     error: MonicaError | None = None
     """Why it failed, in place of samples."""
     paused: bool = False

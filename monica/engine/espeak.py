@@ -112,4 +112,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
     return examine_by_speaking("espeak", lambda: make_engine(settings))
 
 
-SPEC = EngineSpec(name="espeak", title="espeak-ng", make=make_engine, examine=examine, check_ipa=check_ipa)
+SPEC = EngineSpec(
+    name="espeak",
+    title="espeak-ng",
+    make=make_engine,
+    examine=examine,
+    work_per_sound={"cpu": 0.02},
+    check_ipa=check_ipa,
+)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -60,6 +60,9 @@ class EngineSpec:
     """Makes the engine, not yet loaded. Imports nothing heavy: that is for `Engine.load`, in the loader's thread."""
     examine: Callable[[Settings], Iterator[Finding]]
     """Checks what the engine needs, for `monica doctor`. Reports what is wrong instead of raising it."""
+    work_per_sound: Mapping[str, float]
+    """Seconds of work for a second of sound by device, with all slots busy: a guess for what has not been measured yet.
+    The first stands for a device that is not listed."""
     prefetch: Callable[[Settings], str] | None = None
     """Downloads what the engine needs and returns a sentence that says where it is; None if there is nothing to
     download. Raises ConfigError or ModelUnavailable."""

@@ -17,8 +17,8 @@ from monica.listening.whisper import RATE, Whisper
 from monica.listening.words import Word, split_words
 from monica.text.frontend import TextFrontend
 
-NO_ENGINE = ""
-"""What texts are prepared for: letters only, since a recogniser writes no phonemes."""
+NO_ENGINE = "none"
+"""The engine that texts are prepared for. The registry lacks it, so it gets letters; recognisers write no phonemes."""
 _PHONEMES = re.compile(r"⟦[^⟦⟧]*⟧")
 
 

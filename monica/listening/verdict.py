@@ -1,19 +1,21 @@
 """From what was heard to a verdict: good, doubtful, or wrong and to be made again.
 
 A recogniser errs, so its word alone fails nothing. Told hearing, which has the expected text as a hint, errs least and
-in the same way for every voice. What free hearing finds beside that depends on the voice: it counts only for voices
-that have been measured, in `python -m benchmarks.listen`.
+in the same way for every voice. A word that is wrong told is wrong for certain if it is wrong in free hearing too. What
+free hearing finds beside that depends on the voice: it counts only for voices that have been measured, in
+`python -m benchmarks.listen`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from monica.listening.comparison import Comparison
 from monica.listening.heard import Heard
 from monica.store.hearing import Hearing, Misheard, Verdict
 
 WRONG_WORDS = 2
-"""Words that a take is made again for, told hearing."""
+"""Words that a take is made again for, told hearing. One is enough if free hearing misses it too."""
 UNINTELLIGIBLE = 0.5
 """The share of the sounds, told hearing, from which on a take is not this text at all: it is not kept."""
 
@@ -28,7 +30,7 @@ class FreeLimits:
     """Share of the sounds that are wrong."""
 
 
-FREE_LIMITS: dict[str, FreeLimits] = {}
+FREE_LIMITS = {"pico": FreeLimits(run=8, distance=0.7)}
 """By the name of the engine. A voice that is not here was not measured, and is judged by told hearing alone."""
 
 
@@ -39,7 +41,7 @@ def judge(heard: Heard, engine: str, sound: str, model: str, fault: str | None =
     the signal.
     """
     wrong = heard.told_comparison.differences
-    if fault is not None or len(wrong) >= WRONG_WORDS:
+    if fault is not None or len(wrong) >= WRONG_WORDS or is_confirmed(heard.told_comparison, heard.free_comparison):
         verdict = Verdict.WRONG
     elif wrong or _is_doubtful_free(heard, FREE_LIMITS.get(engine)):
         verdict = Verdict.DOUBTFUL
@@ -61,6 +63,12 @@ def judge(heard: Heard, engine: str, sound: str, model: str, fault: str | None =
 
 MOST_SHOWN = 20
 """Differences that are noted of a take."""
+
+
+def is_confirmed(told: Comparison, free: Comparison | None) -> bool:
+    """Return whether a word that is wrong told hearing is wrong in free hearing as well."""
+    missed = {each.said for each in free.differences} if free is not None else set()
+    return any(each.said in missed for each in told.differences)
 
 
 def is_unintelligible(heard: Heard) -> bool:

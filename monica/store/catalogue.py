@@ -243,8 +243,11 @@ class Catalogue:
             yield phrase, None
 
     def put(self, key: str, sound: bytes, metadata: Metadata) -> bool:
-        """Keep a sound. Returns whether it is kept; a failure is logged."""
-        return self._store is not None and self._store.put(key, sound, metadata.to_json())
+        """Keep a sound, at every node. Returns whether it is kept here; a failure is logged."""
+        kept = self._store is not None and self._store.put(key, sound, metadata.to_json())
+        if kept:
+            self._sharing.publish(Change.REPLACE, key)
+        return kept
 
     def pin(self, phrases: list[KeptPhrase]) -> None:
         """Keep phrases from being evicted. Raises TooManyPins if the pinned ones would take more than half."""

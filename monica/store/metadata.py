@@ -18,7 +18,8 @@ DEEPEST = 8
 """Bound on the nesting of fields that this Monica does not know."""
 
 _REQUIRED_TEXTS = ("said", "engine", "fingerprint", "voice", "voice_digest", "audio")
-_KNOWN = {*_REQUIRED_TEXTS, "version", "text", "page", "params", "seed", "drawn", "seconds", "made", "heard"}
+_KNOWN = {*_REQUIRED_TEXTS, "version", "text", "page", "params", "seed", "drawn", "seconds", "made"}
+_KNOWN |= {"attempt", "doubts", "heard"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,10 @@ class Metadata:
     """Duration of the sound."""
     made: float
     """When it was made, in seconds since the epoch."""
+    attempt: int = 1
+    """2 if it was made at the second attempt: at a lower temperature, because the first had a fault."""
+    doubts: tuple[str, ...] = ()
+    """Names of the faults that its examination found, and that another take of the text shares."""
     version: int = VERSION
     """The format it was written in if that is newer than this one."""
     unknown: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -63,6 +68,8 @@ class Metadata:
                 "made": self.made,
             }
             | ({"page": recipe.page} if recipe.page else {})
+            | ({"attempt": self.attempt} if self.attempt > 1 else {})
+            | ({"doubts": list(self.doubts)} if self.doubts else {})
             | ({"heard": self.heard.to_fields()} if self.heard else {})
         )
 
@@ -87,7 +94,7 @@ class Metadata:
     def from_fields(cls, given: object) -> Metadata:
         """Read a JSON object strictly: it may come from anyone. Raises ValueError if it is not metadata.
 
-        Missing parameters, `text`, `page`, `seed`, `drawn` and `heard` get their defaults.
+        Missing parameters, `text`, `page`, `seed`, `drawn`, `attempt`, `doubts` and `heard` get their defaults.
         """
         from monica.engine import MAX_SEED, SynthesisParams
 
@@ -110,6 +117,11 @@ class Metadata:
         version = given.get("version", 1)
         if type(version) is not int or not 1 <= version <= LARGEST:
             raise ValueError("the version of the metadata is not a version")
+        attempt, doubts = given.get("attempt", 1), given.get("doubts", [])
+        if type(attempt) is not int or not 1 <= attempt <= LARGEST:
+            raise ValueError("the attempt in the metadata is not a number of an attempt")
+        if not isinstance(doubts, list) or not all(isinstance(doubt, str) for doubt in doubts):
+            raise ValueError("the doubts in the metadata are not a list of names")
         unknown_params = {name: value for name, value in params.items() if name not in names}
         unknown = {name: value for name, value in given.items() if name not in _KNOWN}
         if not _is_bounded(unknown):
@@ -118,7 +130,17 @@ class Metadata:
             **texts, params=SynthesisParams(**known_params), seed=given.get("seed"), unknown_params=unknown_params
         )
         heard = Hearing.from_fields(given["heard"]) if given.get("heard") is not None else None
-        return cls(recipe, given.get("drawn"), given["seconds"], given["made"], max(version, VERSION), unknown, heard)
+        return cls(
+            recipe,
+            given.get("drawn"),
+            given["seconds"],
+            given["made"],
+            attempt,
+            tuple(doubts),
+            max(version, VERSION),
+            unknown,
+            heard,
+        )
 
 
 def parse_fields(written: str) -> dict[str, Any]:

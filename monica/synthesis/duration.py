@@ -17,15 +17,15 @@ MIN_TAKES = 10
 """Takes that a model is fitted to at least. Before, a voice has the prior."""
 OFFSET_S = 0.3
 """Added to both durations before they are compared, so that a tenth of a second does not count in a short word."""
-SPREADS = 4.5
-"""How many spreads a take may be off: of takes that are well, one in a hundred thousand if they were normal."""
-MIN_TOLERANCE, MAX_TOLERANCE = 0.27, 0.7
-"""Bounds of the tolerance: a factor of 1.3, and of 2."""
+SPREADS = 4.0
+"""How many spreads a take may be off. Of good takes, one in ten thousand is, if they spread normally."""
+MIN_TOLERANCE, MAX_TOLERANCE = 0.22, 0.7
+"""Bounds of the tolerance: a factor of 1.25, and of 2."""
 PRIOR_SPREAD = 0.5
 """How far each coefficient may be from the prior's, as a part of it, once the pace of the voice is known."""
 
-# Letters that are one sound together, and those at the end of a word that are none. Counting them predicts durations
-# as well as espeak-ng's phonemes do: `python -m benchmarks.signal`.
+# Letters that are one sound together, and those at the end of a word that are none. espeak-ng's phonemes would predict
+# durations only a little better (`python -m benchmarks.signal`), and its library has a lock that the engine may hold.
 _ONE_SOUND = re.compile(
     r"eau|au|ou|oi|ai|ei|eu|œu|oeu|an|en|on|in|un|ch|qu|gu|ph|th|gn|ill|([bcdfglmnprst])\1", re.IGNORECASE
 )
@@ -67,10 +67,10 @@ def parse_script(text: str) -> Script:
 def _count_sounds(word: str) -> int:
     if phonemes := PHONEMES.fullmatch(word):
         return sum(char.isalpha() and not unicodedata.combining(char) for char in phonemes[1])
-    if len(word) == 1:
-        return 2 if ord(word) < 0x2E80 else 3  # a letter alone is spelled
     if unicodedata.east_asian_width(word[0]) == "W":  # one sign is a syllable
         return 3 * len(word)
+    if len(word) == 1:
+        return 1 if word.lower() in "aàeiouy" else 2  # other letters are spelled
     spoken = _MUTE_END.sub("", word) if len(word) > 3 else word
     return len(_ONE_SOUND.sub("#", spoken))
 
@@ -126,17 +126,17 @@ class DurationModel:
         scale = 1 / (given[:, 3] + OFFSET_S)
         prior = np.array(PRIOR.coefficients)
         prior *= np.median((given[:, 3] + OFFSET_S) / (terms @ prior + OFFSET_S))
-        coefficients, pull = prior, np.eye(4) / (prior * PRIOR_SPREAD)
+        coefficients, pull = prior, np.diag((prior * PRIOR_SPREAD) ** -2)
         for _ in range(20):
             off = (given[:, 3] - terms @ coefficients) * scale
             spread = max(0.02, 1.4826 * float(np.median(np.abs(off))))
-            weights = scale / spread * np.clip(1 - (off / (4.685 * spread)) ** 2, 0, None)
-            rows = np.vstack([terms * weights[:, None], pull])
-            coefficients = np.linalg.lstsq(rows, np.append(given[:, 3] * weights, pull @ prior), rcond=None)[0]
+            weights = (scale / spread * np.clip(1 - (off / (4.685 * spread)) ** 2, 0, None)) ** 2
+            weighted = terms.T * weights
+            coefficients = np.linalg.solve(weighted @ terms + pull, weighted @ given[:, 3] + pull @ prior)
             coefficients = np.maximum(coefficients, 0.1 * prior)
-        tolerance = SPREADS * spread * (1 + MIN_TAKES / len(given))
-        bounded = min(max(tolerance, MIN_TOLERANCE), MAX_TOLERANCE)
-        return cls(tuple(float(each) for each in coefficients), bounded, len(given))  # type: ignore[arg-type]
+        tolerance = max(SPREADS * spread, MIN_TOLERANCE) * (1 + MIN_TAKES / len(given))  # few takes say less
+        constant, sound, comma, stop = coefficients.tolist()
+        return cls((constant, sound, comma, stop), min(tolerance, MAX_TOLERANCE), len(given))
 
 
 PRIOR = DurationModel((0.15, 0.075, 0.4, 0.8), MAX_TOLERANCE)

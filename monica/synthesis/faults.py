@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,11 @@ NEAR_MARK = 0.15
 """How far from a mark, as a share of the take, a silence may be and still be its pause."""
 TAIL_S = 0.6
 """The seconds of noise after the speech that are a fault."""
-CLIPPED_AT, CLIPPED_SHARE = 0.985, 5e-4
-"""A sample is clipped if it and the next are this loud and alike. A limiter reaches full scale too, but never stays."""
+CLIPPED_AT, CLIPPED_SHARE = 0.985, 2e-3
+"""A sample is clipped if it and the next are this loud and alike. Pico clips a few of its own: 0.0006 at most."""
 MIN_LEVEL_DB, MAX_LEVEL_DB = -45.0, -4.0
 """Bounds of the mean power of what is not silent, relative to full scale."""
-MAX_DROP_DB, MIN_DROP_S = 22.0, 1.5
+MAX_DROP_DB, MIN_DROP_S = 18.0, 1.5
 """How much the thirds of a take may differ in level, if it is as long as that."""
 RUN_TOKENS, MAX_CYCLE = 20, 12
 """A token, or a cycle of up to MAX_CYCLE tokens, that is repeated for so many tokens is a run. 25 make a second."""
@@ -66,6 +67,27 @@ _DESCRIPTIONS = {
     Fault.LEVEL: "is far too quiet or too loud, or changes its level",
     Fault.CLIPPING: "is clipped",
 }
+
+
+class Verdict(NamedTuple):
+    """What the examination of a take found."""
+
+    faults: tuple[Fault, ...] = ()
+    """The worst first. A take that has any is not kept."""
+    doubts: tuple[Fault, ...] = ()
+    """What would be faults if another take of the text did not share them. The take may be kept, and has them noted."""
+    deviation: float = 0.0
+    """The |ln| of the ratio of its duration to the expected one."""
+
+    @property
+    def grave(self) -> bool:
+        """Whether the take must not be heard at all."""
+        return any(fault.grave for fault in self.faults)
+
+    @property
+    def badness(self) -> tuple[bool, int, float]:
+        """What takes of a text are compared by: the smaller, the better."""
+        return self.grave, len(self.faults), self.deviation
 
 
 def describe_faults(faults: Iterable[Fault]) -> str:
@@ -114,11 +136,11 @@ def _is_gap(silence: Silence, text: str) -> bool:
 
 
 def _is_off_level(activity: Activity) -> bool:
-    if len(activity.loud) < 3:
+    if not len(activity.loud):
         return False
-    level = activity.level_db()[0]
-    thirds = activity.level_db(3)
-    changes = activity.seconds >= MIN_DROP_S and thirds.max() - thirds.min() > MAX_DROP_DB
+    level = activity.level_db
+    thirds = activity.levels_db(3)
+    changes = activity.seconds >= MIN_DROP_S and len(thirds) > 1 and np.ptp(thirds) > MAX_DROP_DB
     return bool(changes or not MIN_LEVEL_DB <= level <= MAX_LEVEL_DB)
 
 
@@ -131,10 +153,12 @@ def _is_clipped(samples: NDArray[np.float32]) -> bool:
 
 
 def _has_run(tokens: Sequence[int]) -> bool:
+    if len(tokens) < RUN_TOKENS:
+        return False
     given = np.asarray(tokens)
     for period in range(1, MAX_CYCLE + 1):
         differs = np.flatnonzero(given[period:] != given[:-period])
-        bounds = np.concatenate([[-1], differs, [max(0, len(given) - period)]])
+        bounds = np.concatenate([[-1], differs, [len(given) - period]])
         # So many tokens repeat those a period before. The cycle itself counts as well, and is heard three times.
         if np.diff(bounds).max() - 1 + period >= max(RUN_TOKENS, 3 * period):
             return True

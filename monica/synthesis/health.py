@@ -53,7 +53,7 @@ class Health:
         status, reason = self.diagnose(now)
         return {
             "status": str(status),
-            "device": engine.device if engine else self._settings.device,
+            "device": self.device,
             "model_loaded": loader.loaded,
             "engine": self.engine,
             "model": engine.model if engine and loader.loaded else None,
@@ -78,9 +78,15 @@ class Health:
         engine = self._loader.chosen
         return engine.name if engine else self._settings.engine
 
+    @property
+    def device(self) -> str:
+        """What the engine computes on; what the settings ask for until it is chosen."""
+        engine = self._loader.chosen
+        return engine.device if engine else self._settings.device
+
     def lost(self, now: float) -> str | None:
         """Return why the engine will not recover by itself; None if it may. now: the scheduler's clock."""
-        device_lost = self._loader.device_lost or self._scheduler.running.device_lost
+        device_lost = self._loader.device_lost or self._scheduler.settling.device_lost
         if device_lost is not None:
             return device_lost
         step_s, job_s, stuck_s = self._times(now)
@@ -88,7 +94,7 @@ class Health:
             return f"The engine has not come back from a step for {step_s:.0f} s."
         if job_s > stuck_s:
             return f"A take that was made has not been finished and kept for {job_s:.0f} s."
-        breakdowns = self._scheduler.running.breakdowns_in_a_row
+        breakdowns = self._scheduler.settling.breakdowns_in_a_row
         return f"The engine broke down {breakdowns} times in a row." if breakdowns >= MAX_BREAKDOWNS else None
 
     def _times(self, now: float) -> tuple[float, float, float]:

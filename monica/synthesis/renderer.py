@@ -22,6 +22,7 @@ from monica.store.cache import Store
 from monica.store.metadata import Metadata
 from monica.store.recipe import Recipe
 from monica.store.sharing import Sharing
+from monica.synthesis.durations import DurationModels
 from monica.synthesis.elsewhere import Elsewhere
 from monica.synthesis.loader import Loader
 from monica.synthesis.scheduler import Clock, Scheduler
@@ -42,6 +43,7 @@ class Renderer:
         queue_size: int,
         clock: Clock = time.monotonic,
         finisher: Finisher = OFF,
+        durations: DurationModels | None = None,
         sharing: Sharing | None = None,
     ) -> None:
         """sharing: what other nodes have made, and are making."""
@@ -53,8 +55,9 @@ class Renderer:
         self._bad: deque[str] = deque(maxlen=256)
         # Re-entrant: submitting a take may end abandoned ones, and each of those is forgotten here as it ends.
         self._lock = threading.RLock()
+        self.durations = durations or DurationModels()
         self._sharing = sharing or Sharing()
-        self.scheduler = Scheduler(loader.ready_engine, self._finish, queue_size, clock, self._publish)
+        self.scheduler = Scheduler(loader.ready_engine, self._finish, queue_size, clock, self._publish, self.durations)
         self.elsewhere = Elsewhere(self._sharing, store, lambda take: self.scheduler.submit([take]))
         metrics.cache_bytes.set(store.volume())
 
@@ -99,14 +102,15 @@ class Renderer:
         self.elsewhere.add(there)
         return takes, next(source for source in _LEAST_CACHED_FIRST if source in sources)
 
-    def keep(self, wav: bytes, recipe: Recipe, drawn: int | None, *, fresh: bool = False) -> None:
+    def keep(self, wav: bytes, recipe: Recipe, take: Take | None = None, *, fresh: bool = False) -> None:
         """Keep a sound and how it was made.
 
-        drawn: the seed of the take; None if it was joined from several. fresh: whether it was asked for in place of a
+        take: what it is the sound of; None if it was joined from several. fresh: whether it was asked for in place of a
         kept one, which is out of date at other nodes then.
         """
+        drawn, attempt, doubts = (None, 1, ()) if take is None else (take.seed, take.attempts, take.verdict.doubts)
         replaced = self._store.metadata_of(recipe.key)
-        metadata = Metadata(recipe, drawn, wav_duration(wav), time.time()).with_unknown_of(replaced)
+        metadata = Metadata(recipe, drawn, wav_duration(wav), time.time(), attempt, doubts).with_unknown_of(replaced)
         self._store.put(recipe.key, wav, metadata.to_json())
         if drawn is not None or fresh:  # a page is put together of its sentences everywhere
             self._sharing.keep(recipe.key, wav, metadata.to_json(), replaces=fresh)
@@ -142,7 +146,7 @@ class Renderer:
                 del self._in_progress[take.key]
 
     def _note_end(self, take: Take, _sound: object) -> None:
-        if take.defect is not None or isinstance(take.sound.exception(), SynthesisFailed):
+        if take.faults or isinstance(take.sound.exception(), SynthesisFailed):
             with self._lock:
                 self._bad.append(take.key)
         self._forget(take)
@@ -167,8 +171,8 @@ class Renderer:
                 finished = self._finisher.finish_take(samples, rate)
         with metrics.stage_duration.labels("encode").time():
             wav = encode_wav(finished, rate)
-        if take.keep and take.defect is None:
-            self.keep(wav, take.recipe, take.seed, fresh=take.fresh)
+        if take.keep and not take.faults:
+            self.keep(wav, take.recipe, take, fresh=take.fresh)
         logger.info(
             "take %.12s: %d characters, %.2f s of audio in %.2f s, seed %d",
             take.key, len(take.text), seconds, took_s, take.seed,

@@ -18,10 +18,13 @@ from typing import Any, TypeVar
 from monica import metrics
 from monica.engine import Engine
 from monica.errors import DeviceLost, MonicaError, NotReady, Overloaded
+from monica.synthesis.durations import DurationModels
 from monica.synthesis.engine_call import EngineCall
+from monica.synthesis.examination import Examiner
 from monica.synthesis.finishing import FinishingQueue
-from monica.synthesis.running import FinishTake, Outcome, PublishChunk, RunningBatch, expire
-from monica.synthesis.take import Lane, Take
+from monica.synthesis.running import RunningBatch
+from monica.synthesis.settling import FinishTake, PublishChunk, Settling
+from monica.synthesis.take import Lane, Outcome, Take
 from monica.synthesis.throughput import Throughput
 from monica.synthesis.waiting import WaitingQueue
 
@@ -38,7 +41,7 @@ class Scheduler:
     """Makes the takes that are submitted, in a thread of its own.
 
     engine: returns the engine once it is ready. queue_size: takes that may wait, both lanes together.
-    publish: lets a chunk of a take be heard before the take is finished.
+    publish: lets a chunk of a take be heard before the take is finished. durations: how fast the voices speak.
     """
 
     def __init__(
@@ -48,13 +51,16 @@ class Scheduler:
         queue_size: int,
         clock: Clock = time.monotonic,
         publish: PublishChunk = lambda take, samples: None,
+        durations: DurationModels | None = None,
     ) -> None:
         self._clock = clock
         self._changed = threading.Condition()  # guards the queue and the counts; never held while a take ends
         self._waiting = WaitingQueue(queue_size)
         self._throughput = Throughput()
         self.finishing = FinishingQueue(clock, self._note_progress)
-        self.running = RunningBatch(engine, self.finishing, self._throughput, finish, publish, self._report, clock)
+        examiner = Examiner(durations or DurationModels())
+        self.settling = Settling(self.finishing, self._throughput, examiner, finish, publish, self._report, clock)
+        self.running = RunningBatch(engine, self.settling, clock)
         self._calls: deque[EngineCall[Any]] = deque()
         self._idle = True
         self._closing = False
@@ -152,12 +158,12 @@ class Scheduler:
         with self._changed:
             call = self._calls.popleft() if self._calls else None
         if call is not None and isinstance(error := call.run(), DeviceLost):
-            self.running.note_error(error)
+            self.settling.note_error(error)
         now = self.turn_began = self._clock()
         with self._changed:
-            expired = self._waiting.remove(lambda take: take.deadline <= now)
+            expired = self._waiting.remove(lambda take: take.due <= now)
         for take in expired:
-            self._report(take, *expire(take))
+            self.settling.expire(take)
         self.running.drop_expired()
         self._start_next()
         self.running.step()

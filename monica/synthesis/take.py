@@ -7,20 +7,28 @@ import math
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from threading import Lock
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from monica.audio.finish import StreamFinisher
 from monica.audio.wav import wav_pcm
+from monica.engine import SynthesisParams
 from monica.errors import DeadlineExceeded
 from monica.store.recipe import Recipe
-from monica.synthesis.checks import Defect
+from monica.synthesis.faults import Fault, Verdict
 
 WaitFor = Callable[["Future[Any]", float], None]
 """How a caller waits: returns when the future is done or the seconds have passed; raises if the caller has gone."""
 
+COOLER = 0.9
+"""What the temperature of a second attempt is multiplied by: the model strays less."""
+SPARE_RESERVE_S = 0.25
+"""How long before its deadline a second attempt is given up if there is a first one to serve."""
 DEADLINE_PASSED = "The deadline passed before the sentence was made."
 
 
@@ -40,6 +48,34 @@ class Source(StrEnum):
     """It was made for this request."""
     JOINED = "joined"
     """Another request was already making it."""
+
+
+class Outcome(StrEnum):
+    """How a take ends; the label of a metric."""
+
+    OK = "ok"
+    SUSPECT = "suspect"
+    """Served, but with a fault that is not grave."""
+    REMADE = "remade"
+    """Not an end: it is made again."""
+    FAILED = "failed"
+    INVALID = "invalid"
+    DEADLINE = "deadline"
+    ABANDONED = "abandoned"
+    REFUSED = "refused"
+
+
+@dataclass(eq=False, frozen=True, slots=True)
+class Attempt:
+    """What the engine made of a take, once."""
+
+    samples: NDArray[np.float32]
+    """(N,) mono, as the engine made them."""
+    verdict: Verdict
+    seed: int
+    number: int
+    """1 or 2."""
+    took_s: float
 
 
 @dataclass(eq=False, frozen=True, slots=True)
@@ -76,8 +112,10 @@ class Take:
     """Number of attempts, the current one included."""
     chunks: tuple[bytes, ...] = ()
     """What can be heard of it before it has ended: 16-bit PCM."""
-    defect: Defect | None = None
-    """What is wrong with it if it can be heard all the same. Neither it nor a text it is part of is kept."""
+    verdict: Verdict = field(default_factory=Verdict)
+    """What its examination found, once it has ended."""
+    spare: Attempt | None = None
+    """The first attempt, while the second is made: it has a fault, but can be heard."""
     finisher: StreamFinisher | None = None
     """Finishes the chunks of the current attempt."""
     _last: Waiter | None = None
@@ -99,6 +137,17 @@ class Take:
     def text(self) -> str:
         """The text as it is said."""
         return self.recipe.said
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What is wrong with it although it can be heard. Neither it nor a text it is part of is kept."""
+        return self.verdict.faults
+
+    @property
+    def params(self) -> SynthesisParams:
+        """How the current attempt is sampled: as the recipe says, the second one at a slightly lower temperature."""
+        params = self.recipe.params
+        return params if self.attempts == 1 else replace(params, temperature=COOLER * params.temperature)
 
     def join(self, waiter: Waiter) -> bool:
         """Wait for this take too. Returns False if it was abandoned already and cannot be joined."""
@@ -132,6 +181,11 @@ class Take:
     def deadline(self) -> float:
         """The latest deadline of its waiters, in monotonic seconds."""
         return max((waiter.deadline for waiter in self.waiters), default=-math.inf)
+
+    @property
+    def due(self) -> float:
+        """When it is given up, in monotonic seconds: at its deadline, or just early enough to serve its spare."""
+        return self.deadline - (0.0 if self.spare is None else SPARE_RESERVE_S)
 
     @property
     def keep(self) -> bool:

@@ -97,8 +97,7 @@ class Audition:
         takes = [self._hear(request.text, key)]
         pinned = (phrase := self._catalogue.get(key)) is not None and phrase.pinned
         while self._should_remake(takes) and request.seed is None:
-            fault = announce(replace(request, fresh=True)).defect
-            if fault is not None:
+            if announce(replace(request, fresh=True)).faults:
                 break  # the engine has tried twice: the old take is kept
             takes.append(self._hear(request.text, key))
         best = min(takes, key=lambda take: take.hearing.order)

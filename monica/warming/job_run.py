@@ -19,6 +19,7 @@ from monica.speech import SpeechRequest
 from monica.store.catalogue import Catalogue
 from monica.store.hearing import Verdict
 from monica.store.phrase import OVERHEAD_BYTES
+from monica.synthesis.faults import describe_faults
 from monica.synthesis.take import Lane
 from monica.warming.audition import Audition
 from monica.warming.book import Phrase
@@ -171,8 +172,9 @@ class JobRun:
         except MonicaError as error:
             self._count_failure(request, error)
             return
-        if said.defect is not None:
-            self._count_failure(request, MonicaError(f"The sound of this phrase {said.defect}.", code="take_suspect"))
+        if said.faults:
+            message = f"The sound of this phrase {describe_faults(said.faults)}."
+            self._count_failure(request, MonicaError(message, code="take_suspect"))
             return
         kept = self._announcer.kept(said.key) if said.key else None
         if said.key is None or kept is None:

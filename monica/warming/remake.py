@@ -11,6 +11,7 @@ from monica.speech import SpeechRequest
 from monica.store.catalogue import Catalogue, UnknownPhrase
 from monica.store.phrase import KeptPhrase
 from monica.store.recipe import Recipe
+from monica.synthesis.faults import describe_faults
 from monica.synthesis.take import Lane, WaitFor
 
 CACHE_FAILED = "The cache could not be written: the old one is kept."
@@ -80,8 +81,8 @@ def _request(recipe: Recipe, text: str, *, fresh: bool) -> SpeechRequest:
 
 def _make(announcer: Announcer, request: SpeechRequest, wait_for: WaitFor) -> None:
     announcement = announcer.announce(request, wait_for)
-    if announcement.defect is not None:
-        raise SynthesisFailed(f"The sound of the new take {announcement.defect}: the old one is kept.")
+    if announcement.faults:
+        raise SynthesisFailed(f"The sound of the new take {describe_faults(announcement.faults)}: the old one is kept.")
 
 
 def _find(catalogue: Catalogue, key: str) -> KeptPhrase | None:

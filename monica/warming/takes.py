@@ -15,6 +15,7 @@ from monica.store.catalogue import Catalogue
 from monica.store.metadata import Metadata
 from monica.store.phrase import KeptPhrase
 from monica.store.recipe import Recipe
+from monica.synthesis.faults import describe_faults
 from monica.synthesis.take import Lane, WaitFor
 from monica.warming.remake import NoRemake
 
@@ -36,8 +37,8 @@ def another_take(announcer: Announcer, catalogue: Catalogue, phrase: KeptPhrase,
     if announcer.key_of(replace(request, seed=None)) != phrase.key:
         raise NoRemake(f"{phrase.key:.12} is said differently by now, or by another voice: make it again instead.")
     made = announcer.announce(request, wait_for)
-    if made.defect is not None:
-        raise SynthesisFailed(f"The sound of the new take {made.defect}.")
+    if made.faults:
+        raise SynthesisFailed(f"The sound of the new take {describe_faults(made.faults)}.")
     if made.key is None:
         raise SynthesisFailed("The cache could not be written: the new take is lost.")
     (take,) = catalogue.find_by_prefix([made.key])

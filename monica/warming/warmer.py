@@ -66,7 +66,8 @@ class Warmer:
 
     def estimate(self, source: JobSource) -> Estimate:
         """Estimate what making the phrases would take, without making any. Raises BookError or CacheError."""
-        return self._estimator.estimate(source.parse_book(self._settings.max_text_length), self._health.engine)
+        book = source.parse_book(self._settings.max_text_length)
+        return self._estimator.estimate(book, self._health.engine, self._health.device)
 
     def stop(self, job_id: str) -> Job:
         """Stop a job, and return it once it has stopped. A job that has ended stays as it is. Raises UnknownJob."""

@@ -334,7 +334,7 @@ def test_only_a_take_of_the_phrase_can_be_chosen(client: FlaskClient, keys: list
         assert_error(answer, 409, "remake_impossible")
     assert_error(client.post(f"/v1/phrases/{seeded}/takes"), 409, "remake_impossible", "seed 7")
     assert_error(client.put(f"/v1/phrases/{keys[0]}/take", json={"take": "f" * 64}), 404, "entry_unknown", param="key")
-    assert_error(client.put(f"/v1/phrases/{keys[0]}/take", json={}), 422, "request_invalid")
+    assert_error(client.put(f"/v1/phrases/{keys[0]}/take", json={}), 422, "request_invalid", param="take")
 
 
 def test_an_engine_that_says_it_the_same_way_has_no_takes(tmp_path: Path) -> None:

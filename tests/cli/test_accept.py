@@ -48,6 +48,7 @@ class Lab:
             title="Toy",
             make=self._make,
             examine=lambda settings: iter(()),
+            work_per_sound={"cuda": 0.1},
             acceptance=lambda: Acceptance(
                 require=self._require,
                 describe_device=self._device,

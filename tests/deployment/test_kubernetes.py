@@ -242,6 +242,25 @@ def test_ingress_sends_each_path_where_nginx_does(method: str, path: str, where:
     assert upstream_of(path, method) == where
 
 
+SPOKEN = {"/blabla", "/v1/audio/speech", "/v1/text", "/v1/models", "/v1/models/x", "/health", "/health/live"}
+"""What any node answers alike, by its home."""
+
+
+def test_what_a_node_has_for_itself_goes_to_the_first_one(app: Flask) -> None:
+    """By nginx's site and by the ingress, whatever endpoints there will be."""
+    site = (ROOT / "nginx" / "site.conf").read_text(encoding="utf-8")
+    one_node = re.findall(r"location ~ (\S+) \{[^}]*?(?:\}[^}]*?)?proxy_pass http://monica_(?:jobs|phrases);", site)
+    assert len(one_node) == 4
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<key:\w+>", "ab12", re.sub(r"<int:\w+>", "1", rule.rule))
+        path = re.sub(r"<[^>]+>", "x", path)
+        if path.startswith("/v1/") and path not in SPOKEN:
+            assert any(re.search(pattern, path) for pattern in one_node), path
+            assert upstream_of(path) in ("first", "bundles"), path
+        elif path in SPOKEN:
+            assert upstream_of(path) == "monica", path
+
+
 def test_ingress_refuses_as_nginx_does() -> None:
     """The controller wants the quotes of a body escaped."""
     (body,) = {

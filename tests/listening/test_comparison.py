@@ -82,6 +82,9 @@ def test_one_wrong_word_is_doubtful_and_two_are_wrong(monkeypatch: pytest.Monkey
     for told, verdict in verdicts.items():
         assert judge(heard(told, TEXT), "toy", "0" * 64, "base").verdict is verdict
     assert judge(heard(TEXT), "toy", "0" * 64, "base", fault="gap").verdict is Verdict.WRONG
+    # One word is enough if free hearing misses it too.
+    both = heard(TEXT.replace("sept", "douze"), TEXT.replace("sept", "onze"))
+    assert judge(both, "toy", "0" * 64, "base").verdict is Verdict.WRONG
     # Free hearing counts for voices that it was measured for, and only then.
     free = heard(TEXT, "La table sept")
     assert judge(free, "toy", "0" * 64, "base").verdict is Verdict.GOOD

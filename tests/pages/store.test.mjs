@@ -55,7 +55,7 @@ test("a phrase knows what it is doing", () => {
     ["antenna", { held: false, on_air: cue("o", { key: "on", state: "on_air" }), left_s: 1, speaker: "x" }],
   );
   assert.deepEqual(["waiting", "done", "failed", "on", "none"].map((key) => statusOf(state, { key })),
-                   ["waiting", 42, null, "on_air", null]);
+                   ["waiting", 42, "failed", "on_air", null]);
 });
 
 test("progress goes from 0 to 1 and no further", () => {
@@ -67,6 +67,12 @@ test("progress goes from 0 to 1 and no further", () => {
 test("only announcements that have yet to go on air wait", () => {
   assert.deepEqual(["queued", "making", "ready", "on_air", "done", "failed"].map((state) => waits({ state })),
                    [true, true, true, false, false, false]);
+});
+
+test("a phrase that is being made says so, and one that was said after it failed too", () => {
+  const failed = ["announcement", cue("f", { key: "k", state: "failed", ended: 1 })];
+  assert.equal(statusOf(after(["announcement", cue("m", { key: "k", state: "making" })]), { key: "k" }), "making");
+  assert.equal(statusOf(after(failed, ["announcement", cue("d", { key: "k", state: "done", ended: 2 })]), { key: "k" }), 2);
 });
 
 test("a phrase of a book has no key and is known by its text", () => {

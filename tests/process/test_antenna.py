@@ -142,3 +142,37 @@ def test_a_queue_survives_every_kill(antenna_server: Server) -> None:
     assert len(heard) == len(set(heard))
     until(lambda: state(server)["queue"] == [])
     assert {cue["id"] for cue in state(server)["history"]} == set(asked)
+
+
+def test_a_clock_survives_a_kill(antenna_server: Server) -> None:
+    """It goes on to the second, and what was said of its level is not said again."""
+    server = antenna_server
+    headers = server.token()
+    book = """
+        rosters.levels = [{ small = 10, minutes = 20 }, { small = 20, minutes = 20 }]
+        phrases = [{ text = "Les blinds sont à {level.small}.", level = "levels" }]
+    """
+    answer = requests.put(f"{server.url}/v1/clock", json={"book": book}, headers=headers, timeout=30)
+    assert answer.status_code == 200, answer.text
+
+    def elapsed() -> float:
+        shown = requests.get(f"{server.url}/v1/clock", headers=headers, timeout=30).json()
+        assert (shown["state"], shown["level"]) == ("running", 1)
+        return float(shown["elapsed_s"])
+
+    post(server, "/v1/clock/start")
+    post(server, "/v1/clock/shift", seconds=600)
+    asked = time.monotonic()
+    before = elapsed()
+    answered = time.monotonic()
+    killed = worker_of(server)
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: worker_of(server) not in (0, killed))
+    server.wait_ready()
+    until(lambda: requests.get(f"{server.url}/v1/clock", headers=headers, timeout=30).json()["state"] == "running")
+    least = time.monotonic() - answered
+    after = elapsed()
+    assert before + least <= after <= before + time.monotonic() - asked
+    known = state(server)
+    said = [cue["text"] for cue in (*known["queue"], *known["history"]) if cue["id"].startswith("clock-")]
+    assert said.count("Les blinds sont à 10.") == 1

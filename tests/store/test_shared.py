@@ -248,6 +248,18 @@ def test_new_page_replaces_the_old_one_everywhere(server: RedisServer, node: Sta
     assert other.toy.spoken == []
 
 
+def test_take_that_is_chosen_or_imported_is_kept_everywhere(server: RedisServer, node: Start) -> None:
+    one, other = node(server), node(server)
+    one.say()
+    one.sent()
+    other.say()
+    (phrase,) = one.service.catalogue.phrases()
+    chosen = sound("une autre prise")
+    assert one.service.catalogue.put(phrase.key, chosen, phrase.metadata())
+    until(lambda: other.say().wav == chosen)
+    assert other.toy.spoken == []
+
+
 def test_removal_and_pins_hold_everywhere(server: RedisServer, node: Start, request: pytest.FixtureRequest) -> None:
     one, other = node(server), node(server)
     said = one.say()

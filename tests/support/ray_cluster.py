@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -43,7 +44,9 @@ class RayCluster:
             FAULTS_STUCK_S="5",
             PYTHONPATH=str(ROOT),
             RAY_USAGE_STATS_ENABLED="0",
-            RAY_AUTH_MODE="disabled",
+            # Whoever reaches its ports could run code in it.
+            RAY_AUTH_MODE="token",
+            RAY_AUTH_TOKEN=secrets.token_hex(32),
             # On a loaded machine Ray's processes would give up on each other.
             RAY_agent_register_timeout_ms="200000",
             RAY_raylet_start_wait_time_s="200",
@@ -62,7 +65,7 @@ class RayCluster:
 
     def replicas(self) -> list[psutil.Process]:
         """Return the processes of the replicas that run."""
-        return [each for each in self._look() if _arguments(each).startswith("ray::ServeReplica")]
+        return [each for each in self.processes() if _arguments(each).startswith("ray::ServeReplica")]
 
     def __enter__(self) -> RayCluster:
         self._gcs = free_port()
@@ -103,14 +106,14 @@ class RayCluster:
             self._tell_agent_port()
             time.sleep(0.2)
         assert deploying.returncode == 0, self.log.read_text()
-        self._look()
+        self.processes()
 
     def _tell_agent_port(self) -> None:
         """Write the file in which Ray's agent tells its port.
 
         Ray ends if that has not come up after fifteen seconds. On a loaded machine it needs thirty to import itself.
         """
-        for arguments in map(_arguments, self._look()):
+        for arguments in map(_arguments, self.processes()):
             if node := re.search(r"dashboard/agent\.py.* --node-id=(\w+)", arguments):
                 for session in self._temp.glob("session_2*"):
                     file = session / f"dashboard_agent_listen_port_{node[1]}"
@@ -123,7 +126,7 @@ class RayCluster:
                 command, cwd=ROOT, env=self._environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
-    def _look(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
         """Return the processes of this Ray, and remember them."""
         if self._head.poll() is None:
             head = psutil.Process(self._head.pid)
@@ -132,7 +135,7 @@ class RayCluster:
 
     def _end(self) -> None:
         """Kill this Ray. Asked to end, it would take half a minute."""
-        self._look()
+        self.processes()
         for process in self._family.values():
             with suppress(psutil.NoSuchProcess):
                 process.kill()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,20 @@ from monica.errors import DeviceLost, SynthesisFailed
 RATE = 100
 Attempt = str
 """The outcome of an attempt. The engine reports `error`; `refuse`, and `crash` or `lost` with `begin` or `step`, are
-raised. The others describe the sound: ok, silent, empty, no numbers, endless, hasty, long."""
+raised. The others describe the sound: ok, silent, empty, no numbers, endless, hasty, long, slow (half again as long as
+it should be), gapped (long, and silent inside)."""
 
 
 def sound(text: str, kind: Attempt) -> NDArray[np.float32]:
     """Make the sound of an attempt of this kind: a tenth of a second per character if nothing is wrong."""
-    length = {"empty": 0, "hasty": 1, "long": RATE * (4 + len(text))}.get(kind, len(text) * RATE // 10)
-    level = {"silent": 0.0, "no numbers": np.nan}.get(kind, 0.5)
-    return np.full(length, level, np.float32)
+    usual = len(text) * RATE // 10
+    long = RATE * (4 + len(text))
+    length = {"empty": 0, "hasty": 1, "slow": usual * 3 // 2, "long": long, "gapped": long}.get(kind, usual)
+    level = np.full(length, {"silent": 0.0, "no numbers": np.nan}.get(kind, 0.5), np.float32)
+    if kind == "gapped":
+        level[np.abs(np.arange(length) - length // 2) < RATE] = 0
+    level[1::2] *= -1
+    return level
 
 
 @dataclass(eq=False)
@@ -30,6 +36,7 @@ class ScriptedUtterance(Utterance):
 
     text: str = ""
     seed: int = 0
+    params: SynthesisParams = field(default_factory=SynthesisParams)
     kind: Attempt = "ok"
     """The outcome."""
     left: int = 0
@@ -61,7 +68,7 @@ class SteppingEngine:
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         attempts = self.script.get(text, [])
         utterance = ScriptedUtterance(
-            text=text, seed=seed, kind=attempts.pop(0) if attempts else "ok", left=self.steps(text)
+            text=text, seed=seed, params=params, kind=attempts.pop(0) if attempts else "ok", left=self.steps(text)
         )
         self.begun.append(utterance)
         if utterance.kind == "refuse":

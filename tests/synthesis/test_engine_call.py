@@ -85,7 +85,7 @@ def test_exception_reaches_only_the_caller(scheduler: Scheduler) -> None:
     turn(scheduler)
     with pytest.raises(ZeroDivisionError):
         failed.result(0)
-    assert scheduler.running.breakdowns_in_a_row == 0
+    assert scheduler.settling.breakdowns_in_a_row == 0
     spoken = take("a")
     scheduler.submit([spoken])
     turn(scheduler)

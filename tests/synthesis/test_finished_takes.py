@@ -25,7 +25,7 @@ from monica.speech import SpeechRequest
 from monica.synthesis.loader import WARM_UP_TEXT
 from tests.conftest import started
 from tests.support.engines import ToyEngine
-from tests.support.sounds import Sound, noise, silence
+from tests.support.sounds import Sound, noise, silence, sine
 
 OFF: dict[str, Any] = {"loudness": None, "peak": None, "trim": False}
 PAGE = " ".join(f"La phrase numéro {n} de la page est assez longue pour être dite toute seule." for n in range(5))
@@ -121,7 +121,7 @@ def test_embedded_voice_that_stands_in_is_as_loud(start: Start) -> None:
 class StreamingToy(ToyEngine):
     """Speaks in chunks. Its first attempt fails after one that is too short for anything of it to be published."""
 
-    sound = np.concatenate([silence(0.5, 8000), noise(2, 8000, 0.05), silence(0.5, 8000)])
+    sound = np.concatenate([silence(0.5, 8000), sine(300, 2, 8000, 0.05), silence(0.5, 8000)])
 
     def step(self) -> None:
         for utterance in self.utterances:

@@ -82,14 +82,14 @@ def test_no_take_is_started_while_too_many_wait_to_be_finished() -> None:
 def test_error_fails_that_take_only_and_does_not_blame_the_engine(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    finish = harness.scheduler.running._finish
+    finish = harness.scheduler.settling._finish
 
     def fail(take: Take, samples: NDArray[np.float32], took_s: float) -> bytes:
         if take.text == "bad":
             raise OSError("no space left on device")
         return finish(take, samples, took_s)
 
-    monkeypatch.setattr(harness.scheduler.running, "_finish", fail)
+    monkeypatch.setattr(harness.scheduler.settling, "_finish", fail)
     good, bad = harness.ask("good"), harness.ask("bad")
     harness.turns(10)
     assert good.sound.result(0) == b"good"
@@ -97,7 +97,7 @@ def test_error_fails_that_take_only_and_does_not_blame_the_engine(
     assert isinstance(error_of(bad), SynthesisFailed)
     assert "no space left on device" in caplog.text
     assert [utterance.text for utterance in harness.engine.begun] == ["good", "bad"]  # to make it again would not help
-    assert harness.scheduler.running.breakdowns_in_a_row == 0
+    assert harness.scheduler.settling.breakdowns_in_a_row == 0
     assert harness.scheduler.failures_in_a_row == 1
 
 
@@ -213,7 +213,7 @@ def test_stream_whose_chunk_cannot_be_finished_fails_and_leaves_the_engine() -> 
     assert harness.speaking() == ["good"]
     harness.turns(6)
     assert good.sound.done()
-    assert harness.scheduler.running.breakdowns_in_a_row == 0
+    assert harness.scheduler.settling.breakdowns_in_a_row == 0
 
 
 def test_stuck_finishing_shows_in_health_like_a_stuck_step(harness: Harness) -> None:
@@ -228,7 +228,7 @@ def test_stuck_finishing_shows_in_health_like_a_stuck_step(harness: Harness) -> 
         lost.extend(health.lost(began + seconds) for seconds in (STUCK_S["cpu"] - 1, STUCK_S["cpu"] + 1))
         return b""
 
-    harness.scheduler.running._finish = finish
+    harness.scheduler.settling._finish = finish
     harness.ask("a")
     harness.turns(1)
     assert [status for status, _ in seen] == [Status.OK, Status.DEGRADED]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from prometheus_client import REGISTRY
 
 from monica.errors import DeadlineExceeded, MonicaError, NotReady, Overloaded, SynthesisFailed
-from monica.synthesis.running import SEED_STEP
 from monica.synthesis.scheduler import Scheduler
+from monica.synthesis.settling import SEED_STEP
 from monica.synthesis.take import Lane, Take, Waiter
 from tests.support.stepping import SteppingEngine
 from tests.support.takes import new_take
@@ -37,7 +37,7 @@ class Harness:
         self.scheduler = Scheduler(lambda: self.engine, self._finish, queue_size, self.clock)
 
     def _finish(self, take: Take, samples: NDArray[np.float32], _took: float) -> bytes:
-        if take.keep and take.defect is None:
+        if take.keep and not take.faults:
             self.kept.append(take.text)
         return take.text.encode()
 
@@ -318,7 +318,7 @@ def test_take_that_cannot_be_kept_or_encoded_fails(monkeypatch: pytest.MonkeyPat
     def fail(*_: object) -> bytes:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(harness.scheduler.running, "_finish", fail)
+    monkeypatch.setattr(harness.scheduler.settling, "_finish", fail)
     take = harness.ask("hello")
     harness.turns(10)
     assert isinstance(error_of(take), SynthesisFailed)

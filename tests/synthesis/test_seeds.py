@@ -76,7 +76,7 @@ def test_phrase_that_failed_is_not_made_with_the_same_seed_again(node: Node) -> 
 def test_phrase_that_came_out_badly_is_made_with_another_seed(node: Node) -> None:
     service, toy = node("one")
     toy.hasty.add(TEXT)
-    assert service.announcer.announce(SpeechRequest(TEXT)).defect is not None
+    assert service.announcer.announce(SpeechRequest(TEXT)).faults
     tried = set(toy.seeds)
     toy.hasty.clear()
     service.announcer.announce(SpeechRequest(TEXT))

@@ -1,4 +1,4 @@
-"""Estimates of what a book would take: given if known, and never invented."""
+"""Estimates of what a book would take: what was measured, and first guesses that say that they are."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from monica.config import Settings
+from monica.engine.registry import engine_spec
 from monica.service import Service
 from monica.speech import SpeechRequest
 from monica.store.phrase import OVERHEAD_BYTES
-from monica.warming.estimate import MIN_KNOWN_SOUNDS, SAMPLE_SIZE, Estimate
+from monica.warming.estimate import MIN_KNOWN_SOUNDS, SAMPLE_SIZE
 from monica.warming.job import JobSource
 from monica.warming.warmer import Warmer
 from tests.conftest import started
@@ -33,11 +34,15 @@ def make_phrases(warmer: Warmer, count: int) -> None:
     ended(warmer.submit(source(count)))
 
 
-def test_an_unknown_size_is_not_invented(warmer: Warmer, toy: ToyEngine) -> None:
-    assert warmer.estimate(source(50)) == Estimate(50, 50, 0, None, None, None, None)
+def test_what_was_not_measured_yet_is_a_first_guess(warmer: Warmer, toy: ToyEngine) -> None:
+    estimate = warmer.estimate(source(50))
+    assert (estimate.cached, estimate.fits, estimate.measured) == (0, True, False)
+    assert estimate.sound_s == pytest.approx(50 * SOUND_S, rel=0.5)  # of a voice that no one has heard yet
+    assert estimate.bytes == pytest.approx(16000 * estimate.sound_s + 50 * OVERHEAD_BYTES, rel=0.01)
+    assert estimate.time_s == pytest.approx(engine_spec("espeak").work_per_sound["cpu"] * estimate.sound_s)
     make_phrases(warmer, MIN_KNOWN_SOUNDS - 1)
     few = warmer.estimate(source(50))
-    assert (few.cached, few.sound_s, few.bytes, few.fits) == (MIN_KNOWN_SOUNDS - 1, None, None, None)
+    assert (few.cached, few.measured) == (MIN_KNOWN_SOUNDS - 1, False)
     assert len(toy.spoken) == MIN_KNOWN_SOUNDS - 1
 
 
@@ -45,6 +50,7 @@ def test_the_estimate_comes_from_kept_sounds_and_the_pace_so_far(warmer: Warmer,
     make_phrases(warmer, 40)
     estimate = warmer.estimate(source(100))
     assert (estimate.phrases, estimate.looked_at, estimate.cached, estimate.fits) == (100, 100, 40, True)
+    assert estimate.measured
     assert estimate.sound_s == pytest.approx(100 * SOUND_S, rel=0.01)
     assert estimate.bytes == pytest.approx(100 * BYTES, rel=0.01)
     characters = sum(len(text) for text in WORDS[40:100])
@@ -57,6 +63,7 @@ def test_kept_phrases_take_no_time(warmer: Warmer) -> None:
     make_phrases(warmer, 5)
     estimate = warmer.estimate(source(5))
     assert (estimate.cached, estimate.time_s, estimate.fits) == (5, 0, True)
+    assert estimate.measured
     assert estimate.sound_s == pytest.approx(5 * SOUND_S, rel=0.01)
 
 
@@ -92,11 +99,20 @@ def test_takes_of_another_engine_are_not_used(service: Service, warmer: Warmer, 
     toy.name, toy.fingerprint = "chatterbox", "toy 2"
     other = started(replace(settings), toy)
     estimate = new_warmer(other).estimate(source(30))
-    assert (estimate.cached, estimate.sound_s, estimate.bytes) == (0, None, None)
+    assert (estimate.cached, estimate.measured) == (0, False)
     other.close()
 
 
-def test_only_the_count_is_known_before_the_engine_is_ready(settings: Settings, toy: ToyEngine) -> None:
+def test_before_the_engine_is_ready_no_one_knows_what_is_kept(settings: Settings, toy: ToyEngine) -> None:
     service = Service(settings, toy)
-    assert new_warmer(service).estimate(source(30)) == Estimate(30, 30, None, None, None, None, None)
+    estimate = new_warmer(service).estimate(source(30))
+    assert (estimate.phrases, estimate.cached, estimate.measured) == (30, None, False)
+    assert estimate.sound_s == pytest.approx(30 * SOUND_S, rel=0.5)
+    assert estimate.time_s == pytest.approx(engine_spec("espeak").work_per_sound["cpu"] * estimate.sound_s)
+    service.close()
+
+
+def test_time_is_not_known_until_the_engine_is_chosen(settings: Settings) -> None:
+    service = Service(replace(settings, engine="auto"))
+    assert new_warmer(service).estimate(source(30)).time_s is None
     service.close()

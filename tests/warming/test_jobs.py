@@ -15,6 +15,7 @@ from monica import create_app
 from monica.api.jobs import MAX_BODY_BYTES
 from monica.config import Settings
 from monica.store.cache import CacheError
+from monica.store.phrase import OVERHEAD_BYTES
 from monica.warming.book import MAX_PHRASES
 from monica.warming.book.source import MAX_SIZE
 from monica.warming.job import Failure, Job, JobSource, State
@@ -202,9 +203,12 @@ def test_a_dry_run_of_a_book_returns_an_estimate(client: FlaskClient, toy: ToyEn
     book = Path("examples/bourly-poker-tour.toml").read_text()
     answer = client.post("/v1/phrases/warm", json={"book": book, "name": "b.toml", "dry_run": True})
     assert answer.status_code == 200
-    assert answer.get_json() == {
-        "phrases": 1383, "looked_at": 692, "cached": 0, "sound_s": None, "bytes": None, "fits": None, "time_s": None,
-    }  # fmt: skip
+    estimate = answer.get_json()
+    assert estimate["sound_s"] == pytest.approx(1383 * 3, rel=0.3)
+    assert estimate["bytes"] == pytest.approx(16000 * estimate["sound_s"] + 1383 * OVERHEAD_BYTES, rel=0.01)
+    assert estimate["time_s"] == pytest.approx(0.02 * estimate["sound_s"])
+    rest = {name: estimate[name] for name in ("phrases", "looked_at", "cached", "fits", "measured")}
+    assert rest == {"phrases": 1383, "looked_at": 692, "cached": 0, "fits": True, "measured": False}
     assert (client.get("/v1/jobs").get_json(), toy.spoken) == ({"jobs": []}, [])
 
 

@@ -151,7 +151,7 @@ class Utterances:
         stage_duration.labels("t3").observe(progress.ready_at - progress.began_at)
         progress.utterance.complete = sequence.complete
         try:
-            tokens = sequence.completion_tokens()
+            tokens = progress.utterance.tokens = sequence.completion_tokens()
         except SynthesisFailed as error:
             self._end(progress, error=error)
             return

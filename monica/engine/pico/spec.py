@@ -37,6 +37,7 @@ SPEC = EngineSpec(
     title="Pico",
     make=make_engine,
     examine=examine,
+    work_per_sound={"cpu": 0.02},
     check_ipa=check_ipa,
     why_not=why_not,
     installed=installed,

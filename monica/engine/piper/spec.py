@@ -56,6 +56,7 @@ SPEC = EngineSpec(
     title="Piper",
     make=make_engine,
     examine=examine,
+    work_per_sound={"cpu": 0.15},
     prefetch=prefetch,
     settings=frozenset({"MONICA_PIPER_VOICE"}),
     check_ipa=check_ipa,

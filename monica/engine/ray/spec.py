@@ -32,6 +32,7 @@ SPEC = EngineSpec(
     title="The engine on Ray Serve",
     make=make_engine,
     examine=examine,
+    work_per_sound={"cuda": 0.2},
     parameters=frozenset(field.name for field in fields(SynthesisParams)),
     settings=frozenset({"MONICA_RAY_ADDRESS"}),
 )

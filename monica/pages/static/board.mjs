@@ -21,6 +21,8 @@ let asked = 0;
 function words(status, { seconds, ready, slots }) {
   if (status === "on_air") return "à l’antenne";
   if (status === "waiting") return "dans la file";
+  if (status === "making") return "se prépare";
+  if (status === "failed") return "en échec";
   if (status) return `dite à ${clock(status)}`;
   if (slots) return "à compléter";
   if (ready !== undefined && ready !== null) return ready ? "prête" : "sera faite";
@@ -97,5 +99,4 @@ export function startBoard(getState) {
     if (typing || event.ctrlKey || event.altKey || event.metaKey || $("board").hidden) return;
     if (/^[1-9]$/.test(event.key)) $("tiles").children[Number(event.key) - 1]?.querySelector(".air").click();
   });
-  loadBoard(getState);
 }

@@ -24,9 +24,10 @@ async function refresh(kind, data) {
   }
   if (kind === "state" || (kind === "job" && (data.state === "waiting" || (data.ended && !ended.has(data.id))))) {
     if (data.ended) ended.add(data.id);
+    await loadBoard(getState);
     forgetBooks();
     await loadBooks();
-    await loadBoard(getState);
+    showBoard(getState());
   }
 }
 

@@ -54,13 +54,14 @@ export function reduce(state, kind, data, now) {
   }
 }
 
-/** What a phrase is doing: "on_air", "waiting", or when it was last said (seconds since the epoch), or null. */
+/** What a phrase is doing: "on_air", "making", "waiting", "failed", or when it was last said (seconds since the epoch), or null. */
 export function statusOf(state, { key, text }) {
   const says = (cue) => (key ? cue.key === key || cue.sound_key === key : cue.text === text);
   if (state.onAir && says(state.onAir)) return "on_air";
-  if (state.queue.some(says)) return "waiting";
-  const last = state.history.find((cue) => says(cue) && cue.state === "done");
-  return last ? last.ended : null;
+  const waiting = state.queue.filter(says);
+  if (waiting.length) return waiting.every((cue) => cue.state === "making") ? "making" : "waiting";
+  const last = state.history.find((cue) => says(cue) && ["done", "failed"].includes(cue.state));
+  return last?.state === "failed" ? "failed" : last?.ended ?? null;
 }
 
 /** How much of what is on air is over: 0 to 1. */

@@ -16,10 +16,11 @@ export function duration(seconds) {
 }
 
 /** What making a book would take, for people. */
-export function estimateText({ phrases, cached, time_s, fits }) {
+export function estimateText({ phrases, cached, time_s, fits, measured }) {
   const kept = cached === null ? "" : `, dont ${cached} déjà prêtes`;
   const room = fits === false ? " Le cache est trop petit pour toutes." : "";
-  return `${phrases} phrases${kept} : ${duration(time_s)}.${room}`;
+  const guess = measured ? "" : " C'est une première estimation.";
+  return `${phrases} phrases${kept} : ${duration(time_s)}.${room}${guess}`;
 }
 
 function job(each) {

@@ -45,7 +45,9 @@ def test_a_captured_take_equals_upstreams(flow: Any, expected: Tensor, monkeypat
     torch.testing.assert_close(encoder(TOKENS), expected, atol=1e-5, rtol=0)
     assert encoder(TOKENS.flip(1).repeat(1, 2)[:, :16]).shape == (1, 32, 80)
     torch.testing.assert_close(encoder(TOKENS), expected, atol=1e-5, rtol=0)
-    assert len(graphs.replayed) == 3
+    torch.testing.assert_close(encoder.encode_ids(TOKENS[0].tolist()), expected, atol=1e-5, rtol=0)
+    assert len(graphs.replayed) == 4
     assert encoder(TOKENS.repeat(1, 2)).shape == (1, 52, 80)  # longer than any bucket
-    assert len(graphs.replayed) == 3
+    assert encoder.encode_ids([1] * 26).shape == (1, 52, 80)
+    assert len(graphs.replayed) == 4
     assert expected.abs().max() > 0.1

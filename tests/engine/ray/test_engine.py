@@ -176,6 +176,15 @@ def test_what_a_replica_fails_on_is_not_asked_again(fleet: Fleet) -> None:
     assert len(fleet.proxy.requests) == 1
 
 
+def test_a_replica_makes_nothing_again_with_another_seed(fleet: Fleet) -> None:
+    """That is the server's to decide, which records the seed."""
+    for toy in fleet.toys:
+        toy.silent = True
+        toy.seeds.clear()
+    assert "is silent" in fleet.error_of(fleet.begin()).message
+    assert [seed for toy in fleet.toys for seed in toy.seeds] == [1]
+
+
 def test_a_proxy_that_is_full_is_overloaded(fleet: Fleet) -> None:
     fleet.proxy.refuse_with = [503]
     error = fleet.error_of(fleet.begin())

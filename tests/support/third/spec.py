@@ -31,6 +31,7 @@ SPEC = EngineSpec(
     title="The toy",
     make=make_engine,
     examine=examine,
+    work_per_sound={"npu": 0.1},
     prefetch=prefetch,
     accelerators=frozenset({"npu"}),
 )

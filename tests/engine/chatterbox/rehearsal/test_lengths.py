@@ -11,8 +11,9 @@ from .conftest import Performance
 TAKES = 50
 TOKENS = range(16, 16 + TAKES)
 """Lengths of the takes. Those below 0.64 s are shorter than a tile, and there are fifteen of them."""
-CONVOLUTIONS = 160
-"""Upper bound on the plans of cuDNN for the vocoder, of two tiles here. Without tiles, each length needed 37."""
+CONVOLUTIONS = 320
+"""Upper bound on the plans of cuDNN for the vocoder, of two tiles here, alone and in pairs. Without tiles, each length
+needed 37."""
 
 
 def plans(operations: list[Operation], name: str) -> set[tuple[Operand, ...]]:
@@ -25,7 +26,7 @@ def plans(operations: list[Operation], name: str) -> set[tuple[Operand, ...]]:
 
 
 def test_plans_do_not_grow_with_the_lengths_of_takes(performance: Performance) -> None:
-    """Only the watermark, whose network needs a few convolutions, sees each length as it is."""
+    """The vocoder runs at a few lengths, and the watermark is products."""
     model, rehearsal = performance.model, performance.rehearsal
     lengths = [torch.empty(1, 80, 2 * tokens, device=model.device) for tokens in TOKENS]
     hift = model.token2wav.hift
@@ -42,5 +43,4 @@ def test_plans_do_not_grow_with_the_lengths_of_takes(performance: Performance) -
     sounds, marks = rehearsal.record(vocode), rehearsal.record(mark)
     assert plans(sounds, "_fft") == set()
     assert len(plans(sounds, "convolution")) <= CONVOLUTIONS
-    assert len(plans(marks, "convolution")) <= 4 * 3
-    assert len(plans(marks, "_fft")) <= 4 * 3
+    assert plans(marks, "convolution") == plans(marks, "_fft") == set()
