@@ -4,6 +4,7 @@
 #   docker build -t monica .                               the cloned voice, on a GPU
 #   docker build -t monica --build-arg CHECKPOINT=main .   the same with the checkpoint in it, to start without a network
 #   docker build -t monica:slim --target slim .            only the embedded voices, without torch
+#   docker build -t monica:piper --target slim --build-arg EXTRA=piper .   the same with Piper (docs/piper.md)
 #
 # The root file system may be read-only (docker run --read-only --tmpfs /tmp). Only /data is written to.
 
@@ -23,10 +24,12 @@ COPY pyproject.toml uv.lock ./
 # Packages come first, because they change less often than Monica; from wheels only, because there is no compiler here.
 # Monica herself is built without the cache: while pyproject.toml is unchanged, uv would take her last wheel from it.
 FROM uv AS build-slim
-RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-build --no-install-project --extra redis
+ARG EXTRA=
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --locked --no-build --no-install-project --extra redis ${EXTRA:+--extra "$EXTRA"}
 COPY README.md LICENSE ./
 COPY monica monica
-RUN uv sync --locked --no-editable --no-cache --extra redis
+RUN uv sync --locked --no-editable --no-cache --extra redis ${EXTRA:+--extra "$EXTRA"}
 
 FROM uv AS build
 RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-build --no-install-project --extra redis --extra chatterbox

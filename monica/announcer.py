@@ -164,6 +164,10 @@ class Announcer:
         self._loader.ready_engine()
         return self._loader.registry.aliases
 
+    def voice_licenses(self) -> dict[str, str]:
+        """Return the licences of built-in voices by name, as far as they are known."""
+        return self._loader.registry.licenses
+
     def _prepare(self, request: SpeechRequest) -> tuple[PreparedText, float]:
         """Return the text as it is said, and the deadline of its takes in monotonic seconds."""
         now = time.monotonic()

@@ -137,6 +137,12 @@ class Settings:
         one_of("standard", "meanflow"),
         "The decoder of speech tokens: `standard`, or `meanflow`, which is distilled from it and faster.",
     )
+    piper_voice: str = _setting(
+        "MONICA_PIPER_VOICE",
+        "fr_FR-siwis-medium",
+        text,
+        "The voice of Piper: one that `monica prefetch` downloads, or a folder with its `.onnx` and `.onnx.json`.",
+    )
     language: str = _setting("MONICA_LANGUAGE", "fr", one_of(*LANGUAGES), "The language spoken: a two-letter code.")
     lexicon: Path | None = _setting(
         "MONICA_LEXICON", None, path, "A TOML file that says how the venue's names and words are pronounced."

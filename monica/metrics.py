@@ -34,7 +34,7 @@ queue_wait = Histogram(
 )
 stage_duration = Histogram(
     "monica_stage_duration_seconds",
-    "Time spent in a stage of synthesis: conditionals, t3, s3gen, watermark, espeak, pico, finish, encode.",
+    "Time spent in a stage of synthesis: conditionals, t3, s3gen, watermark, espeak, pico, piper, finish, encode.",
     ["stage"],
     buckets=SECONDS,
 )

@@ -30,6 +30,7 @@ LAYERS = (
         "monica.engine.chatterbox",
         "monica.engine.espeak",
         "monica.engine.pico",
+        "monica.engine.piper",
         "monica.engine.ray",
         "monica.engine.selection",
         "monica.engine.torch",
@@ -63,7 +64,9 @@ HOMES = {
     "soundfile": ("monica.voices.recording",),
     "av": ("monica.audio.formats", "monica.audio.stretch", "monica.voices.phone_recording"),
     "py_nanotts": (),  # its library is loaded by a process of its own only: see monica/engine/pico/child.py
-    "espeakng_loader": ("monica.engine.espeak",),
+    "onnx": ("monica.engine.piper.noise_inputs",),  # a program of its own
+    "onnxruntime": ("monica.engine.piper.model",),
+    "espeakng_loader": ("monica.engine.espeak_library",),
     "environs": ("monica.config", "monica.environment"),
     "pyloudnorm": (),  # in tests only, with scipy: what the base install would weigh with them is in RESULTS
     "scipy": (),

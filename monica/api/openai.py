@@ -119,6 +119,10 @@ def model(model_id: str) -> dict[str, Any]:
 def voices() -> dict[str, Any]:
     """List the known voices, and then their aliases."""
     announcer = service().announcer
+    licenses = announcer.voice_licenses()
     known = [{"id": name, "name": name} for name in announcer.voices()]
+    for voice in known:
+        if voice["id"] in licenses:
+            voice["license"] = licenses[voice["id"]]
     aliases = [{"id": alias, "name": alias, "alias_of": name} for alias, name in announcer.voice_aliases().items()]
     return {"voices": known + aliases}

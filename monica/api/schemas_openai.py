@@ -116,6 +116,12 @@ class ListedVoiceSchema(VoiceSchema):
     alias_of = ma.fields.String(
         metadata={"description": "The voice that speaks, if this is an alias of MONICA_VOICE_ALIASES."}
     )
+    license = ma.fields.String(
+        metadata={
+            "description": "The licence of the recordings that a built-in voice learned from, if it is known.",
+            "example": "CC BY 4.0",
+        }
+    )
 
 
 class VoicesSchema(ma.Schema):

@@ -8,7 +8,7 @@ import click
 
 from monica.cli.doctor import examine
 from monica.config import Settings
-from monica.engine.registry import engine_specs
+from monica.engine.registry import engine_spec, engine_specs
 from monica.listening import model as listening
 
 
@@ -27,16 +27,19 @@ def doctor() -> None:
 
 @click.command()
 def prefetch() -> None:
-    """Download the checkpoint, and the listener's model if the extra `listen` is installed.
+    """Download the voice that speaks here, and the listener's model if the extra `listen` is installed.
 
     A later start needs no network then.
     """
     settings = Settings.from_env()
     downloads = {spec.name: spec.prefetch for spec in engine_specs() if spec.prefetch is not None}
-    # If the engine that speaks here downloads nothing, the others are prefetched: an image for machines with a GPU is
-    # built on one without.
-    chosen = [downloads[settings.engine]] if settings.engine in downloads else downloads.values()
-    for download in chosen:
-        click.echo(download(settings))
+    if settings.engine in downloads:
+        chosen = [name for name in downloads if name in (settings.engine, settings.fallback)]
+    else:
+        # The engine that speaks here downloads nothing, or is not known yet: an image for machines with a GPU is built
+        # on one without.
+        chosen = [name for name in downloads if engine_spec(name).installed()] or list(downloads)
+    for name in chosen:
+        click.echo(downloads[name](settings))
     if listening.installed() and settings.listen != "off":
         click.echo(listening.prefetch(settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 
@@ -155,6 +155,23 @@ class CloningEngine(Engine, Protocol):
 
     bring_voice: Callable[[str], None]
     """Called by `begin` with a voice that is not in memory. It adds the voice, or raises."""
+
+
+class SpeakerEngine(Engine, Protocol):
+    """An engine whose voices are built in."""
+
+    @property
+    def speakers(self) -> Mapping[str, str]:
+        """Return the names of the voices beside the default one, and what `begin` is given as `voice` for each."""
+
+    @property
+    def license(self) -> str:
+        """Return the licence of the recordings that the voices learned from."""
+
+
+def has_speakers(engine: Engine) -> TypeGuard[SpeakerEngine]:
+    """Return whether an engine is a SpeakerEngine. The class is asked: properties may raise before it is loaded."""
+    return hasattr(type(engine), "speakers")
 
 
 class Order(Protocol):

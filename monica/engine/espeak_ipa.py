@@ -6,9 +6,11 @@ reports it speaks (tests/engine/test_espeak_ipa.py).
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
-from monica.engine.french_ipa import is_vowel, split_symbols
+from monica.engine import PHONEMES
+from monica.engine.french_ipa import ELIDED, ELIDED_IPA, is_vowel, split_symbols
 
 VOWELS = {
     "i": "i", "ɪ": "I", "y": "y", "u": "u", "e": "e", "ø": "Y", "o": "o", "ə": "@", "ɛ": "E", "œ": "W", "ɔ": "O",
@@ -24,6 +26,31 @@ CONSONANTS = {
 STRESS = {"ˈ": "'", "'": "'", "ˌ": ","}
 
 _SYMBOLS = {unicodedata.normalize("NFD", ipa): mnemonic for ipa, mnemonic in (VOWELS | CONSONANTS).items()}
+_DOUBLE_BRACKET = re.compile(r"\[(?=\[)")
+_BEFORE_WORD = re.compile(r"⟧(?=\w)")
+# Vietnamese letters, for the most part. The library spells them out: "e accent circonflexe tilde".
+_MARKED_LETTER = re.compile("[\u1e00-\u1eff]")
+_LOOSE_MARK = re.compile("[\u0300-\u036f]")
+
+
+def write_for_espeak(text: str) -> str:
+    """Write a prepared text as the library reads it: phonemes as mnemonics, and letters it knows in place of others."""
+    text = _DOUBLE_BRACKET.sub("[ ", text)
+    if "⟦" in text:
+        text = ELIDED.sub(lambda m: "⟦" + ELIDED_IPA.get(m[1].lower(), m[1].lower()), text)
+        text = PHONEMES.sub(_write_phonemes, _BEFORE_WORD.sub("⟧ ", text))
+    # After the phonemes, whose nasal vowels are letters with a loose mark.
+    text = unicodedata.normalize("NFC", text)
+    text = _MARKED_LETTER.sub(lambda m: unicodedata.normalize("NFD", m[0])[0], text)
+    return _LOOSE_MARK.sub("", text)
+
+
+def _write_phonemes(match: re.Match[str]) -> str:
+    try:
+        # The space is for the library, which ignores phonemes right after a bracket or a quote.
+        return f" [[{write_mnemonics(match[1])}]]"
+    except ValueError:  # not the text preparation's phonemes, which were checked
+        return match[1]
 
 
 def write_mnemonics(ipa: str) -> str:

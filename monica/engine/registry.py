@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 LAST_RESORT = "espeak"
 """The engine that speaks every language on every machine, and needs neither an accelerator nor a download."""
-EMBEDDED = ("pico", LAST_RESORT)
+EMBEDDED = ("piper", "pico", LAST_RESORT)
 """The engines that need no accelerator, the best first. `auto` chooses among them if there is none, and they are those
 that MONICA_FALLBACK lets stand in."""
 
 ENGINES = {
     "chatterbox": "monica.engine.chatterbox.spec",
+    "piper": "monica.engine.piper.spec",
     "pico": "monica.engine.pico.spec",
     LAST_RESORT: "monica.engine.espeak",
     "ray": "monica.engine.ray.spec",

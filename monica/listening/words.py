@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-from monica.engine.espeak import pronounce
+from monica.engine.espeak_library import pronounce
 from monica.text.cardinals import spell
 from monica.text.lexicon_entries import ignore_case_and_accents
 from monica.text.names import FIRST_NAMES, NOT_NAMES

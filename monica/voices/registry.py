@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monica.config import Settings
-from monica.engine import CloningEngine, Engine, Reference, is_cloning
+from monica.engine import CloningEngine, Engine, Reference, has_speakers, is_cloning
 from monica.errors import ConfigError, DeviceLost, Forbidden, MonicaError, SynthesisFailed, UnknownVoice
 from monica.store.cache import Store
 from monica.voices.recording import (
@@ -44,6 +44,8 @@ class Voice:
     """Digest of the samples of the recording, and of which are its prompt."""
     digest: str
     """Digest of the recording and of the engine that clones it. Takes and conditionals are kept under it."""
+    license: str | None = None
+    """The licence of the recordings that a built-in voice learned from; None if it is not known."""
 
 
 class VoiceRegistry:
@@ -72,6 +74,11 @@ class VoiceRegistry:
     def digests(self) -> dict[str, str]:
         """The digests of the voices, by name."""
         return {voice.name: voice.digest for voice in self._voices.values()}
+
+    @property
+    def licenses(self) -> dict[str, str]:
+        """The licences of built-in voices by name, as far as they are known."""
+        return {voice.name: voice.license for voice in self._voices.values() if voice.license is not None}
 
     def find(self, name: str) -> Voice | None:
         return self._voices.get(name)
@@ -155,7 +162,9 @@ class VoiceRegistry:
         the default voice cannot be made, and DeviceLost whichever voice it was that the device failed on.
         """
         if not is_cloning(engine):
-            self._voices = {DEFAULT_VOICE: Voice(DEFAULT_VOICE, None, "", engine.fingerprint)}
+            speakers = {**(engine.speakers if has_speakers(engine) else {}), DEFAULT_VOICE: engine.fingerprint}
+            license = engine.license if has_speakers(engine) else None
+            self._voices = {name: Voice(name, None, "", digest, license) for name, digest in speakers.items()}
             self._warn_of_aliases()
             return
         self._engine = engine

@@ -9,8 +9,7 @@ import unicodedata
 import pytest
 
 from benchmarks.phonemes import Listener
-from monica.engine.espeak import write_for_espeak
-from monica.engine.espeak_ipa import CONSONANTS, VOWELS, write_mnemonics
+from monica.engine.espeak_ipa import CONSONANTS, VOWELS, write_for_espeak, write_mnemonics
 from monica.engine.french_ipa import check_ipa
 
 MERGED = {"ɑ": "a", "õ": "ɔ̃", "ã": "ɑ̃", "g": "ɡ", "r": "ʁ", "ɥ": "y"}

@@ -22,6 +22,7 @@ from monica.cli.installation import prefetch
 from monica.config import LANGUAGES, Settings
 from monica.engine import SynthesisParams, registry, selection
 from monica.engine.chatterbox import spec as chatterbox
+from monica.engine.piper import spec as piper
 from monica.engine.registry import EMBEDDED, ENGINES, LAST_RESORT, engine_names, engine_spec, engine_specs
 from monica.errors import ConfigError
 from tests.support import third
@@ -31,6 +32,8 @@ ENGINE_MODULES = (
     "monica.engine.registry",
     "monica.engine.espeak",
     "monica.engine.espeak_ipa",
+    "monica.engine.espeak_library",
+    "monica.engine.piper",
     "monica.engine.pico",
     "monica.engine.chatterbox",
     "monica.engine.ray",
@@ -77,6 +80,7 @@ def test_a_third_engine_is_in_the_metrics(third_server: Server) -> None:
         "chatterbox": "0.0",
         "espeak": "0.0",
         "pico": "0.0",
+        "piper": "0.0",
         "ray": "0.0",
         "toy": "1.0",
     }
@@ -84,7 +88,7 @@ def test_a_third_engine_is_in_the_metrics(third_server: Server) -> None:
 
 def test_a_third_engine_is_in_the_openapi_document(third_server: Server) -> None:
     document = requests.get(f"{third_server.url}/openapi.json", timeout=10).json()
-    assert list(engine_enums(document)) == [["chatterbox", "pico", "espeak", "ray", "toy"]] * len(
+    assert list(engine_enums(document)) == [["chatterbox", "piper", "pico", "espeak", "ray", "toy"]] * len(
         list(engine_enums(document))
     )
     assert list(engine_enums(document)) != []
@@ -125,7 +129,7 @@ def test_settings_accept_a_third_engine(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("MONICA_ENGINE", third.NAME)
     assert Settings.from_env().engine == third.NAME
     monkeypatch.setenv("MONICA_ENGINE", "sphinx")
-    with pytest.raises(ConfigError, match=r"Must be one of: auto, chatterbox, pico, espeak, ray, toy\."):
+    with pytest.raises(ConfigError, match=r"Must be one of: auto, chatterbox, piper, pico, espeak, ray, toy\."):
         Settings.from_env()
 
 
@@ -134,7 +138,7 @@ def test_auto_chooses_the_engine_for_the_accelerator(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(selection, "accelerator", lambda: "npu")
     assert selection.choose_engine(Settings()).name == third.NAME
     monkeypatch.setattr(selection, "accelerator", lambda: None)
-    assert selection.choose_engine(Settings()).name == EMBEDDED[0]
+    assert selection.choose_engine(Settings()).name in EMBEDDED
 
 
 @pytest.mark.usefixtures("with_third")
@@ -143,6 +147,7 @@ def test_auto_chooses_the_engine_for_the_accelerator(monkeypatch: pytest.MonkeyP
     [
         (third.NAME, ["The toy is in its box"]),
         ("chatterbox", ["The checkpoint is downloaded"]),
+        ("piper", ["The voice is downloaded"]),
         ("pico", ["The checkpoint is downloaded", "The toy is in its box"]),
         ("auto", ["The checkpoint is downloaded", "The toy is in its box"]),
     ],
@@ -150,17 +155,33 @@ def test_auto_chooses_the_engine_for_the_accelerator(monkeypatch: pytest.MonkeyP
 def test_prefetch_downloads_for_the_engine_or_for_all(
     monkeypatch: pytest.MonkeyPatch, engine: str, printed: list[str]
 ) -> None:
-    """If the engine has nothing to download, the others' files are fetched."""
-    monkeypatch.setattr(
-        chatterbox, "SPEC", replace(chatterbox.SPEC, prefetch=lambda settings: "The checkpoint is downloaded")
-    )
+    """If the engine has nothing to download, the files of the others that are installed are fetched."""
+    for module, what, installed in ((chatterbox, "checkpoint", True), (piper, "voice", False)):
+        spec = replace(
+            module.SPEC,
+            prefetch=lambda settings, what=what: f"The {what} is downloaded",
+            installed=lambda here=installed: here,
+        )
+        monkeypatch.setattr(module, "SPEC", spec)
     monkeypatch.setenv("MONICA_ENGINE", engine)
+    monkeypatch.setenv("MONICA_LISTEN", "off")
     done = CliRunner().invoke(prefetch, catch_exceptions=False)
     assert (done.exit_code, done.output.splitlines()) == (0, printed)
 
 
+def test_prefetch_downloads_for_the_voice_that_stands_in_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, what in ((chatterbox, "checkpoint"), (piper, "voice")):
+        spec = replace(module.SPEC, prefetch=lambda settings, what=what: f"The {what} is downloaded")
+        monkeypatch.setattr(module, "SPEC", spec)
+    monkeypatch.setenv("MONICA_ENGINE", "chatterbox")
+    monkeypatch.setenv("MONICA_FALLBACK", "piper")
+    monkeypatch.setenv("MONICA_LISTEN", "off")
+    done = CliRunner().invoke(prefetch, catch_exceptions=False)
+    assert done.output.splitlines() == ["The checkpoint is downloaded", "The voice is downloaded"]
+
+
 def test_a_name_is_that_of_the_spec_and_of_the_engine() -> None:
-    assert engine_names() == ("chatterbox", "pico", "espeak", "ray")
+    assert engine_names() == ("chatterbox", "piper", "pico", "espeak", "ray")
     assert tuple(spec.name for spec in engine_specs()) == engine_names()
     assert tuple(spec.make(Settings(device="cpu")).name for spec in engine_specs()) == engine_names()
 
@@ -235,11 +256,11 @@ def test_specs_need_nothing_of_the_extra() -> None:
     """Where only espeak-ng is installed, the other engines can still be listed and refused."""
     script = (
         "import sys;"
-        "sys.modules.update(dict.fromkeys(['torch', 'chatterbox', 'huggingface_hub', 'librosa', 'perth', "
-        "'py_nanotts', 'safetensors', 'soxr', 'tokenizers', 'torchaudio']));"
+        "sys.modules.update(dict.fromkeys(['torch', 'chatterbox', 'huggingface_hub', 'librosa', 'onnx', "
+        "'onnxruntime', 'perth', 'py_nanotts', 'safetensors', 'soxr', 'tokenizers', 'torchaudio']));"
         "from monica.engine.registry import engine_specs; print([spec.name for spec in engine_specs()])"
     )
-    assert run(script) == ["['chatterbox', 'pico', 'espeak', 'ray']"]
+    assert run(script) == ["['chatterbox', 'piper', 'pico', 'espeak', 'ray']"]
 
 
 def run(script: str) -> list[str]:

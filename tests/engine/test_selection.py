@@ -11,6 +11,8 @@ from monica.engine.chatterbox import spec as chatterbox
 from monica.engine.espeak import EspeakEngine
 from monica.engine.pico import spec as pico
 from monica.engine.pico.engine import PicoEngine
+from monica.engine.piper import spec as piper
+from monica.engine.piper.engine import PiperEngine
 from monica.engine.registry import EMBEDDED
 from monica.errors import ConfigError
 
@@ -26,7 +28,14 @@ def without_pico(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pico, "find_installation", lambda: None)
 
 
-def test_auto_without_an_accelerator_is_pico_and_says_so(
+@pytest.fixture
+def without_piper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with the base install."""
+    monkeypatch.setattr(piper, "installed", lambda: False)
+
+
+@pytest.mark.usefixtures("without_piper")
+def test_auto_without_an_accelerator_is_pico_and_says_how_to_get_better(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(selection, "accelerator", lambda: None)
@@ -34,7 +43,8 @@ def test_auto_without_an_accelerator_is_pico_and_says_so(
         assert isinstance(selection.choose_engine(Settings()), PicoEngine)
     assert [r.message for r in caplog.records] == [
         "engine: pico, an embedded voice; it is not Monica's cloned voice (auto: neither CUDA nor MPS is here, or "
-        "MONICA_DEVICE=cpu)"
+        "MONICA_DEVICE=cpu; not piper: it is not installed (for a better voice: make install EXTRA=piper, then monica "
+        "prefetch))"
     ]
 
 
@@ -46,7 +56,7 @@ def test_auto_without_pico_is_espeak_and_says_why(
     with caplog.at_level("INFO"):
         assert isinstance(selection.choose_engine(Settings()), EspeakEngine)
     assert "engine: espeak, " in caplog.text
-    assert "MONICA_DEVICE=cpu; not pico: it has no package for this system)" in caplog.text
+    assert "; not pico: it has no package for this system)" in caplog.text
     with pytest.raises(ConfigError, match=r"Pico is not installed \(MONICA_ENGINE=pico\)"):
         selection.choose_engine(Settings(engine="pico"))
 
@@ -57,7 +67,26 @@ def test_auto_in_a_language_that_pico_does_not_speak_is_espeak(caplog: pytest.Lo
     assert "not pico: it does not speak pl" in caplog.text
 
 
-@pytest.mark.parametrize("name", EMBEDDED)
+def test_auto_is_piper_if_its_files_are_there(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(selection, "accelerator", lambda: None)
+    monkeypatch.setattr(piper, "SPEC", replace(piper.SPEC, why_not=lambda settings: None, installed=lambda: True))
+    with caplog.at_level("INFO"):
+        assert isinstance(selection.choose_engine(Settings()), PiperEngine)
+    assert "engine: piper, an embedded voice; it is not Monica's cloned voice (auto: neither" in caplog.text
+
+
+@pytest.mark.usefixtures("without_piper")
+def test_piper_asked_for_and_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(piper, "SPEC", replace(piper.SPEC, installed=lambda: False))
+    with pytest.raises(
+        ConfigError, match=r"Piper is not installed \(MONICA_ENGINE=piper\); .* make install EXTRA=piper"
+    ):
+        selection.choose_engine(Settings(engine="piper"))
+
+
+@pytest.mark.parametrize("name", EMBEDDED[1:])
 def test_an_embedded_engine_may_be_asked_for(name: str) -> None:
     assert selection.choose_engine(Settings(engine=name)).name == name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monica.engine.espeak import pronounce
+from monica.engine.espeak_library import pronounce
 from monica.listening.comparison import compare
 from monica.listening.heard import Heard
 from monica.listening.verdict import FREE_LIMITS, FreeLimits, is_unintelligible, judge

@@ -12,6 +12,7 @@ from benchmarks.phonemes import NATIVE, Listener, distance, readings
 from monica.config import Settings
 from monica.engine import SynthesisParams, speak
 from monica.engine.espeak import EspeakEngine
+from monica.engine.espeak_library import LIBRARY
 from monica.text import Lexicon, Normaliser
 from tests.support.system import program
 
@@ -81,7 +82,7 @@ def test_listener_leaves_the_engine_a_library_that_is_open() -> None:
     engine = EspeakEngine(Settings())
     engine.load()
     Listener().hear("Bonjour")
-    assert EspeakEngine._library is None
+    assert LIBRARY._library is None
     assert speak(engine, "Bonjour", voice="", params=SynthesisParams(), seed=0).any()
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monica import metrics
 from monica.config import Settings
-from monica.engine import SynthesisParams, Utterance
 from monica.engine.pico.process import Installation, PicoProcess, find_installation
 from monica.engine.pico.wording import NEAREST, halve, replaced_in, write_markup, write_pieces
-from monica.errors import ConfigError, InvalidText, SynthesisFailed
+from monica.engine.sentence_engine import Progress, SentenceEngine
+from monica.errors import ConfigError, SynthesisFailed
 
 PACKAGE = "py-nanotts"
 VOICES = {"fr": "fr-FR", "en": "en-GB", "de": "de-DE", "es": "es-ES", "it": "it-IT"}
@@ -29,29 +27,17 @@ PAUSE_S = 0.25
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Progress:
-    """What is left of an utterance, and what has been said of it."""
-
-    pieces: list[str]
-    stream: bool
-    said: list[NDArray[np.float32]] = field(default_factory=list)
-
-
-class PicoEngine:
+class PicoEngine(SentenceEngine):
     """SVOX Pico in its native 16 kHz. It has one voice for each of its languages."""
 
     name = "pico"
-    device = "cpu"
-    clones = False
-    slots = 1
+    title = "Pico"
     sample_rate = 16000
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__()
         self._language = settings.language
         self._process: PicoProcess | None = None
-        self._running: dict[Utterance, Progress] = {}
-        self._paused: dict[Utterance, Progress] = {}
         self._told: set[str] = set()
         self._digest = ""
 
@@ -78,71 +64,32 @@ class PicoEngine:
         self._digest = _digest_files(installation, voice)
         self._process = self._process or PicoProcess(installation, voice)
 
-    def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
-        """Start an utterance.
-
-        Pico has one voice and no sampling: voice, params and seed change nothing, and equal texts give equal samples.
-        stream: long sentences are cut at their commas.
-        """
-        utterance = Utterance()
+    def _cut(self, text: str, stream: bool) -> list[str]:
         for symbol in sorted(replaced_in(text) - self._told):
             self._told.add(symbol)
             logger.info("Pico has no phoneme %s: %s is said in its place", symbol, NEAREST[symbol] or "nothing")
-        pieces = write_pieces(text, stream=stream)
-        if not pieces:
-            utterance.error = _nothing_to_say()
-        self._running[utterance] = Progress(pieces, stream)
-        return utterance
+        return write_pieces(text, stream=stream)
 
-    def step(self) -> None:
-        """Say the next piece of the oldest running text, which takes some ten milliseconds."""
-        for utterance, progress in self._running.items():
-            if utterance.done:
-                continue
-            try:
-                self._say_piece(utterance, progress)
-            except SynthesisFailed as error:
-                utterance.error = error
-            return
+    def _say_next(self, progress: Progress) -> NDArray[np.float32] | None:
+        """Say the next piece, which takes some ten milliseconds.
 
-    def pause(self, utterance: Utterance) -> None:
-        self._paused[utterance] = self._running.pop(utterance)
-        utterance.paused = True
-
-    def resume(self, utterance: Utterance) -> None:
-        self._running[utterance] = self._paused.pop(utterance)
-        utterance.paused = False
-
-    def drop(self, utterance: Utterance) -> None:
-        self._running.pop(utterance, None)
-        self._paused.pop(utterance, None)
-
-    def _say_piece(self, utterance: Utterance, progress: Progress) -> None:
+        Pico has one voice and no sampling: voice and seed change nothing, and equal texts give equal samples.
+        """
         if self._process is None:
             raise SynthesisFailed("Pico is not loaded.")
         piece = progress.pieces.pop(0)
         try:
-            with metrics.stage_duration.labels("pico").time():
-                spoken = self._process.say(write_markup(piece))
+            spoken = self._process.say(write_markup(piece))
         except SynthesisFailed:
             # It has limits of its own, in sounds per sentence, that are written down nowhere.
             halves = halve(piece)
             if not halves:
                 raise
             progress.pieces[:0] = halves
-            return
+            return None
         if progress.pieces and piece[-1] not in ".!?":
             spoken = _cut_pause(spoken)
-        samples = spoken.astype(np.float32) / 32768.0
-        progress.said.append(samples)
-        if progress.stream and len(samples):
-            utterance.chunks.append(samples)
-        if not progress.pieces:
-            whole = np.concatenate(progress.said)
-            if whole.any():
-                utterance.samples = whole
-            else:
-                utterance.error = _nothing_to_say()
+        return spoken.astype(np.float32) / 32768.0
 
 
 def _digest_files(installation: Installation, voice: str) -> str:
@@ -159,7 +106,3 @@ def _cut_pause(spoken: NDArray[np.int16]) -> NDArray[np.int16]:
     loud = np.flatnonzero(np.abs(spoken.astype(np.int32)) >= SILENCE)
     end = (int(loud[-1]) + 1 if len(loud) else 0) + int(PAUSE_S * PicoEngine.sample_rate)
     return spoken[:end]
-
-
-def _nothing_to_say() -> InvalidText:
-    return InvalidText("The text has nothing to say that Pico knows how to say.", param="text")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from monica.config import Settings
-from monica.engine import SynthesisParams, speak
 from monica.engine.french_ipa import check_ipa
 from monica.engine.pico.engine import VOICES, PicoEngine
 from monica.engine.pico.process import find_installation
 from monica.engine.registry import EngineSpec, Finding
-from monica.errors import ConfigError, MonicaError
+from monica.engine.sentence_engine import examine_by_speaking
 
 
 def installed() -> bool:
@@ -30,14 +29,7 @@ def why_not(settings: Settings) -> str | None:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Speak a word."""
-    try:
-        engine = make_engine(settings)
-        engine.load()
-        samples = speak(engine, "Bonjour.", voice="", params=SynthesisParams(), seed=0)
-    except (ConfigError, MonicaError, OSError) as error:
-        yield Finding("pico", False, str(error), "Install again: make install")
-    else:
-        yield Finding("pico", True, f"{engine.model} says « Bonjour » in {len(samples) / engine.sample_rate:.2f} s")
+    return examine_by_speaking("pico", lambda: make_engine(settings))
 
 
 SPEC = EngineSpec(

@@ -9,6 +9,7 @@ import re
 import unicodedata
 
 from monica.engine import PHONEMES
+from monica.engine.clauses import CLAUSE_END, SENTENCE_END, split, tidy_marks
 from monica.engine.french_ipa import ELIDED, ELIDED_IPA, split_symbols
 
 MAX_WORD = 40
@@ -43,13 +44,8 @@ _OTHER_LETTERS = str.maketrans({
 _UNREADABLE = re.compile(r"[^0-9A-Za-z" + "".join(_KNOWN) + r".,;:!?'%€$£+=@/°\- ]")
 _REPEATED_SIGN = re.compile(r"([^\w.,;:!? ])(?: *\1)+")
 _LONG_NUMBER = re.compile(rf"\d{{{MAX_DIGITS + 1},}}")
-# A mark between digits is part of a number. Of several marks the first one counts.
-_MARKS = re.compile(r" *([.,;:!?])(?:(?<=\D.)|(?!\d))[.,;:!? ]*")
 _LONG_WORD = re.compile(rf"[^\s]{{{MAX_WORD}}}(?=\S)")
 _HAS_SOUND = re.compile(r"[^\W_]")
-_SENTENCE_END = re.compile(r"[.!?](?= )")
-_CLAUSE_END = re.compile(r"[,;:](?= )")
-_ABBREVIATION = re.compile(r"(?:^|[ .'-])(?:[^\W\d_]|MM|Mme|Mlle|Dr|Pr|Ste?)\.$")
 # Only this module's own brackets: those of a text are gone before these are put in.
 _TAGGED = re.compile(r"⟦[^⟦⟧]*⟧|[^⟦⟧]+|[⟦⟧]")
 
@@ -62,9 +58,8 @@ def write_pieces(text: str, *, stream: bool = False) -> list[str]:
     stream: cut long sentences at their commas too.
     """
     text = _join_elided(unicodedata.normalize("NFC", text))
-    plain = "".join(_write_part(part) for part in _TAGGED.findall(text))
-    plain = " ".join(_MARKS.sub(r"\1 ", plain).split())
-    pieces = [piece for sentence in _split(plain, _SENTENCE_END) for piece in _shorten(sentence, stream)]
+    plain = tidy_marks("".join(_write_part(part) for part in _TAGGED.findall(text)))
+    pieces = [piece for sentence in split(plain, SENTENCE_END) for piece in _shorten(sentence, stream)]
     return [piece for piece in pieces if _HAS_SOUND.search(piece)]
 
 
@@ -129,22 +124,12 @@ def replaced_in(text: str) -> set[str]:
     return {symbol for match in PHONEMES.finditer(text) for symbol in NEAREST if symbol in match[1]}
 
 
-def _split(text: str, mark: re.Pattern[str]) -> list[str]:
-    pieces, start = [], 0
-    for match in mark.finditer(text):
-        if match[0] == "." and _ABBREVIATION.search(text, start, match.end()):
-            continue  # an abbreviation or an initial
-        pieces.append(text[start : match.end()])
-        start = match.end() + 1
-    return [*pieces, text[start:]]
-
-
 def _shorten(sentence: str, stream: bool) -> list[str]:
     """Cut a sentence into pieces of MAX_PIECE characters at most, at commas first, then at spaces."""
     if len(sentence) <= (CLAUSE if stream else MAX_PIECE):
         return [sentence]
     pieces: list[str] = []
-    for clause in _split(sentence, _CLAUSE_END):
+    for clause in split(sentence, CLAUSE_END):
         if pieces and len(pieces[-1]) + 1 + len(clause) <= CLAUSE:
             pieces[-1] += " " + clause
             continue

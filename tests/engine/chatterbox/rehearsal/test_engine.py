@@ -22,7 +22,8 @@ WAITS: dict[str, dict[str, int]] = {
     "resume": {},
     # The tokens; whether the samples are finite, and the samples themselves.
     "take": {"event": TAKE + 2 - 4, "upload": 1, "read": 2},
-    "stream": {"event": STREAM + 2, "upload": 3, "read": 4},  # the same for each of two hops
+    # The ids of the voice's prompt, once; the samples of the first hop, and those of the second in two windows.
+    "stream": {"event": STREAM + 2, "upload": 1, "read": 4},
 }
 """How often the host waits for the device in each event, by the kind of wait. More of them would leave the GPU idle."""
 
