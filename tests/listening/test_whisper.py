@@ -42,6 +42,7 @@ def test_a_real_recogniser_hears_what_was_said_and_what_was_not(tmp_path: Path) 
     assert [(each.said, each.kind) for each in wrong.told_comparison.differences] == [("sept", "number")]
 
 
+@pytest.mark.timeout(600)  # on a busy machine, its priority leaves it little time to import what it needs
 def test_a_broken_model_is_told_by_a_process_that_steps_back(tmp_path: Path) -> None:
     for name in FILES:
         (tmp_path / name).write_bytes(b"{}")
