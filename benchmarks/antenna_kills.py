@@ -107,7 +107,8 @@ def main() -> None:
             evening.kill(draw.uniform(0.05, 2.0), survived=number % 4 > 0)
             evening.check()
             if number % 10 == 9:
-                print(f"{number + 1} kills, {len(evening.accepted)} announcements", flush=True)
+                asked, faults = len(evening.accepted), len(evening.faults)
+                print(f"{number + 1} kills, {asked} announcements, {faults} faults", flush=True)
     again = sum(times > 1 for times in evening.heard.values())
     print(f"\nkill -9 in the middle of a queue of {QUEUE}, on {describe_cpu()}\n")
     print("| kills | announcements | on air again after a kill, and saying so | lost, or said twice without a word |")
