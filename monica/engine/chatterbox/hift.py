@@ -41,7 +41,8 @@ def tile(length: int, reach: int) -> Iterator[tuple[int, int, int, int]]:
     def count(size: int) -> int:
         return max(1, -(-(length - 2 * reach) // (size - 2 * reach)))
 
-    size = min(sizes, key=lambda size: (size * count(size), count(size)))
+    # The fewest passes, each of which launches the whole network; then the fewest frames.
+    size = min(sizes, key=lambda size: (-(-count(size) // ROWS), size * count(size)))
     done = 0
     for number in range(count(size)):
         start = min(number * (size - 2 * reach), length - size)
