@@ -62,7 +62,7 @@ class FaultyEspeak(espeak.EspeakEngine):
         """Publish half of the sound, and the other half one step later, unless the stream is torn."""
         samples = self._streams[utterance]
         if samples is None:
-            samples = self._streams[utterance] = self._say(self._running[utterance])
+            samples = self._streams[utterance] = self._say_next(self._running[utterance])
             utterance.chunks.append(samples[: len(samples) // 2])
         elif torn:
             utterance.error = SynthesisFailed("An injected fault.")

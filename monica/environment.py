@@ -6,7 +6,7 @@ import base64
 import os
 import re
 from collections.abc import Callable
-from dataclasses import Field
+from dataclasses import Field, field
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -202,6 +202,22 @@ def read_key(key: str | None, file: Path | None) -> str | None:
     if key is not None and not _KEY.fullmatch(key):
         raise ConfigError(f"{name}: a key is letters, digits and punctuation of ASCII, without spaces.")
     return key
+
+
+D = TypeVar("D")  # of a default, apart from T: mypy would take a float's reader for wrong if it may also return None
+
+
+def setting(
+    name: str, default: D, read: Reader[T], help: str, *, may_be_empty: bool = False, secret: bool = False
+) -> T | D:
+    """Declare a field that the environment variable `name` sets.
+
+    help: what the setting is for, as docs/settings.md says it.
+    may_be_empty: whether an empty value means None; otherwise it means the default.
+    secret: whether to leave the value out of the repr.
+    """
+    metadata = {"name": name, "read": read, "may_be_empty": may_be_empty, "help": help}
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 def read_setting(setting: Field[Any]) -> Any:

@@ -45,7 +45,7 @@ MonicaError                 500 internal
 ├── UnknownPhrase           404 entry_unknown                   monica.store.catalogue
 ├── TooManyPins             409 pins_full                       monica.store.catalogue
 ├── ListeningUnavailable    409 listening_unavailable           monica.listening.model
-├── NotHeard                500 not_heard                       monica.listening.listener
+├── ListeningFailed         500 listening_failed                monica.listening.listener
 ├── UnknownTake             404 take_unknown                    monica.store.side_takes
 ├── BundleError             422 bundle_invalid                  monica.store.bundle
 │   ├── ForeignBundle       409 bundle_foreign                  monica.store.bundle

@@ -339,7 +339,7 @@ def test_the_page_of_settings_and_the_code_agree() -> None:
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| (.*?) \|", page, re.MULTILINE))
     assert set(rows) == {f.metadata["name"] for f in fields(Settings)} | {"HF_HOME"}
-    words = {"MONICA_CACHE_DIR": "the platform's cache folder"}
+    words = {"MONICA_CACHE_DIR": "the platform's cache folder", "MONICA_LISTEN_MODEL": "by memory"}
     for f in fields(Settings):
         name, default = f.metadata["name"], written(f)
         assert rows[name] == words.get(name, "none" if default is None else f"`{default}`"), name

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from monica.config import Settings
 from monica.engine import SynthesisParams, speak
-from monica.engine.espeak import pronounce
+from monica.engine.espeak_library import pronounce
 from monica.engine.pico.spec import make_engine
 from monica.text.frontend import TextFrontend
 

@@ -67,7 +67,7 @@ def listen(search: str, again: bool) -> None:
     stops it; the same command goes on from there. The exit code is 1 if a phrase is doubtful.
     """
     # Here: the command line should not take longer for it.
-    from monica.listening.listener import Listener, NotHeard
+    from monica.listening.listener import Listener, ListeningFailed
     from monica.listening.model import model_name
     from monica.listening.verdict import judge
 
@@ -83,7 +83,7 @@ def listen(search: str, again: bool) -> None:
             try:
                 sound, metadata = catalogue.read_sound(phrase), phrase.metadata()
                 heard = listener.hear(sound, metadata.recipe.text or metadata.recipe.said)
-            except (ValueError, NotHeard) as error:
+            except (ValueError, ListeningFailed) as error:
                 click.echo(f"{number}/{len(phrases)} {phrase.key:.12} not heard: {shown(str(error))}", err=True)
                 continue
             hearing = judge(heard, phrase.engine, phrase.sha256, model_name(settings))

@@ -21,17 +21,17 @@ MAX_ANSWER = 2**20
 MAX_THREADS = 4
 
 
-class NotHeard(MonicaError):
+class ListeningFailed(MonicaError):
     """A take could not be listened to; it may be as good as any."""
 
-    status, code = 500, "not_heard"
+    status, code = 500, "listening_failed"
 
 
 class Ears(Protocol):
     """What hears takes."""
 
     def hear(self, wav: bytes, text: str) -> Heard:
-        """Return what is heard of the sound of a text. Raises NotHeard."""
+        """Return what is heard of the sound of a text. Raises ListeningFailed."""
 
     def close(self) -> None:
         """End what it has started."""
@@ -63,13 +63,13 @@ class Listener:
         return self._child.pid
 
     def hear(self, wav: bytes, text: str) -> Heard:
-        """Return what is heard of a WAV. text: as it was asked for. Raises NotHeard."""
+        """Return what is heard of a WAV. text: as it was asked for. Raises ListeningFailed."""
         try:
             return Heard.from_json(self._child.ask(json.dumps({"text": text}).encode() + b"\n" + wav, MAX_WAIT_S))
         except Refusal as error:
-            raise NotHeard(f"This take cannot be listened to ({error}).") from None
+            raise ListeningFailed(f"This take cannot be listened to ({error}).") from None
         except ProcessDied as error:
-            raise NotHeard(f"This take cannot be listened to: {error}.") from error
+            raise ListeningFailed(f"This take cannot be listened to: {error}.") from error
 
     def close(self) -> None:
         """End the process."""

@@ -67,7 +67,7 @@ class Audition:
     def listen(self, request: SpeechRequest, key: str, announce: Announce) -> Outcome:
         """Listen to the phrase kept under a key. A page is listened to sentence by sentence.
 
-        Raises NotHeard, and what `announce` raises. Then there is no verdict, and it is listened to another time.
+        Raises ListeningFailed, and what `announce` raises. Then there is no verdict, and it is listened to again.
         """
         sentences = self._announcer.sentences(request.text)
         if self._announcer.said(request.text) == sentences[0]:
@@ -119,7 +119,7 @@ class Audition:
         return best > Verdict.GOOD.rank and len(takes) < allowed
 
     def _hear(self, text: str, key: str) -> _Take:
-        """Hear what is kept under a key. Raises UnknownPhrase if it is gone, CacheError, NotHeard."""
+        """Hear what is kept under a key. Raises UnknownPhrase if it is gone, CacheError, ListeningFailed."""
         phrase = self._catalogue.get(key)
         if phrase is None:
             raise UnknownPhrase(f"Phrase {key:.12} is gone.")

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from monica.announcer import Announcer
 from monica.errors import MonicaError, SynthesisFailed
 from monica.speech import SpeechRequest
+from monica.store.cache import CacheError
 from monica.store.catalogue import Catalogue, UnknownPhrase
 from monica.store.phrase import KeptPhrase
 from monica.store.recipe import Recipe
@@ -28,8 +29,8 @@ def remake(announcer: Announcer, catalogue: Catalogue, phrase: KeptPhrase, wait_
 
     If the lexicon or the rules have changed how its text is said, the new take has another key. It takes over the pin,
     and the old one is removed. For a sentence that its page does not have any more, what the page lacks is made; the
-    sentence that is most like it takes its place. Raises NoRemake, or what `announce` raises; the old take is kept
-    then.
+    sentence that is most like it takes its place. Raises NoRemake, CacheError, or what `announce` raises; the old take
+    is kept then.
     """
     try:
         recipe = phrase.metadata().recipe
@@ -52,7 +53,7 @@ def remake(announcer: Announcer, catalogue: Catalogue, phrase: KeptPhrase, wait_
     _make(announcer, request, wait_for)
     made = _find(catalogue, key) or phrase
     if made.stored == phrase.stored:
-        raise SynthesisFailed(CACHE_FAILED)
+        raise CacheError(CACHE_FAILED)
     return made if same else _replace(catalogue, phrase, made)
 
 
@@ -69,7 +70,7 @@ def _remake_page(
     # A page that is kept is not made of its sentences again, unless it is asked for.
     _make(announcer, replace(request, fresh=_find(catalogue, page_key) is not None), wait_for)
     if (made := _find(catalogue, key)) is None:
-        raise SynthesisFailed(CACHE_FAILED)
+        raise CacheError(CACHE_FAILED)
     return made
 
 

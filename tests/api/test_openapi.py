@@ -27,6 +27,7 @@ NOT_LISTED = {
     "client_hung_up": "the client is gone",
     "not_found": "belongs to no operation",
     "method_not_allowed": "belongs to no operation",
+    "listening_failed": "belongs to a phrase of a job",
 }
 
 

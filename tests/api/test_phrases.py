@@ -283,7 +283,7 @@ def test_bad_remake_leaves_the_old_take(
     assert_error(client.post(f"/v1/phrases/{keys[0]}/remake"), 500, "synthesis_failed", says)
     toy.hasty.clear()
     monkeypatch.setattr(Store, "put", lambda *_: False)
-    assert_error(client.post(f"/v1/phrases/{keys[0]}/remake"), 500, "synthesis_failed", "the old one is kept")
+    assert_error(client.post(f"/v1/phrases/{keys[0]}/remake"), 503, "cache_unusable", "the old one is kept")
     assert client.get(f"/v1/phrases/{keys[0]}/audio").data == before
 
 

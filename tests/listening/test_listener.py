@@ -15,7 +15,7 @@ from monica.config import Settings
 from monica.errors import ConfigError
 from monica.listening import listener as module
 from monica.listening import model
-from monica.listening.listener import Listener, NotHeard
+from monica.listening.listener import Listener, ListeningFailed
 from monica.listening.model import ListeningUnavailable, find_model, model_name, prefetch
 from tests.support.server import ROOT
 
@@ -69,7 +69,7 @@ def test_a_take_is_heard_again_if_the_process_hangs(listener: Listener, monkeypa
 
 
 def test_what_it_refuses_is_told(listener: Listener) -> None:
-    with pytest.raises(NotHeard, match=r"cannot be listened to \(no reason\)"):
+    with pytest.raises(ListeningFailed, match=r"cannot be listened to \(no reason\)"):
         listener.hear(b"", "refuse")
 
 

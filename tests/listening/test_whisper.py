@@ -15,7 +15,7 @@ from monica.engine import SynthesisParams, speak
 from monica.engine.pico.process import find_installation
 from monica.engine.pico.spec import make_engine
 from monica.listening.child import NICENESS
-from monica.listening.listener import Listener, NotHeard
+from monica.listening.listener import Listener, ListeningFailed
 from monica.listening.model import FILES
 from tests.support import system
 
@@ -47,7 +47,7 @@ def test_a_broken_model_is_told_by_a_process_that_steps_back(tmp_path: Path) -> 
     for name in FILES:
         (tmp_path / name).write_bytes(b"{}")
     listener = Listener(replace(Settings(), listen_model=str(tmp_path)))
-    with pytest.raises(NotHeard) as told:
+    with pytest.raises(ListeningFailed) as told:
         listener.hear(b"", "Bonjour.")
     assert "\n" not in told.value.message
     process = psutil.Process(listener.pid)

@@ -80,7 +80,7 @@ class ToyEngine:
                 if self.fail_with is not None:
                     raise self.fail_with
             length = (80 if utterance.text in self.hasty else 480) * len(utterance.text)
-            tone = 0.1 * np.sin(np.arange(length) * (1 + utterance.seed % 7) / 10)
+            tone = 0.1 * np.sin(np.arange(length) * (1 + utterance.seed % 10_007 / 1668) / 10)
             silent = self.silent and utterance.text != WARM_UP_TEXT
             utterance.samples = (0 * tone if silent else tone).astype(np.float32)
 

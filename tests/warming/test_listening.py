@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from monica.config import Settings
-from monica.listening.listener import NotHeard
+from monica.listening.listener import ListeningFailed
 from monica.listening.model import ListeningUnavailable
 from monica.service import Service
 from monica.store import review
@@ -127,9 +127,9 @@ def test_of_babble_nothing_is_kept_and_that_is_told(warmer: Warmer, service: Ser
 
 
 def test_a_phrase_that_cannot_be_heard_stays_and_is_heard_another_time(warmer: Warmer, ears: FakeEars) -> None:
-    ears.fail_with = NotHeard("The listener is gone.")
+    ears.fail_with = ListeningFailed("The listener is gone.")
     job = ended(warmer.submit(texts(*PAIRS[:3]), listen=True))
-    assert (job.failed, {failure.code for failure in job.failures}) == (3, {"not_heard"})
+    assert (job.failed, {failure.code for failure in job.failures}) == (3, {"listening_failed"})
     ears.fail_with = None
     again = ended(warmer.submit(texts(*PAIRS[:3]), listen=True))
     assert (again.heard, again.failed) == (3, 0)

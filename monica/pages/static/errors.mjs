@@ -24,6 +24,7 @@ export const SENTENCES = {
   lexicon_invalid: "Le lexique refuse cette entrée",
   lexicon_missing: "Aucun lexique n’est réglé sur cette machine.",
   lexicon_unusable: "Le fichier du lexique ne peut être ni lu ni écrit.",
+  listening_failed: "La prise n’a pas pu être réécoutée.",
   listening_unavailable: "Monica n’a pas de quoi réécouter ses phrases sur cette machine.",
   method_not_allowed: "Cette version de Monica ne sait pas faire cela.",
   model_failed: "La voix ne peut pas être chargée ; Monica réessaie.",
