@@ -80,7 +80,8 @@ def private(app: Flask) -> set[Route]:
     return {
         (method, path)
         for method, path in routes(app)
-        if method not in ("GET", "HEAD") or re.match("/v1/(phrases|lexicon|announcements|chimes|events)(/|$)", path)
+        if method not in ("GET", "HEAD")
+        or re.match("/v1/(phrases|lexicon|announcements|chimes|clock|books|events)(/|$)", path)
     }
 
 

@@ -196,7 +196,7 @@ def test_sentence_whose_page_is_kept_without_it_is_made_again(settings: Settings
         ({"names": {"a": ""}}, "lexicon_invalid", "'a' must be said as words", "a"),
         ({"names": {"a": None}}, "lexicon_invalid", "'a' must be said as words", "a"),
         ({"names": {"": "a"}}, "lexicon_invalid", "an entry must begin with a letter or a digit", ""),
-        ({"words": {"a": {"piper": "b"}}}, "lexicon_invalid", "'a': 'piper' is not an engine", "a"),
+        ({"words": {"a": {"kokoro": "b"}}}, "lexicon_invalid", "'a': 'kokoro' is not an engine", "a"),
         (
             {"words": {"a": {"ipa": "b☃"}}},
             "lexicon_invalid",

@@ -318,8 +318,9 @@ def test_page_is_blind_and_loads_nothing(accept: Accept, output: Path) -> None:
     assert [text for text in SENTENCES if text.split()[0] in page][:2] == list(SENTENCES[:2])
     assert len(re.findall('<div class="sound" id="([12][A-C])">', page)) == 6
     assert len(set(re.findall("data:audio/wav;base64,([A-Za-z0-9+/=]+)", page))) >= 2
+    read = re.sub("base64,[A-Za-z0-9+/=]+", "", page)  # sounds, which may hold any three letters
     for told in (*WAYS, "cfg", "http:", "https:", "Jeanne"):
-        assert told not in page
+        assert told not in read
     found = re.search('http-equiv="Content-Security-Policy" content="([^"]+)"', page)
     assert found is not None
     assert found[1].startswith("default-src 'none'; media-src data:; ")

@@ -102,7 +102,7 @@ def test_a_take_equals_upstreams(make_module: Any, voice: Conditionals, quiet: N
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Estimator, "__call__", recorded_call)
         samples = synthesize_tokens(token2wav, TOKENS, voice, generator=seeded())
-    within = 1e-9 if dtype == torch.float64 else 1e-4
+    within = 2e-9 if dtype == torch.float64 else 1e-4  # rounding: it grows in the phase of the harmonics
     assert len(ours) == len(states) == 2
     for mine, theirs in zip([*ours, samples], [*states, expected[0]], strict=True):
         assert mine.dtype == dtype
