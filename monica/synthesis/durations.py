@@ -61,6 +61,7 @@ class DurationModels:
             while len(self._points) > MAX_VOICES:
                 forgotten, _ = self._points.popitem(last=False)
                 self._models.pop(forgotten, None)
+                self._new.pop(forgotten, None)
             self._new[voice] = self._new.get(voice, 0) + 1
             stale = len(points) >= MIN_TAKES and self._new[voice] > len(points) // 10
             if stale:

@@ -14,7 +14,7 @@ from benchmarks.synthetic_checkpoint import write_checkpoint
 from monica.engine.chatterbox.watermark import Watermark
 from tests.support.server import Server
 
-PABLO = "Pablo vient de se faire éliminer par Rusmir!"
+TAPIS = "Tapis de Rusmir !"
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_from_the_recording_to_a_watermarked_wav_and_a_restart(tmp_path: Path, e
         loading = _first_answer(server)
         assert loading.status_code == 503
         assert loading.json()["status"] == "loading"
-        refused = server.say(PABLO)
+        refused = server.say(TAPIS)
         if refused.status_code != 200:
             assert (refused.status_code, refused.json()["error"]["code"]) == (503, "model_loading")
             assert int(refused.headers["Retry-After"]) > 0
@@ -59,14 +59,14 @@ def test_from_the_recording_to_a_watermarked_wav_and_a_restart(tmp_path: Path, e
         lines = iter(server.log().splitlines())
         assert [part for part in expected if not any(part in line for line in lines)] == []
 
-        made = _say(server, PABLO, seed=3)
+        made = _say(server, TAPIS, seed=3)
         assert (made.status_code, made.headers["X-Monica-Cache"]) == (200, "miss"), made.text[:500]
         assert made.headers["X-Monica-Engine"] == "chatterbox"
         samples, rate = soundfile.read(io.BytesIO(made.content), dtype="float32")
         assert (rate, samples.ndim) == (24_000, 1)
         assert np.abs(samples).max() > 0.01
         assert Watermark().detect(samples, rate) == 1.0
-        again = _say(server, PABLO, seed=3)
+        again = _say(server, TAPIS, seed=3)
         assert (again.headers["X-Monica-Cache"], again.content) == ("hit", made.content)
 
         health = requests.get(f"{server.url}/health", timeout=10).json()
@@ -81,7 +81,7 @@ def test_from_the_recording_to_a_watermarked_wav_and_a_restart(tmp_path: Path, e
         server.wait_ready(240)
         assert "conditionals: read back from the cache" in server.log()
         assert "conditionals: made" not in server.log()
-        assert _say(server, PABLO, seed=3).headers["X-Monica-Cache"] == "hit"
+        assert _say(server, TAPIS, seed=3).headers["X-Monica-Cache"] == "hit"
         stages = requests.get(f"{server.url}/metrics", timeout=10).text
         assert 'stage="conditionals"' not in stages
         assert "Traceback" not in server.log()
@@ -132,7 +132,7 @@ def test_a_failed_download_leaves_the_server_running(tmp_path: Path, environment
         health = answer.json()
         assert (answer.status_code, health["status"], health["model_loaded"]) == (503, "failed", False)
         assert "cannot be downloaded from the hub" in health["reason"]
-        refused = server.say(PABLO)
+        refused = server.say(TAPIS)
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "model_failed")
         assert "trying again in 5 s" in server.log()
         assert "Traceback" not in server.log()
