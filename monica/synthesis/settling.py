@@ -70,7 +70,9 @@ class Settling:
         self._finishing.add_chunk(take, partial(self._publish_chunk, take, chunk))
 
     def settle(self, take: Take, utterance: Utterance, rate: int, started: float) -> None:
-        """Have a take examined that has ended, and then finished or made again."""
+        """Have a take examined that has ended, and then finished or made again. Runs in the engine thread."""
+        if take.attempts == 1:  # a second attempt takes time as well, and says the same text
+            self._throughput.add_take(len(take.text))
         took_s = self._clock() - started
         self._finishing.add_end(take, partial(self._examine, take, utterance, rate, started, took_s))
 
@@ -153,7 +155,6 @@ class Settling:
             described, names = describe_faults(take.faults), ", ".join(take.faults)
             logger.warning("take %.12s %s: it is served, but not kept (%s)", take.key, described, names)
         self.breakdowns_in_a_row = 0
-        self._throughput.add_take(len(take.text))
         try:
             wav = self._finish(take, attempt.samples, attempt.took_s)
         except Exception:

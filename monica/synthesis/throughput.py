@@ -19,7 +19,7 @@ class Throughput:
         self._lock = threading.Lock()
 
     def add_take(self, characters: int) -> None:
-        """Count a take that the engine has made well. May be called from any thread."""
+        """Count a take that the engine has made, in the turn in which it ended."""
         with self._lock:
             self._finished += characters
 

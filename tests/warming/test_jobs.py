@@ -28,7 +28,7 @@ LIST = JobSource("liste", phrases=("Tapis !", "Parole, \ud800 et Ana."))
 BOOK = JobSource("tournoi.toml", book='[[phrases]]\ntext = "À vos places !"\n')
 SHOWN = {
     "id", "name", "state", "total", "cached", "made", "failed", "left", "failures", "reason", "warning", "rate",
-    "left_s", "created", "started", "ended",
+    "left_s", "created", "started", "ended", "listen", "heard", "remade", "doubtful",
 }  # fmt: skip
 
 

@@ -62,8 +62,11 @@ def test_jobs_of_0_1_are_read(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("job_id", [WAITING_ID, DONE_ID])
-def test_the_format_of_the_file_is_that_of_0_1(folder: Path, job_id: str) -> None:
-    assert Jobs(folder).get(job_id).to_json() == (OLD_JOBS / f"{job_id}.json").read_text(encoding="utf-8")
+def test_0_1_would_read_the_file(folder: Path, job_id: str) -> None:
+    """After a downgrade: every field that it knows is there as it wrote it, and it ignores the others."""
+    written = json.loads(Jobs(folder).get(job_id).to_json())
+    old = json.loads((OLD_JOBS / f"{job_id}.json").read_text(encoding="utf-8"))
+    assert {name: written[name] for name in old} == old
 
 
 def test_a_waiting_job_of_0_1_runs_to_its_end(folder: Path, settings: Settings, toy: ToyEngine) -> None:
