@@ -127,21 +127,30 @@ def test_a_queue_survives_every_kill(antenna_server: Server) -> None:
             known = found["queue"] + found["history"] + ([found["on_air"]] if found["on_air"] else [])
             assert sorted(cue["id"] for cue in known) == sorted(asked)
             assert all(cue["reason"] for cue in known if cue["interruptions"])
-    # A speaker that does what it says hears all the rest, each once, in their order.
+    # A speaker that does what it says hears all the rest, each once, in their order. On a busy machine some may have failed
+    # by then, because the room never heard them.
     heard = list[str]()
-    left = {cue["id"] for cue in known if cue["state"] not in ("done", "failed")}
     with Room(server, "autre") as room:
+        left = set[str]()
         for kind, data in room.events():
+            if kind == "state":
+                left = {cue["id"] for cue in (*data["queue"], data["on_air"]) if cue}
+            elif kind == "announcement" and data["state"] in ("done", "failed"):
+                left.discard(data["id"])
             on_air = data["on_air"] if kind in ("state", "antenna") else None
             if on_air is not None and data["speaker"] == "autre" and on_air["id"] not in heard:
                 heard.append(on_air["id"])
                 room.report("playing", announcement=on_air["id"])
                 room.report("ended", announcement=on_air["id"])
-            if left <= set(heard):
+            if not left:
                 break
     assert len(heard) == len(set(heard))
+    assert len(heard) >= CUES / 2
     until(lambda: state(server)["queue"] == [])
-    assert {cue["id"] for cue in state(server)["history"]} == set(asked)
+    ended = {cue["id"]: cue for cue in state(server)["history"]}
+    assert set(ended) == set(asked)
+    assert all(cue["reason"] for cue in ended.values() if cue["state"] != "done")
+    assert {key for key, cue in ended.items() if cue["state"] == "done"} <= set(heard)
 
 
 def test_a_clock_survives_a_kill(antenna_server: Server) -> None:
