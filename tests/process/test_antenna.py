@@ -127,8 +127,8 @@ def test_a_queue_survives_every_kill(antenna_server: Server) -> None:
             known = found["queue"] + found["history"] + ([found["on_air"]] if found["on_air"] else [])
             assert sorted(cue["id"] for cue in known) == sorted(asked)
             assert all(cue["reason"] for cue in known if cue["interruptions"])
-    # A speaker that does what it says hears all the rest, each once, in their order. On a busy machine some may have failed
-    # by then, because the room never heard them.
+    # A speaker that does what it says hears all the rest, each once, in their order. On a busy machine some may have
+    # failed by then, because the room never heard them.
     heard = list[str]()
     with Room(server, "autre") as room:
         left = set[str]()
