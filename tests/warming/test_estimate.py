@@ -19,6 +19,7 @@ from tests.conftest import started
 from tests.support.engines import ToyEngine
 from tests.support.jobs import ended
 from tests.support.takes import new_warmer
+from tests.support.wire import until
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 WORDS = tuple(f"{a}{b}{c} relance." for a in ALPHABET for b in ALPHABET for c in ALPHABET)  # spoken as they are written
@@ -46,8 +47,14 @@ def test_what_was_not_measured_yet_is_a_first_guess(warmer: Warmer, toy: ToyEngi
     assert len(toy.spoken) == MIN_KNOWN_SOUNDS - 1
 
 
-def test_the_estimate_comes_from_kept_sounds_and_the_pace_so_far(warmer: Warmer, service: Service) -> None:
-    make_phrases(warmer, 40)
+def test_the_estimate_comes_from_kept_sounds_and_the_pace_so_far(
+    warmer: Warmer, service: Service, toy: ToyEngine
+) -> None:
+    toy.gate.clear()
+    job = warmer.submit(source(40))
+    until(lambda: service.health.report()["queue_depth"] > 0)  # the pace is measured while takes wait
+    toy.gate.set()
+    ended(job)
     estimate = warmer.estimate(source(100))
     assert (estimate.phrases, estimate.looked_at, estimate.cached, estimate.fits) == (100, 100, 40, True)
     assert estimate.measured
