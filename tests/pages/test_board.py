@@ -114,7 +114,7 @@ def said_once(context: BrowserContext, text: str) -> Page:
     room = visit(context, "/salle", MIXER)
     expect(room.locator("#role")).to_have_text("Cette page diffuse")
     regie = visit(context, "/")
-    regie.click(f"text={text}")
+    regie.click(f".tile >> text={text}")
     regie.click("#tab-history")
     expect(regie.locator("#ended > li").first).to_contain_text(text)
     return regie

@@ -23,7 +23,7 @@ def test_a_tap_puts_a_phrase_on_air_and_the_room_plays_it(context: BrowserContex
     room = visit(context, "/salle", MIXER)
     expect(room.locator("#role")).to_have_text("Cette page diffuse")
     expect(regie.locator("#speaker")).to_have_text("Haut-parleur : La salle")
-    regie.click(f"text={PHRASES[0]}")
+    regie.click(f".tile >> text={PHRASES[0]}")
     expect(regie.locator("#on-air")).to_have_text(PHRASES[0])
     expect(room.locator("#sentence")).to_have_text(PHRASES[0])
     expect(regie.locator("#on-air")).to_have_text("Rien à l’antenne")
@@ -80,7 +80,7 @@ def test_the_queue_is_moved_held_and_emptied_by_thumb(context: BrowserContext, m
 def test_a_locked_page_takes_no_tap_but_stop(context: BrowserContext, monica: Server) -> None:
     regie = visit(context, "/")
     regie.click("#lock")
-    regie.click(f"text={PHRASES[0]}")
+    regie.click(f".tile >> text={PHRASES[0]}")
     expect(regie.locator("#notice")).to_have_text("La page est verrouillée.")
     assert call(monica, "GET", "/v1/announcements")["queue"] == []
     regie.click("#stop")
@@ -92,7 +92,7 @@ def test_a_locked_page_takes_no_tap_but_stop(context: BrowserContext, monica: Se
 
 def test_two_directors_see_the_same(context: BrowserContext) -> None:
     one, two = visit(context, "/"), visit(context, "/")
-    one.click(f"text={PHRASES[2]}")
+    one.click(f".tile >> text={PHRASES[2]}")
     expect(two.locator("#waiting")).to_have_text("1")
     two.click("#tab-queue")
     two.get_by_label(f"Retirer : {PHRASES[2]}").click()
@@ -102,7 +102,7 @@ def test_two_directors_see_the_same(context: BrowserContext) -> None:
 def test_offline_and_back(context: BrowserContext, monica: Server) -> None:
     regie = visit(context, "/")
     context.set_offline(True)
-    regie.click(f"text={PHRASES[0]}")
+    regie.click(f".tile >> text={PHRASES[0]}")
     expect(regie.locator("#notice")).to_contain_text("rien n’a été envoyé")
     context.set_offline(False)
     call(monica, "POST", "/v1/announcements", {"text": "Pendant l'absence.", "hold": True})
@@ -243,5 +243,5 @@ def test_keyboard_alone_is_enough(context: BrowserContext, monica: Server) -> No
 def test_an_expired_session_says_so(context: BrowserContext) -> None:
     regie = visit(context, "/")
     context.clear_cookies()
-    regie.click(f"text={PHRASES[0]}")
+    regie.click(f".tile >> text={PHRASES[0]}")
     expect(regie.locator("#notice")).to_have_text(re.compile("session a expiré"))
