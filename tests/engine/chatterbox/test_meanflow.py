@@ -65,6 +65,10 @@ def make_module(meanflow_dir: Path, dtype: torch.dtype) -> Any:  # noqa: F811
 def test_a_take_equals_upstreams(make_module: Any, voice: Conditionals, quiet: None, dtype: torch.dtype) -> None:  # noqa: F811
     """By upstream's `S3Gen(meanflow=True).inference`, as its Turbo calls it."""
     module = make_module()
+    # Upstream adds 1e-9 to the frequency that a snake divides by. It is lost in float32, and ours leaves it out.
+    for each in module.mel2wav.modules():
+        if hasattr(each, "no_div_by_zero"):
+            each.no_div_by_zero = 0.0
     reference = {
         "prompt_token": voice.s3gen_tokens,
         "prompt_token_len": torch.tensor([voice.s3gen_tokens.size(1)]),
@@ -102,7 +106,7 @@ def test_a_take_equals_upstreams(make_module: Any, voice: Conditionals, quiet: N
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Estimator, "__call__", recorded_call)
         samples = synthesize_tokens(token2wav, TOKENS, voice, generator=seeded())
-    within = 2e-9 if dtype == torch.float64 else 1e-4  # rounding: it grows in the phase of the harmonics
+    within = 1e-9 if dtype == torch.float64 else 1e-4
     assert len(ours) == len(states) == 2
     for mine, theirs in zip([*ours, samples], [*states, expected[0]], strict=True):
         assert mine.dtype == dtype
