@@ -1,8 +1,8 @@
 """The listener's process: `python -P -m monica.listening.child JSON`, with a socket as stdin and stdout.
 
 It takes messages as monica.child_process gives them: a line of JSON, then a WAV. It hears the sound and answers with
-JSON. It is made to be in nobody's way: low priority, few threads, bounded memory, and the first that the kernel ends if
-memory runs out.
+JSON. It stays out of the way: low priority, few threads, bounded memory, and it is the first process that the kernel
+ends if memory runs out.
 """
 
 from __future__ import annotations

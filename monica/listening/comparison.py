@@ -14,7 +14,7 @@ TOLERANCE = {WordKind.WORD: 0.34, WordKind.NUMBER: 0.34, WordKind.NAME: 0.6}
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A word that was heard otherwise, or not at all, or that nobody should have said."""
+    """A word that was heard as another one, was not heard, or is not in the text."""
 
     said: str
     """As it should have been said; empty for a word too many."""

@@ -66,7 +66,7 @@ class TournamentClock:
         return standing.plan if standing is not None else None
 
     def load(self, plan: Plan | None) -> None:
-        """Begin anew with a plan, not running yet. None switches the clock off."""
+        """Start over with a plan, not running yet. None switches the clock off."""
         with self._lock:
             self._restore()
             self._withdraw_all()

@@ -29,7 +29,7 @@ from tests.support.system import program
 FOLDER = ROOT / "deploy" / "kubernetes"
 BASE, GPU = FOLDER / "base", FOLDER / "overlays" / "gpu"
 OTHERS = {"ScaledObject": "keda.sh/v1alpha1", "VirtualServer": "k8s.nginx.org/v1"}
-"""Kinds of what is installed beside Kubernetes, whose schemas are not at hand."""
+"""Kinds that add-ons define. Their schemas are in no package, so they are not validated."""
 SETTINGS = {field.metadata["name"] for field in fields(Settings)}
 
 Document = dict[str, Any]

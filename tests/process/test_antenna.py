@@ -149,7 +149,7 @@ def test_a_queue_survives_every_kill(antenna_server: Server) -> None:
     until(lambda: state(server)["queue"] == [])
     ended = {cue["id"]: cue for cue in state(server)["history"]}
     assert set(ended) == set(asked)
-    assert all(cue["reason"] for cue in ended.values() if cue["state"] != "done")
+    assert all(cue["reason"] and cue["interruptions"] for cue in ended.values() if cue["state"] != "done")
     assert {key for key, cue in ended.items() if cue["state"] == "done"} <= set(heard)
 
 

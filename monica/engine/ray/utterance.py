@@ -34,7 +34,7 @@ class Received:
         self._position = 0
 
     def restart(self, *, keep: bool) -> None:
-        """Begin anew with another replica. keep: what has been received stays, and is compared with what comes."""
+        """Start over on another replica. keep: whether to keep what was received, and compare it with what comes."""
         self._position = 0
         if not keep:
             self._parts, self._length = [], 0
