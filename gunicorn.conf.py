@@ -14,6 +14,7 @@ from monica.address import bind_address
 from monica.config import Settings
 from monica.errors import ConfigError
 from monica.serving import gunicorn_patches
+from monica.serving.arenas import limit_arenas
 from monica.serving.descriptors import connections_for
 from monica.serving.logger import Logger
 from monica.serving.process_exit import exit_for_good, exit_for_restart
@@ -21,6 +22,7 @@ from monica.serving.worker import DrainingWorker
 
 logger = logging.getLogger("monica")
 gunicorn_patches.install()
+limit_arenas()
 
 try:
     settings = Settings.from_env()
