@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from monica import metrics
 from monica.announcer import Announcer
@@ -21,10 +21,12 @@ from monica.store.hearing import Verdict
 from monica.store.phrase import OVERHEAD_BYTES
 from monica.synthesis.faults import describe_faults
 from monica.synthesis.take import Lane
-from monica.warming.audition import Audition
 from monica.warming.book import Phrase
 from monica.warming.estimate import MIN_KNOWN_SOUNDS, unpinned_bytes, with_pauses
 from monica.warming.job import COUNTERS, MAX_FAILURES, Failure, Job
+
+if TYPE_CHECKING:  # see monica.warming.listening
+    from monica.warming.audition import Audition
 
 TAKE_DEADLINE_S = 3600.0
 """Deadline of each take. Live takes may go before it for that long."""

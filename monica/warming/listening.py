@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from monica.announcer import Announcer
 from monica.config import Settings
-from monica.listening.listener import Ears, Listener
 from monica.listening.model import ListeningUnavailable, find_model, model_name
 from monica.store.catalogue import Catalogue
 from monica.store.side_takes import SideTakes
-from monica.warming.audition import Audition
+
+if TYPE_CHECKING:
+    from monica.listening.listener import Ears
+    from monica.warming.audition import Audition
+
+
+def make_listener(settings: Settings) -> Ears:
+    # Imported here: most servers never listen, and every start would pay for it.
+    from monica.listening.listener import Listener
+
+    return Listener(settings)
 
 
 class Listening:
@@ -25,7 +35,7 @@ class Listening:
         announcer: Announcer,
         catalogue: Catalogue,
         side_takes: SideTakes,
-        make_ears: Callable[[Settings], Ears] = Listener,
+        make_ears: Callable[[Settings], Ears] = make_listener,
         check: Callable[[Settings], object] = find_model,
     ) -> None:
         self._settings = settings
@@ -53,6 +63,8 @@ class Listening:
 
     def start(self) -> Audition:
         """Start the listener for a job. Raises ListeningUnavailable."""
+        from monica.warming.audition import Audition
+
         self._ears = self._make_ears(self._settings)
         return Audition(self._ears, model_name(self._settings), self._announcer, self._catalogue, self._side_takes)
 
