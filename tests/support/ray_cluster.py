@@ -50,6 +50,8 @@ class RayCluster:
             # On a loaded machine Ray's processes would give up on each other.
             RAY_agent_register_timeout_ms="200000",
             RAY_raylet_start_wait_time_s="200",
+            # Below `uv run`, Ray would start each worker with it, in a copy of this folder that has no environment.
+            RAY_ENABLE_UV_RUN_RUNTIME_ENV="0",
         )
         self._replicas, self._deployment = replicas, deployment
         self._family: dict[int, psutil.Process] = {}

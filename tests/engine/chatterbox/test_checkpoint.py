@@ -97,14 +97,17 @@ def test_an_interrupted_download_continues(hub: Hub, tmp_path: Path) -> None:
 
 def test_prefetch_on_the_command_line(hub: Hub, tmp_path: Path) -> None:
     hub.break_after[NAMES[1]] = 13 * MIB
-    settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hub"), "MONICA_CACHE_DIR": str(tmp_path / "cache")}
+    settings = {
+        "MONICA_ENGINE": "chatterbox", "MONICA_DEVICE": "cpu", "REFERENCE_AUDIO": "", "MONICA_LISTEN": "off",
+        "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hub"), "MONICA_CACHE_DIR": str(tmp_path / "cache"),
+    }  # fmt: skip
     done = monica("prefetch", **settings)
     assert done.returncode == 0, done.stderr
     folder = Path(done.stdout.decode().removeprefix("The checkpoint is in ").strip())
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {name: hub.files[name] for name in NAMES}
     assert ("GET", NAMES[1], f"bytes={10 * MIB}-") in hub.requests
     hub.requests.clear()
-    examined = monica("doctor", MONICA_ENGINE="chatterbox", MONICA_DEVICE="cpu", REFERENCE_AUDIO="", **settings)
+    examined = monica("doctor", **settings)
     assert b"ok   checkpoint: all five files" in examined.stdout
     assert hub.requests == []
     away = monica("prefetch", **(settings | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "empty")}))
