@@ -118,6 +118,9 @@ class JobSchema(ma.Schema):
     reason = ma.fields.String(
         required=True, allow_none=True, metadata={"description": "Why the job failed, or what it is waiting for."}
     )
+    reason_code = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "The code of that error.", "example": "model_loading"}
+    )
     warning = ma.fields.String(
         required=True, allow_none=True, metadata={"description": "What will go wrong if the job goes on."}
     )

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+from monica.errors import MonicaError
 from monica.warming.book import PhraseBook
 
 MAX_FAILURES = 20
@@ -84,6 +85,8 @@ class Job:
     """The first MAX_FAILURES of the failed phrases."""
     reason: str | None = None
     """Why the job failed, or what it is waiting for."""
+    reason_code: str | None = None
+    """The code of that error."""
     warning: str | None = None
     """What will go wrong if the job goes on."""
     rate: float | None = None
@@ -102,10 +105,16 @@ class Job:
         self.state, self.started = State.RUNNING, self.started or time.time()
         self.cached = self.made = self.failed = 0
         self.heard = self.remade = self.doubtful = 0
-        self.failures, self.reason, self.warning, self.rate = [], None, None, None
+        self.failures, self.warning, self.rate = [], None, None
+        self.explain(None)
 
-    def end(self, state: State, reason: str | None = None) -> None:
-        self.state, self.reason, self.ended = state, reason, time.time()
+    def end(self, state: State, reason: MonicaError | None = None) -> None:
+        self.state, self.ended = state, time.time()
+        self.explain(reason)
+
+    def explain(self, reason: MonicaError | None) -> None:
+        """Say why the job failed or what it is waiting for; None: nothing is wrong."""
+        self.reason, self.reason_code = (reason.message, reason.code) if reason else (None, None)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the HTTP API shows of it."""

@@ -16,6 +16,7 @@ from monica.config import Settings
 from monica.errors import DeadlineExceeded, MonicaError, NotReady, Overloaded
 from monica.logs import request_id
 from monica.speech import SpeechRequest
+from monica.store.cache import CacheError
 from monica.store.catalogue import Catalogue
 from monica.store.hearing import Verdict
 from monica.store.phrase import OVERHEAD_BYTES
@@ -97,7 +98,7 @@ class JobRun:
         self._kept_count = self._kept_bytes = 0
         self._pinned: frozenset[str] = frozenset()
         self._bytes_available = 0
-        self._abort_reason: str | None = None
+        self._abort_reason: MonicaError | None = None
 
     def stop(self) -> None:
         """End the run at once; running takes are abandoned. May be called from any thread, any number of times."""
@@ -105,7 +106,7 @@ class JobRun:
             if not self._stop.done():
                 self._stop.set_result(None)
 
-    def run(self) -> str | None:
+    def run(self) -> MonicaError | None:
         """Make the phrases, and return when all were tried or the run was stopped.
 
         Returns why the job cannot go on, or None. Raises BookError.
@@ -140,7 +141,7 @@ class JobRun:
             pass
         except Exception:
             logger.exception("job %s: unexpected error", self.job.id)
-            self._abort("Monica failed on this job; her log says why.")
+            self._abort(MonicaError("Monica failed on this job; her log says why."))
 
     def _next_missing(self) -> SpeechRequest | None:
         """Return a request for the next phrase that is not kept, or None. Kept ones are counted on the way."""
@@ -183,7 +184,7 @@ class JobRun:
             self._count_failure(request, MonicaError("It was made, but the cache does not keep it.", code="not_kept"))
             self._unkept_in_a_row += 1
             if self._unkept_in_a_row >= MAX_UNKEPT:
-                self._abort("The cache does not keep what is made: is the disk full?")
+                self._abort(CacheError("The cache does not keep what is made: is the disk full?"))
         else:
             self._unkept_in_a_row = 0
             verdict = self._listen(request, said.key) if self._audition else None
@@ -223,7 +224,7 @@ class JobRun:
             try:
                 return action(*args, **kwargs)
             except (NotReady, Overloaded, DeadlineExceeded) as error:
-                self.job.reason = error.message
+                self.job.explain(error)
                 self._pause(min(error.retry_after or 1, MAX_RETRY_S))
 
     def _yield_to_live(self) -> None:
@@ -246,7 +247,7 @@ class JobRun:
         if not sound.done():
             self._pause(0)
 
-    def _abort(self, reason: str) -> None:
+    def _abort(self, reason: MonicaError) -> None:
         """Stop the run, because the job cannot go on. The first reason is kept."""
         self._abort_reason = self._abort_reason or reason
         self.stop()
@@ -266,7 +267,7 @@ class JobRun:
             setattr(self.job, counter, getattr(self.job, counter) + 1)
             if counter == "made":
                 self._rate.record(time.monotonic())
-            self.job.reason = None
+            self.job.explain(None)
             self._kept_count += 1
             self._kept_bytes += 0 if key in self._pinned else len(sound) + OVERHEAD_BYTES
             self._publish_progress()
@@ -277,7 +278,8 @@ class JobRun:
         each, total = self._kept_bytes / self._kept_count, self.job.total
         # Every worker may have one more on its way.
         if self.job.left and each * (self._kept_count + len(self._workers)) > self._bytes_available:
-            self._abort(f"The cache is full: MONICA_CACHE_MB={self._cache_mb} is too small for {total} phrases.")
+            message = f"The cache is full: MONICA_CACHE_MB={self._cache_mb} is too small for {total} phrases."
+            self._abort(MonicaError(message, code="cache_full"))
         elif self.job.warning is None and self._kept_count >= MIN_KNOWN_SOUNDS and each * total > self._bytes_available:
             self.job.warning = (
                 f"The phrases need about {each * total / 2**20:.0f} MB, and of MONICA_CACHE_MB={self._cache_mb} "

@@ -151,7 +151,8 @@ def _resume_or_fail(job: Job) -> None:
     """Let a job that was running when Monica ended wait again, unless the job itself may be why she ended."""
     job.crashes += 1
     if job.crashes > MAX_CRASHES:
-        job.end(State.FAILED, f"Monica has ended {job.crashes} times in the middle of it; her log says why.")
+        message = f"Monica has ended {job.crashes} times in the middle of it; her log says why."
+        job.end(State.FAILED, MonicaError(message))
         logger.error("job %s is not resumed: %s", job.id, job.reason)
     else:
         job.state = State.WAITING

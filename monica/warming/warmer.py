@@ -119,30 +119,30 @@ class Warmer:
                     metrics.warm_phrases.labels(counter).set(0)
                 self._changed.notify_all()
 
-    def _make_run(self, job: Job) -> tuple[JobRun | None, str | None]:
+    def _make_run(self, job: Job) -> tuple[JobRun | None, MonicaError | None]:
         """Return the run of a job, or why there is none: what it would be listened to with is gone."""
         try:
             audition = self._listening.start() if job.listen else None
         except MonicaError as error:
-            return None, error.message
+            return None, error
         run = JobRun(job, self._announcer, self._catalogue, self._settings, self._save_progress, audition)
         return run, None
 
-    def _finish_run(self, run: JobRun) -> str | None:
+    def _finish_run(self, run: JobRun) -> MonicaError | None:
         """Take a run to its end. Returns why the job cannot go on, or None."""
         try:
             return run.run()
         except MonicaError as error:  # the book is refused: a setting has changed since it was submitted
-            return error.message
+            return error
         except Exception:
             # The guard of the warmer thread: the next job may fare better.
             logger.exception("job %s: unexpected error", run.job.id)
-            return "Monica failed on this job; her log says why."
+            return MonicaError("Monica failed on this job; her log says why.")
 
     def _save_progress(self, job: Job) -> None:
         self.jobs.save(job, durably=False)
 
-    def _end_job(self, job: Job, state: State, reason: str | None = None) -> None:
+    def _end_job(self, job: Job, state: State, reason: MonicaError | None = None) -> None:
         job.end(state, reason)
         self.jobs.save(job)
         logger.info(

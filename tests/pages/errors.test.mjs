@@ -8,7 +8,10 @@ test("a code has a sentence, whatever Monica says in her own words", () => {
 });
 
 test("a sentence that needs details gets them", () => {
-  assert.equal(sentenceOf("book_invalid", "line 3"), "Le répertoire contient une faute : line 3");
+  assert.equal(
+    sentenceOf("book_invalid", "soirée.toml, line 3, phrases[0]: there is no text"),
+    "Le répertoire contient une faute : ligne 3, phrases[0] : il n’y a pas de texte",
+  );
   assert.equal(sentenceOf("book_invalid"), "Le répertoire contient une faute.");
 });
 

@@ -199,7 +199,7 @@ def test_a_job_waits_for_the_engine_to_load(settings: Settings, toy: ToyEngine) 
     warmer = new_warmer(service)
     warmer.start()
     job = warmer.submit(texts("Tapis !"))
-    until(lambda: job.reason == "The model is being loaded.")
+    until(lambda: (job.reason, job.reason_code) == ("The model is being loaded.", "model_loading"))
     assert job.state is State.RUNNING
     service.start_and_wait()
     assert counts(ended(job)) == (0, 1, 0, 0)
@@ -259,7 +259,8 @@ def test_the_job_goes_on_however_many_live_announcements_come(
 def test_a_cache_that_keeps_nothing_ends_the_job(warmer: Warmer, service: Service, toy: ToyEngine) -> None:
     service._takes.put = lambda *_: False  # type: ignore[method-assign]
     job = ended(warmer.submit(texts(*PAIRS)))
-    assert (job.state, job.reason) == (State.FAILED, "The cache does not keep what is made: is the disk full?")
+    assert (job.state, job.reason_code) == (State.FAILED, "cache_unusable")
+    assert job.reason == "The cache does not keep what is made: is the disk full?"
     assert MAX_UNKEPT <= len(toy.spoken) <= MAX_UNKEPT + 5
     assert (job.made, job.failed >= MAX_UNKEPT, job.left > 0) == (0, True, True)
     assert {failure.code for failure in job.failures} == {"not_kept"}

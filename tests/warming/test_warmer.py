@@ -36,8 +36,9 @@ def test_a_cache_that_is_too_small_ends_the_job_before_it_evicts_the_first_phras
     catalogue.pin(catalogue.phrases()[:pinned])
     wanted = [f"{text} C'est un beau coup." for text in PAIRS]
     job = ended(warmer.submit(texts(*wanted)))
-    assert (job.state, job.reason) == (
+    assert (job.state, job.reason_code, job.reason) == (
         State.FAILED,
+        "cache_full",
         "The cache is full: MONICA_CACHE_MB=1 is too small for 90 phrases.",
     )
     assert pinned or (job.warning or "").endswith(" for them: the last ones will not be made.")
@@ -154,6 +155,7 @@ def test_a_job_that_a_changed_setting_forbids_fails_with_the_reason(settings: Se
     warmer.start()
     (job,) = warmer.jobs.all()
     assert ended(job).state is State.FAILED
+    assert job.reason_code == "book_invalid"
     assert job.reason == "phrases[0]: a phrase may come to 35 characters, at most 20"
     warmer.close()
     service.close()

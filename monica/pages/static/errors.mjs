@@ -1,5 +1,7 @@
 // What went wrong, in French: a sentence for each code. Nothing here knows of the page.
 
+import { bookFault } from "./faults.mjs";
+
 export const SENTENCES = {
   announcement_not_waiting: "Cette annonce n’attend plus : elle est à l’antenne, ou terminée.",
   announcement_unknown: "Cette annonce n’existe plus.",
@@ -7,6 +9,7 @@ export const SENTENCES = {
   book_invalid: "Le répertoire contient une faute",
   bundle_foreign: "Ces phrases viennent d’une autre voix ou d’une autre machine.",
   bundle_invalid: "Ce paquet de phrases est abîmé.",
+  cache_full: "Le cache est trop petit pour toutes les phrases de ce répertoire.",
   cache_unusable: "Le disque ne répond plus : rien ne peut être gardé.",
   chime_unknown: "Ce carillon n’existe pas, ou son fichier est illisible.",
   clock_off: "L’horloge n’a pas de niveaux : donnez-lui un répertoire.",
@@ -62,5 +65,6 @@ export const SENTENCES = {
 export function sentenceOf(code, message) {
   const sentence = SENTENCES[code];
   if (!sentence) return message || "Monica a répondu par une erreur inconnue.";
-  return sentence.endsWith(".") ? sentence : `${sentence}${message ? ` : ${message}` : "."}`;
+  if (sentence.endsWith(".")) return sentence;
+  return message ? `${sentence} : ${code === "book_invalid" ? bookFault(message) : message}` : `${sentence}.`;
 }

@@ -25,11 +25,12 @@ export function estimateText({ phrases, cached, time_s, fits, measured }) {
 
 function job(each) {
   const ended = each.cached + each.made + each.failed;
+  const stoppable = each.state === "waiting" || each.state === "running";
   const details = [STATES[each.state] ?? each.state, `${ended} sur ${each.total}`];
   if (each.failed) details.push(`${each.failed} en échec`);
   if (each.state === "running") details.push(`encore ${duration(each.left_s)}`);
-  if (each.reason) details.push(each.state === "running" ? "attend que la voix soit libre" : `Monica dit : ${each.reason}`);
-  const stoppable = each.state === "waiting" || each.state === "running";
+  if (each.reason) details.push(each.state === "running" ? "attend que la voix soit libre" : sentenceOf(each.reason_code, each.reason));
+  if (each.warning && stoppable) details.push("le cache est trop petit : les dernières phrases ne seront pas faites");
   return h("li", { className: "cue" },
     h("p", {}, each.name), h("p", {}, h("small", {}, details.join(" · "))),
     h("progress", { max: Math.max(1, each.total), value: ended, label: `Avancement : ${each.name}` }),
