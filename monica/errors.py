@@ -44,6 +44,7 @@ MonicaError                 500 internal
 ├── CacheError              503 cache_unusable                  monica.store.cache
 ├── UnknownPhrase           404 entry_unknown                   monica.store.catalogue
 ├── TooManyPins             409 pins_full                       monica.store.catalogue
+├── WordsUnknown            409 words_unknown                   monica.store.phrase
 ├── ListeningUnavailable    409 listening_unavailable           monica.listening.model
 ├── ListeningFailed         500 listening_failed                monica.listening.listener
 ├── UnknownTake             404 take_unknown                    monica.store.side_takes

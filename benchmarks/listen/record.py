@@ -67,7 +67,7 @@ def _record(voice: Voice, whisper: Whisper, expected: str, number: int, path: Pa
     made += damaged(sentence, good, say(other.text), voice.rate, say, zlib.crc32(sentence.text.encode()))
     heard = []
     for kind, samples in made:
-        transcript = whisper.transcribe(_resample(samples, voice.rate), expected)
+        transcript = whisper.transcribe(_resample(samples, voice.rate), expected.split())
         heard.append((kind, transcript.free, transcript.told))
     arrays = {f"take{n}": (np.clip(samples, -1, 1) * 32767).astype(np.int16) for n, (_, samples) in enumerate(made)}
     part = path.with_suffix(".part.npz")

@@ -13,11 +13,13 @@ from flask import Response, g, request
 
 from monica import metrics
 from monica.api.body import read_body
+from monica.api.captions import add_captions
 from monica.api.client import Client
 from monica.api.current import service
 from monica.api.errors import error_responses
 from monica.api.media import outcome, sound_response
 from monica.api.schemas_openai import (
+    CaptionedSchema,
     ModelSchema,
     ModelsSchema,
     OpenAIRequest,
@@ -55,8 +57,9 @@ _EVENT = {
 _SOUND = {"schema": {"type": "string", "format": "binary"}}
 _RESPONSES = error_responses(*SPEECH_ERRORS)
 SOUNDS = _RESPONSES["200"] = {
-    "description": "The sound, in `response_format`.",
-    "content": {format.content_type(PCM_RATE): _SOUND for format in Format} | {EVENTS: {"schema": _EVENT}},
+    "description": "The sound, in `response_format`; with `timestamps`, JSON that holds it.",
+    "content": {format.content_type(PCM_RATE): _SOUND for format in Format}
+    | {EVENTS: {"schema": _EVENT}, "application/json": {"schema": CaptionedSchema}},
 }
 
 
@@ -70,6 +73,8 @@ def speech() -> Response:
 def answer_openai(wanted: OpenAIRequest) -> tuple[Response, AudioStream | Announcement]:
     """Speak a text, as a stream if it asks for one. Returns the answer and its sound."""
     _check_language(wanted.language)
+    if wanted.timestamps and wanted.stream_format is not None:
+        raise InvalidRequest("timestamps: Words have no times before the sound is whole.", param="timestamps")
     try:
         response, sound = _speak(wanted)
     except InvalidText as error:
@@ -94,7 +99,10 @@ def _speak(wanted: OpenAIRequest) -> tuple[Response, AudioStream | Announcement]
         audio = service().announcer.stream(wanted.speech, wait_for)
         return stream_response(audio, wanted.format, speed=wanted.speed, rate=rate, events=events), audio
     announcement = service().announcer.announce(wanted.speech, wait_for)
-    return sound_response(announcement, wanted.format, speed=wanted.speed, rate=rate), announcement
+    response = sound_response(announcement, wanted.format, speed=wanted.speed, rate=rate)
+    if wanted.timestamps:
+        add_captions(response, announcement, wanted.speed)
+    return response, announcement
 
 
 @openai.route("/v1/models", methods=["GET"])

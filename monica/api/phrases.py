@@ -12,7 +12,14 @@ from monica.api.client import Client
 from monica.api.current import service
 from monica.api.errors import RangeUnsatisfiable, error_responses
 from monica.api.media import RESUMABLE_HEADERS, RESUMED_RESPONSES, make_resumable
-from monica.api.schemas_phrases import ListSchema, PhraseSchema, PhrasesSchema, StatsSchema, parse_query
+from monica.api.schemas_phrases import (
+    ListSchema,
+    PhraseSchema,
+    PhrasesSchema,
+    StatsSchema,
+    WordsSchema,
+    parse_query,
+)
 from monica.errors import (
     DeadlineExceeded,
     InvalidRequest,
@@ -23,7 +30,7 @@ from monica.errors import (
 )
 from monica.store.cache import CacheError
 from monica.store.catalogue import TooManyPins, UnknownPhrase
-from monica.store.phrase import KeptPhrase
+from monica.store.phrase import KeptPhrase, WordsUnknown, shown
 from monica.warming import remake as remaking
 
 phrases = flask_smorest.Blueprint("phrases", __name__, description="The kept phrases")
@@ -106,6 +113,21 @@ def audio(key: str) -> Response:
     response.headers["Cache-Control"] = "private, no-cache"
     response.add_etag()
     return make_resumable(response, len(sound))
+
+
+@phrases.route("/v1/phrases/<key:key>/words", methods=["GET"])
+@phrases.response(200, WordsSchema)
+@phrases.doc(responses=error_responses(UnknownPhrase, WordsUnknown, CacheError))
+def words(key: str) -> dict[str, Any]:
+    """Show when each word of a phrase that was listened to is said."""
+    phrase = _find(key)
+    timed = phrase.words()
+    return {
+        "key": phrase.key,
+        "seconds": phrase.seconds,
+        "verdict": phrase.hearing and phrase.hearing.verdict,
+        "words": [{"word": shown(each.text), "start_s": each.start_s, "end_s": each.end_s} for each in timed],
+    }
 
 
 @phrases.route("/v1/phrases/<key:key>/pin", methods=["PUT"])

@@ -10,7 +10,7 @@ from typing import Any
 import marshmallow as ma
 
 from monica.api.body import decode
-from monica.api.schemas import Number, TakeSchema, params_of, validate
+from monica.api.schemas import Number, TakeSchema, Truth, params_of, validate
 from monica.audio.formats import Format
 from monica.audio.stretch import FASTEST, SLOWEST
 from monica.speech import SpeechRequest
@@ -34,6 +34,8 @@ class OpenAIRequest:
     """None if the sound is not streamed."""
     language: str | None
     """The language that the client expects, as it wrote it. None if it did not say."""
+    timestamps: bool
+    """Whether the answer is JSON, with the sound and the times of its words."""
 
 
 class OpenAISpeechSchema(TakeSchema):
@@ -80,6 +82,14 @@ class OpenAISpeechSchema(TakeSchema):
         metadata={"description": "The language of the text. Only MONICA_LANGUAGE is accepted.", "example": "fr"},
     )
 
+    timestamps = Truth(
+        load_default=False,
+        metadata={
+            "description": "Whether to answer with JSON: the sound in base64, and when each of its words is said, if "
+            "it was listened to. Not with `stream_format`."
+        },
+    )
+
     @ma.validates("voice")
     def _check_voice(self, voice: Any, data_key: str) -> None:
         if not isinstance(_voice_name(voice), str):
@@ -90,7 +100,38 @@ class OpenAISpeechSchema(TakeSchema):
         speech = SpeechRequest(
             text=data["input"], voice=_voice_name(data["voice"]), seed=data["seed"], params=params_of(data)
         )
-        return OpenAIRequest(speech, data["response_format"], data["speed"], data["stream_format"], data["language"])
+        return OpenAIRequest(
+            speech,
+            data["response_format"],
+            data["speed"],
+            data["stream_format"],
+            data["language"],
+            data["timestamps"],
+        )
+
+
+class TimestampSchema(ma.Schema):
+    """A word, and when it is said, in seconds from the beginning of the sound."""
+
+    word = ma.fields.String(required=True, metadata={"example": "Pablo"})
+    start_time = ma.fields.Float(required=True)
+    end_time = ma.fields.Float(required=True)
+
+
+class CaptionedSchema(ma.Schema):
+    """A sound and its words, as Kokoro-FastAPI's captioned speech gives them."""
+
+    audio = ma.fields.String(required=True, metadata={"description": "The sound, in base64."})
+    audio_format = ma.fields.String(required=True, metadata={"description": "Its media type.", "example": "audio/mpeg"})
+    timestamps = ma.fields.List(
+        ma.fields.Nested(TimestampSchema),
+        required=True,
+        allow_none=True,
+        metadata={"description": "Its words; null if it was not listened to."},
+    )
+    timestamps_missing = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "Why there are no timestamps; null if there are."}
+    )
 
 
 class ModelSchema(ma.Schema):

@@ -11,6 +11,7 @@ from monica.api.body import decode
 from monica.api.schemas import BodySchema, validate
 from monica.errors import InvalidRequest
 from monica.store.catalogue import SORTS
+from monica.store.hearing import Verdict
 
 LONGEST_SEARCH = 500
 """In characters."""
@@ -98,6 +99,30 @@ class PhraseSchema(ma.Schema):
         metadata={"description": "How often it was asked for and found. Hits of the last seconds may be missing."},
     )
     pinned = ma.fields.Boolean(required=True, metadata={"description": "Whether it stays when the cache is full."})
+
+
+class TimedWordSchema(ma.Schema):
+    """A word, and when it is said, in seconds from the beginning of the sound."""
+
+    word = ma.fields.String(
+        required=True, metadata={"description": "As Monica says it, with its punctuation.", "example": "Rusmir !"}
+    )
+    start_s = ma.fields.Float(required=True)
+    end_s = ma.fields.Float(required=True)
+
+
+class WordsSchema(ma.Schema):
+    """When each word of a phrase is said."""
+
+    key = ma.fields.String(required=True)
+    seconds = ma.fields.Float(required=True, metadata={"description": "Duration of the sound."})
+    verdict = ma.fields.Enum(
+        Verdict,
+        by_value=True,
+        required=True,
+        metadata={"description": "What listening found: of a word that is not said as written, the times are a guess."},
+    )
+    words = ma.fields.List(ma.fields.Nested(TimedWordSchema), required=True)
 
 
 class PhrasesSchema(ma.Schema):

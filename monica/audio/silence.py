@@ -34,10 +34,10 @@ def window_samples(rate: int) -> int:
     return max(1, round(WINDOW_S * rate))
 
 
-def trim_silence(samples: Sound, rate: int) -> Sound:
-    """Cut (N,) samples to BEFORE_S before the first window above the floor and AFTER_S after the last. Returns (M,).
+def find_speech(samples: Sound, rate: int) -> tuple[int, int]:
+    """Return the samples from BEFORE_S before the first window above the floor to AFTER_S after the last, as a slice.
 
-    A cut end is faded over FADE_S. A take that is below FLOOR_DB throughout is returned as it is.
+    samples: (N,). All of them if the take is below FLOOR_DB throughout.
     """
     # The mean is subtracted first: with a constant offset, silence would never count as silent.
     centred = samples.astype(np.float64)
@@ -45,10 +45,17 @@ def trim_silence(samples: Sound, rate: int) -> Sound:
     power = window_powers(centred, rate)
     loudest, floor = power.max(), amplitude_ratio(FLOOR_DB) ** 2
     if loudest <= floor:
-        return samples
+        return 0, len(samples)
     loud = window_samples(rate) * np.flatnonzero(power > min(floor, loudest * amplitude_ratio(-DYNAMICS_DB) ** 2))
     first = max(0, int(loud[0]) - round(BEFORE_S * rate))
-    end = min(len(samples), int(loud[-1]) + window_samples(rate) + round(AFTER_S * rate))
+    return first, min(len(samples), int(loud[-1]) + window_samples(rate) + round(AFTER_S * rate))
+
+
+def trim_silence(samples: Sound, rate: int) -> Sound:
+    """Cut (N,) samples to what `find_speech` finds, and fade a cut end over FADE_S. Returns (M,)."""
+    first, end = find_speech(samples, rate)
+    if (first, end) == (0, len(samples)):
+        return samples
     kept = samples[first:end].copy()
     if first > 0:
         fade_in(kept, rate)

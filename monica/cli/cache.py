@@ -12,7 +12,7 @@ import click
 from monica.cli.bundles import export, import_
 from monica.cli.group import Group
 from monica.cli.listening import play, remake
-from monica.cli.review import listen, review
+from monica.cli.review import listen, review, words
 from monica.config import Settings
 from monica.store.catalogue import SORTS, Catalogue, Stats
 from monica.store.phrase import KeptPhrase
@@ -28,7 +28,7 @@ def cache() -> None:
     """
 
 
-for command in (play, remake, listen, review, export, import_):
+for command in (play, remake, listen, review, words, export, import_):
     cache.add_command(command)
 
 

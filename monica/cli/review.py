@@ -1,4 +1,4 @@
-"""monica cache listen and review: have kept phrases listened to, and choose among the takes of doubtful ones."""
+"""monica cache listen, review and words: have phrases listened to, choose among doubtful takes, show what was heard."""
 
 from __future__ import annotations
 
@@ -97,6 +97,16 @@ def listen(search: str, again: bool) -> None:
     bad = counts[Verdict.DOUBTFUL] + counts[Verdict.WRONG]
     click.echo(f"{counts[Verdict.GOOD]} good, {bad} doubtful. See: monica cache review")
     sys.exit(1 if bad else 0)
+
+
+@click.command()
+@click.argument("key")
+def words(key: str) -> None:
+    """Show when each word of a phrase that was listened to begins and ends, in seconds."""
+    with Catalogue.open(Settings.from_env()) as catalogue:
+        (phrase,) = catalogue.find_by_prefix([key])
+    for word in phrase.words():
+        click.echo(f"{word.start_s:7.2f} {word.end_s:7.2f}  {shown(word.text)}")
 
 
 def _row(phrase: reviewing.Doubtful) -> str:

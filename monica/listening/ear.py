@@ -8,9 +8,10 @@ from pathlib import Path
 
 from faster_whisper.audio import decode_audio
 
-from monica.audio.silence import trim_silence
+from monica.audio.silence import find_speech
 from monica.config import Settings
 from monica.errors import InvalidText
+from monica.listening.captions import split_captions, time_captions
 from monica.listening.comparison import compare
 from monica.listening.heard import Heard
 from monica.listening.whisper import RATE, Whisper
@@ -36,8 +37,11 @@ class Ear:
     def hear(self, wav: bytes, text: str) -> Heard:
         """Hear the sound of a text. Raises ValueError if it is too long to be heard at once, InvalidText."""
         expected = self._frontend.prepare(text, NO_ENGINE).text
-        samples = trim_silence(decode_audio(io.BytesIO(wav), sampling_rate=RATE), RATE)
-        transcript = self._whisper.transcribe(samples, _PHONEMES.sub("", expected))
+        sound = decode_audio(io.BytesIO(wav), sampling_rate=RATE)
+        first, end = find_speech(sound, RATE)
+        samples = sound[first:end]
+        captions = split_captions(_PHONEMES.sub("", expected))
+        transcript = self._whisper.transcribe(samples, captions)
         said = self._words(expected)
         return Heard(
             expected,
@@ -45,6 +49,7 @@ class Ear:
             transcript.told,
             None if transcript.free is None else compare(said, self._heard_words(transcript.free)),
             compare(said, self._heard_words(transcript.told)),
+            tuple(word.later(first / RATE) for word in time_captions(captions, transcript.bounds_s, samples, RATE)),
         )
 
     def _heard_words(self, text: str) -> tuple[Word, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from monica.listening.comparison import Comparison, Difference
 from monica.listening.words import WordKind
+from monica.store.hearing import TimedWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Heard:
     """What was understood with the expected text as a hint. It finds a wrong number or name, and overhears repeats."""
     free_comparison: Comparison | None
     told_comparison: Comparison
+    words: tuple[TimedWord, ...]
+    """When each word of `expected` is said; empty if the recogniser cannot tell."""
 
     @classmethod
     def from_json(cls, written: bytes) -> Heard:
@@ -29,7 +32,8 @@ class Heard:
         fields = json.loads(written)
         free = fields.pop("free_comparison")
         told = _read_comparison(fields.pop("told_comparison"))
-        return cls(**fields, free_comparison=free and _read_comparison(free), told_comparison=told)
+        words = tuple(TimedWord(**each) for each in fields.pop("words"))
+        return cls(**fields, free_comparison=free and _read_comparison(free), told_comparison=told, words=words)
 
 
 def _read_comparison(fields: dict[str, Any]) -> Comparison:

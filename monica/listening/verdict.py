@@ -58,6 +58,7 @@ def judge(heard: Heard, engine: str, sound: str, model: str, fault: str | None =
         heard.free,
         tuple(Misheard(each.said, each.heard, each.kind) for each in wrong[:MOST_SHOWN]),
         fault,
+        heard.words,
     )
 
 

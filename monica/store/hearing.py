@@ -1,4 +1,4 @@
-"""What was heard of a kept sound, and the verdict, as its metadata holds them."""
+"""What was heard of a kept sound, when each word is said, and the verdict, as its metadata holds them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 LONGEST_TEXT = 10_000
 """In characters: what is read may come from anyone."""
 MOST_DIFFERENCES = 100
+MOST_WORDS = 5000
+LONGEST_S = 86_400
+"""Bound on every time, in seconds."""
 
 
 class Verdict(StrEnum):
@@ -44,6 +47,20 @@ class Misheard:
 
 
 @dataclass(frozen=True, slots=True)
+class TimedWord:
+    """A word of the text, and when it is said, in seconds from the beginning of the sound."""
+
+    text: str
+    """As Monica says it, with its punctuation."""
+    start_s: float
+    end_s: float
+
+    def later(self, seconds: float) -> TimedWord:
+        """Return the word said that much later."""
+        return TimedWord(self.text, round(self.start_s + seconds, 3), round(self.end_s + seconds, 3))
+
+
+@dataclass(frozen=True, slots=True)
 class Hearing:
     """What was heard of one sound. It holds for that sound only."""
 
@@ -60,6 +77,8 @@ class Hearing:
     differences: tuple[Misheard, ...]
     fault: str | None = None
     """What is wrong with the signal."""
+    words: tuple[TimedWord, ...] = ()
+    """When each word of `expected` is said; empty if that is not known, as in what an older Monica heard."""
 
     @property
     def order(self) -> tuple[int, int, int]:
@@ -78,7 +97,7 @@ class Hearing:
             "free": self.free,
             "differences": [[each.said, each.heard, each.kind] for each in self.differences],
             "fault": self.fault,
-        }
+        } | ({"words": [[each.text, each.start_s, each.end_s] for each in self.words]} if self.words else {})
 
     @classmethod
     def from_fields(cls, given: object) -> Hearing:
@@ -94,6 +113,9 @@ class Hearing:
             raise ValueError("the differences in what was heard are not a list, or are too many")
         if not all(isinstance(each, list) and len(each) == 3 and all(map(_is_text, each)) for each in differences):
             raise ValueError("a difference in what was heard is not three texts")
+        words = given.get("words", [])
+        if not isinstance(words, list) or len(words) > MOST_WORDS or not all(map(_is_timed_word, words)):
+            raise ValueError("the words in what was heard are not a list of words with their times, or are too many")
         return cls(
             verdict=Verdict(str(given.get("verdict"))),
             sound=given["sound"],
@@ -103,7 +125,15 @@ class Hearing:
             free=given.get("free"),
             differences=tuple(Misheard(*each) for each in differences),
             fault=given.get("fault"),
+            words=tuple(TimedWord(*each) for each in words),
         )
+
+
+def _is_timed_word(value: object) -> bool:
+    if not (isinstance(value, list) and len(value) == 3 and _is_text(value[0])):
+        return False
+    start_s, end_s = value[1:]
+    return all(type(time) in (int, float) for time in (start_s, end_s)) and bool(0 <= start_s <= end_s <= LONGEST_S)
 
 
 def _is_text(value: object) -> bool:

@@ -6,7 +6,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from monica.store.hearing import Hearing
+from monica.errors import MonicaError
+from monica.store.hearing import Hearing, TimedWord
 from monica.store.metadata import Metadata, parse_fields
 
 OVERHEAD_BYTES = 4096
@@ -35,6 +36,12 @@ IS_PINNED = "key IN (SELECT key FROM Pin)"
 _MADE = """coalesce(CAST(substr(tag, nullif(instr(tag, '"made":'), 0) + 7) AS REAL), store_time)"""
 ORDERS = {"made": _MADE, "hits": "access_count", "size": "CASE WHEN filename IS NULL THEN length(value) ELSE size END"}
 """What phrases are sorted by, in SQL: in sane metadata, that which `made`, `hits` and `size` of a `KeptPhrase` are."""
+
+
+class WordsUnknown(MonicaError):
+    """The phrase has not been listened to, so it is not known when its words are said."""
+
+    status, code = 409, "words_unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,17 @@ class KeptPhrase:
         except ValueError:
             return None
         return heard if heard is not None and heard.sound == self.sha256 else None
+
+    def words(self) -> tuple[TimedWord, ...]:
+        """Return its words with their times. Raises WordsUnknown if nothing has listened for them."""
+        heard = self.hearing
+        if heard is None:
+            raise WordsUnknown(f"Phrase {self.key:.12} has not been listened to: monica cache listen.")
+        if not heard.words:
+            raise WordsUnknown(
+                f"Phrase {self.key:.12} was listened to, but not for its words: monica cache listen --again."
+            )
+        return heard.words
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields that are shown, on the command line and over HTTP."""

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from monica.announcer import Announcer
+from monica.audio.wav import wav_pcm, wav_rate
 from monica.listening.listener import Ears
 from monica.listening.verdict import is_unintelligible, judge
 from monica.speech import Announcement, SpeechRequest
 from monica.store.catalogue import Catalogue, UnknownPhrase
-from monica.store.hearing import Hearing, Verdict
+from monica.store.hearing import Hearing, TimedWord, Verdict
 from monica.store.metadata import Metadata
 from monica.store.phrase import KeptPhrase
 from monica.store.side_takes import SideTakes
@@ -72,12 +73,13 @@ class Audition:
         sentences = self._announcer.sentences(request.text)
         if self._announcer.said(request.text) == sentences[0]:
             return self._listen_to_take(request, key, announce)
-        outcomes = []
+        outcomes, keys = [], []
         for sentence in sentences:
             part = replace(request, text=sentence)
             part_key = self._announcer.key_of(part)
             if self._catalogue.get(part_key) is None:
                 announce(part)
+            keys.append(part_key)
             known = self.verdict_of(part_key)
             outcomes.append(
                 self._listen_to_take(part, part_key, announce) if known is None else Outcome(known, 0, True)
@@ -90,7 +92,7 @@ class Audition:
             if kept:
                 announce(request)  # of the sentences that are kept now
         if kept and (page := self._catalogue.get(key)) is not None:
-            self._note(page, worst.verdict)
+            self._note(page, worst.verdict, keys)
         return Outcome(worst.verdict, sum(outcome.takes for outcome in outcomes), kept)
 
     def _listen_to_take(self, request: SpeechRequest, key: str, announce: Announce) -> Outcome:
@@ -138,8 +140,25 @@ class Audition:
         for number, take in enumerate(takes, 1):
             self._side_takes.put(key, number, take.sound, replace(take.metadata, heard=take.hearing))
 
-    def _note(self, page: KeptPhrase, verdict: Verdict) -> None:
-        """Note the verdict on the sentences of a page with the page itself."""
-        metadata = page.metadata()
-        hearing = Hearing(verdict, page.sha256, self._model, metadata.recipe.said, "", None, ())
-        self._catalogue.put(page.key, self._catalogue.read_sound(page), replace(metadata, heard=hearing))
+    def _note(self, page: KeptPhrase, verdict: Verdict, keys: list[str]) -> None:
+        """Note with a page the verdict on its sentences and the times of their words. keys: of the sentences."""
+        metadata, sound = page.metadata(), self._catalogue.read_sound(page)
+        words = self._find_words(sound, keys)
+        hearing = Hearing(verdict, page.sha256, self._model, metadata.recipe.said, "", None, (), words=words)
+        self._catalogue.put(page.key, sound, replace(metadata, heard=hearing))
+
+    def _find_words(self, page: bytes, keys: list[str]) -> tuple[TimedWord, ...]:
+        """Return the words of the sentences that a page is joined from; none if the words of one are not known."""
+        samples, rate = wav_pcm(page), wav_rate(page)
+        words: list[TimedWord] = []
+        end = 0
+        for phrase in map(self._catalogue.get, keys):
+            if phrase is None or phrase.hearing is None or not phrase.hearing.words:
+                return ()
+            sentence = wav_pcm(self._catalogue.read_sound(phrase))
+            begin = samples.find(sentence, end)
+            if begin < 0:  # another take of the sentence is kept by now
+                return ()
+            words += [word.later(begin / 2 / rate) for word in phrase.hearing.words]
+            end = begin + len(sentence)
+        return tuple(words)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from monica.engine.espeak_library import pronounce
@@ -10,6 +13,7 @@ from monica.listening.heard import Heard
 from monica.listening.verdict import FREE_LIMITS, FreeLimits, is_unintelligible, judge
 from monica.listening.words import split_words
 from monica.store.hearing import Hearing, Verdict
+from tests.support.ears import spread
 
 TEXT = "La table sept attend Rusmir dans cinq minutes."
 
@@ -70,6 +74,7 @@ def heard(told: str, free: str | None = None) -> Heard:
         told,
         None if free is None else compare(said, split_words(free, "fr")),
         compare(said, split_words(told, "fr")),
+        spread(TEXT, 3.0),
     )
 
 
@@ -96,7 +101,11 @@ def test_one_wrong_word_is_doubtful_and_two_are_wrong(monkeypatch: pytest.Monkey
 
 def test_what_was_heard_is_read_back_and_nothing_else_is() -> None:
     hearing = judge(heard(TEXT.replace("sept", "douze"), TEXT), "toy", "0" * 64, "base")
-    assert Hearing.from_fields(hearing.to_fields()) == hearing
+    assert len(hearing.words) > 5
+    assert Hearing.from_fields(json.loads(json.dumps(hearing.to_fields()))) == hearing
+    older = hearing.to_fields()
+    del older["words"]
+    assert Hearing.from_fields(older) == replace(hearing, words=())
     for change in (
         {"verdict": "fine"},
         {"sound": 3},
@@ -104,6 +113,16 @@ def test_what_was_heard_is_read_back_and_nothing_else_is() -> None:
         {"differences": "sept"},
         {"differences": [["a", "b"]]},
         {"told": "x" * 100_000},
+        {"words": "sept"},
+        {"words": [["sept", 0.1]]},
+        {"words": [[7, 0.1, 0.2]]},
+        {"words": [["sept", "0.1", 0.2]]},
+        {"words": [["sept", False, 0.2]]},
+        {"words": [["sept", 0.2, 0.1]]},
+        {"words": [["sept", -0.1, 0.1]]},
+        {"words": [["sept", 0.1, float("nan")]]},
+        {"words": [["sept", 0.1, 1e9]]},
+        {"words": [["sept", 0.1, 0.2]] * 6000},
     ):
         with pytest.raises(ValueError):
             Hearing.from_fields(hearing.to_fields() | change)

@@ -17,6 +17,7 @@ from monica.listening import listener as module
 from monica.listening import model
 from monica.listening.listener import Listener, ListeningFailed
 from monica.listening.model import ListeningUnavailable, find_model, model_name, prefetch
+from monica.store.hearing import TimedWord
 from tests.support.server import ROOT
 
 CHILD = ROOT / "tests" / "support" / "listening_child.py"
@@ -48,7 +49,8 @@ def listener(settings: Settings, tmp_path: Path) -> Listener:
 def test_a_take_is_heard_again_if_the_process_dies(
     listener: Listener, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert listener.hear(b"", "hear").told == "hear"
+    heard = listener.hear(b"", "hear")
+    assert (heard.told, heard.words) == ("hear", (TimedWord("hear", 0.1, 0.5),))
     before = listener.pid
     assert listener.hear(b"", what).told == what
     assert listener.pid != before

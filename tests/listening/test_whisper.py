@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from benchmarks.recogniser import assemble, installed
+from monica.audio.level import Sound
+from monica.audio.silence import BEFORE_S, trim_silence
 from monica.audio.wav import encode_wav
 from monica.config import Settings
 from monica.engine import SynthesisParams, speak
@@ -23,10 +27,15 @@ if not installed() and not system.REQUIRED:
     pytest.skip("the group `listen` is not installed", allow_module_level=True)
 
 
-def say(text: str) -> bytes:
+def speech(text: str) -> tuple[Sound, int]:
+    """Return what Pico makes of a text, and its rate."""
     engine = make_engine(Settings())
     engine.load()
-    return encode_wav(speak(engine, text, voice="", params=SynthesisParams(), seed=0), engine.sample_rate)
+    return speak(engine, text, voice="", params=SynthesisParams(), seed=0), engine.sample_rate
+
+
+def say(text: str) -> bytes:
+    return encode_wav(*speech(text))
 
 
 @pytest.mark.skipif(find_installation() is None, reason="Pico has no package for this system")
@@ -40,6 +49,34 @@ def test_a_real_recogniser_hears_what_was_said_and_what_was_not(tmp_path: Path) 
     assert (heard.expected, heard.told_comparison.differences) == ("Merci de rejoindre la table sept.", ())
     wrong = ear.hear(say("Merci de rejoindre la table douze."), text)
     assert [(each.said, each.kind) for each in wrong.told_comparison.differences] == [("sept", "number")]
+
+
+@pytest.mark.skipif(find_installation() is None, reason="Pico has no package for this system")
+def test_a_real_recogniser_says_when_each_word_is_said(tmp_path: Path) -> None:
+    """The silences are known: half a second before the first sentence, 0.6 s between the two, a second at the end."""
+    from monica.listening.ear import Ear
+
+    first, rate = speech("Merci de rejoindre la table sept.")
+    second, _ = speech("Rusmir est éliminé !")
+    first, second = trim_silence(first, rate), trim_silence(second, rate)
+    parts = [np.zeros(rate // 2, np.float32), first, np.zeros(round(0.6 * rate), np.float32), second]
+    wav = encode_wav(np.concatenate([*parts, np.zeros(rate, np.float32)]), rate)
+    words = (
+        Ear(assemble(tmp_path), "fr", 1, None).hear(wav, "Merci de rejoindre la table 7. Rusmir est éliminé !").words
+    )
+    texts = ["Merci", "de", "rejoindre", "la", "table", "sept.", "Rusmir", "est", "éliminé !"]
+    assert [word.text.replace("\u202f", " ").replace("é!", "é !") for word in words] == texts
+    assert all(word.start_s < word.end_s for word in words)
+    assert all(before.end_s <= after.start_s for before, after in pairwise(words))
+    pause_s = 0.5 + len(first) / rate
+    again_s = pause_s + 0.6
+    assert words[0].start_s == pytest.approx(0.5 + BEFORE_S, abs=0.05)
+    assert words[5].end_s == pytest.approx(pause_s, abs=0.2)
+    assert words[6].start_s == pytest.approx(again_s + BEFORE_S, abs=0.1)
+    assert words[8].end_s == pytest.approx(again_s + len(second) / rate, abs=0.2)
+    # By itself, "Merci" takes Pico a third of a second; "la table" begins well after the middle of the sentence.
+    assert words[1].start_s == pytest.approx(0.86, abs=0.15)
+    assert words[3].start_s == pytest.approx(1.42, abs=0.15)
 
 
 @pytest.mark.timeout(600)  # on a busy machine, its priority leaves it little time to import what it needs

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from monica.audio.wav import wav_pcm
+from monica.audio.wav import wav_duration, wav_pcm
 from monica.engine import SynthesisParams, Utterance
 from monica.errors import MonicaError
+from monica.listening.captions import split_captions
 from monica.listening.comparison import compare
 from monica.listening.heard import Heard
 from monica.listening.words import split_words
+from monica.store.hearing import TimedWord
 from tests.support.engines import ToyEngine
 
 DAMAGED_TONE = 2.0
@@ -46,8 +48,15 @@ def is_damaged(wav: bytes) -> bool:
     return bool(np.mean(np.diff(np.signbit(samples))) > 0.5)
 
 
+def spread(text: str, seconds: float) -> tuple[TimedWord, ...]:
+    """Return the words of a text, each as long as the others."""
+    words = split_captions(text)
+    each = seconds / len(words)
+    return tuple(TimedWord(word, round(n * each, 3), round((n + 1) * each, 3)) for n, word in enumerate(words))
+
+
 class FakeEars:
-    """Hears a damaged take without its last two words, and the others as they should be."""
+    """Hears a damaged take without its last two words, and the others as they should be, all words equally long."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -62,7 +71,7 @@ class FakeEars:
             raise self.fail_with
         told = " ".join(text.split()[:-2]) if is_damaged(wav) else self.mishear(text)
         found = compare(split_words(text, "fr"), split_words(told, "fr"))
-        return Heard(text, None, told, None, found)
+        return Heard(text, None, told, None, found, spread(text, wav_duration(wav)))
 
     def close(self) -> None:
         pass

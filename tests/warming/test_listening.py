@@ -12,12 +12,15 @@ from monica.listening.model import ListeningUnavailable
 from monica.service import Service
 from monica.store import review
 from monica.store.hearing import Verdict
-from monica.store.phrase import KeptPhrase
+from monica.store.phrase import KeptPhrase, WordsUnknown
+from monica.synthesis.take import block
+from monica.text.frontend import PAUSE_S
 from monica.warming.job import State
 from monica.warming.listening import Listening
+from monica.warming.remake import remake
 from monica.warming.warmer import Warmer
 from tests.conftest import started
-from tests.support.ears import DamagingToy, FakeEars, is_damaged
+from tests.support.ears import DamagingToy, FakeEars, is_damaged, spread
 from tests.support.jobs import PAIRS, counts, ended, texts
 
 MANY = tuple(f"{text[:-1]} au tour {number}." for text in PAIRS for number in ("deux", "trois", "cinq", "six"))[:300]
@@ -142,6 +145,35 @@ def test_a_page_is_heard_sentence_by_sentence(warmer: Warmer, service: Service, 
     assert not any(is_damaged(service.catalogue.read_sound(phrase)) for phrase in service.catalogue.phrases())
     assert {verdict_of(phrase) for phrase in service.catalogue.phrases()} == {Verdict.GOOD}
     assert len(ears.heard) == len(set(service.announcer.sentences(PAGE))) + 1
+
+
+@pytest.mark.parametrize("damaging", [(lambda number: number == 2,)], indirect=True)
+def test_the_times_of_words_are_kept_with_a_phrase_and_with_a_page(warmer: Warmer, service: Service) -> None:
+    """An ear hears every word of a sentence as long as the others; between two sentences of a page is a pause."""
+    ended(warmer.submit(texts(PAIRS[0], PAGE), listen=True))
+    kept = {phrase.text: phrase for phrase in service.catalogue.phrases()}
+    assert kept[PAIRS[0]].words() == spread(PAIRS[0], kept[PAIRS[0]].metadata().seconds)
+    words = kept[PAGE].words()
+    assert [word.text for word in words] == PAGE.split()
+    begin = 0.0
+    for number, sentence in enumerate(service.announcer.sentences(PAGE)):
+        seconds = kept[sentence].metadata().seconds
+        part = words[10 * number : 10 * number + 10]
+        assert part == tuple(word.later(begin) for word in spread(sentence, seconds))
+        begin += seconds + PAUSE_S
+    assert begin - PAUSE_S == pytest.approx(kept[PAGE].metadata().seconds)
+
+
+@pytest.mark.parametrize("damaging", [(lambda number: False,)], indirect=True)
+def test_a_page_of_other_takes_has_no_times(warmer: Warmer, service: Service) -> None:
+    ended(warmer.submit(texts(PAGE), listen=False))
+    (first,) = [each for each in service.catalogue.phrases() if each.text == service.announcer.sentences(PAGE)[0]]
+    remake(service.announcer, service.catalogue, first, block)
+    ended(warmer.submit(texts(PAGE), listen=True))
+    (page,) = [phrase for phrase in service.catalogue.phrases() if phrase.text == PAGE]
+    assert verdict_of(page) is Verdict.GOOD
+    with pytest.raises(WordsUnknown, match="not for its words"):
+        page.words()
 
 
 def test_listening_that_cannot_be_is_refused_if_asked_for(service: Service) -> None:
