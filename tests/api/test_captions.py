@@ -117,6 +117,19 @@ def test_a_sound_that_was_not_heard_comes_without_times_and_says_so(
     assert (other["timestamps"], bool(other["timestamps_missing"])) == (None, True)
 
 
+def test_a_sound_has_no_times_of_another_take(
+    client: FlaskClient, service: Service, phrase: KeptPhrase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a new take is not kept because it has a fault, and the old one that was heard stays."""
+    hear(service, phrase)
+    announce = service.announcer.announce
+    other = client.post("/v1/audio/speech", json=BODY | {"seed": 7}).data
+    monkeypatch.setattr(service.announcer, "announce", lambda *asked: replace(announce(*asked), wav=other))
+    answer = speech(client)
+    assert b64decode(answer["audio"]) == other
+    assert (answer["timestamps"], bool(answer["timestamps_missing"])) == (None, True)
+
+
 def test_words_have_no_times_in_a_stream(client: FlaskClient) -> None:
     for stream_format in ("audio", "sse"):
         refused = client.post("/v1/audio/speech", json=BODY | {"timestamps": True, "stream_format": stream_format})

@@ -56,7 +56,7 @@ def test_what_is_no_pause_between_words_moves_nothing() -> None:
 
 
 def test_of_two_pauses_at_a_bound_the_nearer_one_counts() -> None:
-    assert times([0.0, 0.55, 2.0], sound(0.5, 0.2, 0.1, 0.4, 0.8)) == [(0.0, 0.5), (0.7, 2.0)]
+    assert times([0.0, 0.65, 2.0], sound(0.5, 0.2, 0.1, 0.4, 0.8)) == [(0.0, 0.5), (0.7, 2.0)]
 
 
 def test_silence_around_the_speech_belongs_to_no_word() -> None:
