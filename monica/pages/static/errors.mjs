@@ -59,6 +59,7 @@ export const SENTENCES = {
   voice_exists: "Une voix porte déjà ce nom.",
   voice_unknown: "Cette voix n’existe pas.",
   voices_unusable: "Le dossier des voix ne peut être ni lu ni écrit.",
+  words_unknown: "Cette phrase n’a pas été réécoutée : on ne sait pas quand chaque mot est dit.",
 };
 
 /** Returns the sentence of a code. One that ends without a full stop needs the details, which are Monica's own words. */
