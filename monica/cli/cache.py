@@ -14,8 +14,9 @@ from monica.cli.group import Group
 from monica.cli.listening import play, remake
 from monica.cli.review import listen, review
 from monica.config import Settings
-from monica.store.catalogue import SORTS, Catalogue, Stats
+from monica.store.catalogue import SORTS, Catalogue
 from monica.store.phrase import KeptPhrase
+from monica.store.stats import Stats
 
 ROW = "{:<12}  {:>7}  {:>6}  {:>5}  {:<16}  {:<3}  {:<10}  {}"
 

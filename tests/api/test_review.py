@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -74,12 +75,19 @@ def test_a_take_is_heard_and_kept(client: FlaskClient, doubtful: str, service: S
     assert service.catalogue.read_sound(phrase) == sound("une autre prise")
 
 
+def heard_phrases(client: FlaskClient) -> dict[str, float]:
+    text = client.get("/metrics").text
+    return {v: float(n) for v, n in re.findall(r'monica_phrases_heard\{verdict="(\w+)"\} (\S+)', text) if float(n)}
+
+
 def test_what_is_kept_is_accepted(client: FlaskClient, doubtful: str, service: Service) -> None:
+    assert heard_phrases(client) == {"doubtful": 1}
     assert client.post(f"/v1/phrases/{doubtful}/keep").status_code == 200
     phrase = service.catalogue.get(doubtful)
     assert phrase is not None
     assert phrase.hearing is not None
     assert phrase.hearing.verdict is Verdict.ACCEPTED
+    assert heard_phrases(client) == {"accepted": 1}
     assert client.post(f"/v1/phrases/{doubtful}/keep").status_code == 404  # it needs no review any more
 
 
@@ -102,6 +110,7 @@ def test_the_verdict_is_of_one_sound_only(doubtful: str, service: Service) -> No
     again = service.catalogue.get(doubtful)
     assert again is not None
     assert again.hearing is None
+    assert service.catalogue.count_heard() == {}
 
 
 def test_the_verdict_goes_with_bundles(doubtful: str, service: Service, settings: Settings) -> None:
