@@ -11,6 +11,7 @@ from monica.store.cache import CacheError, Store
 from monica.store.metadata import Metadata
 from monica.store.phrase import (
     COUNT_HEARD,
+    IN_DOUBT,
     IS_PHRASE,
     IS_PINNED,
     KEY_CHARACTERS,
@@ -130,6 +131,10 @@ class Catalogue:
             found[phrases[0].key] = phrases[0]
         return list(found.values())
 
+    def has_key_with(self, prefix: str) -> bool:
+        """Return whether any key begins so."""
+        return bool(self._keys_with(prefix.lower()))
+
     def _keys_with(self, prefix: str) -> list[str]:
         """Return the keys that begin so; a whole key alone, even if others begin with it."""
         if not prefix or self._store is None:
@@ -146,6 +151,12 @@ class Catalogue:
         """Count the phrases that were listened to by their verdicts. Ten thousand take less than 0.1 s."""
         rows = self._store.select(COUNT_HEARD) if self._store else []
         return {written.partition('"')[0]: count for written, count in rows}
+
+    def in_doubt(self) -> list[KeptPhrase]:
+        """List the phrases that were listened to and that a person should hear."""
+        rows = self._store.select(f"{SELECT_PHRASES} AND {IN_DOUBT}") if self._store else []
+        phrases = [KeptPhrase.from_row(*row) for row in rows]
+        return [phrase for phrase in phrases if phrase.hearing is not None and phrase.hearing.verdict.needs_review]
 
     def stats(self) -> Stats:
         """Count everything."""

@@ -138,8 +138,8 @@ class Audition:
 
     def _set_aside(self, key: str, takes: list[_Take]) -> None:
         self._side_takes.forget(key)
-        for number, take in enumerate(takes, 1):
-            self._side_takes.put(key, number, take.sound, replace(take.metadata, heard=take.hearing))
+        for take in takes:
+            self._side_takes.add(key, take.sound, replace(take.metadata, heard=take.hearing))
 
     def _note(self, page: KeptPhrase, verdict: Verdict) -> None:
         """Note the verdict on the sentences of a page with the page itself."""
