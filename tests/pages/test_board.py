@@ -152,6 +152,29 @@ def test_takes_are_made_heard_and_kept(context: BrowserContext, monica: Server) 
     call(monica, "DELETE", f"/v1/phrases/{key}/pin")
 
 
+def test_a_doubtful_phrase_is_heard_and_a_take_of_it_kept(
+    context: BrowserContext, monica: Server, doubtful: str
+) -> None:
+    regie = visit(context, "/")
+    expect(regie.locator("#doubtful")).to_have_text("1")
+    regie.click("#tab-review")
+    expect(regie.locator("#doubts mark")).to_have_text(["sept (entendu : douze)", "Rusmir (pas entendu)"])
+    expect(regie.locator("#doubts .takes li")).to_contain_text(["douteuse : « La table douze attend. »", "bonne"])
+    with regie.expect_response("**/takes/2/audio"):
+        regie.get_by_label("Écouter : Prise 2").click()
+    regie.click("#doubts >> text=Une autre prise")  # the embedded voice has no other
+    expect(regie.locator("#notice")).to_have_text("Cette phrase ne peut pas être refaite autrement.")
+    regie.click("#doubts >> text=Épingler")
+    expect(regie.locator("#doubts")).to_contain_text("Désépingler")
+    regie.get_by_label("Garder : Prise 2").click()
+    expect(regie.locator("#no-doubts")).to_be_visible()
+    expect(regie.locator("#doubtful")).to_have_text("")
+    kept = call(monica, "GET", f"/v1/phrases/{doubtful}/takes")
+    assert (kept["pinned"], kept["hearing"]["verdict"], kept["hearing"]["heard"]) == (
+        True, "good", "La table sept attend Rusmir.",
+    )  # fmt: skip
+
+
 def test_the_clock_is_set_started_and_moved_by_thumb(context: BrowserContext, monica: Server, book: str) -> None:
     room = visit(context, "/salle", MIXER)
     expect(room.locator("#role")).to_have_text("Cette page diffuse")

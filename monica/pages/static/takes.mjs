@@ -18,8 +18,8 @@ export const makeTake = async (key) => (await send("POST", `/v1/phrases/${key}/t
 /** The rows of a phrase's takes. kept: called after one was kept. */
 export function takeRows(phrase, kept) {
   return rowsOf(phrase).map(({ name, path, number, heard, current }) => h("li", {}, h("span", {}, name, heard ? h("small", {}, heard) : null),
-    h("button", { type: "button", label: `Écouter : ${name}`, onclick: () => listen(path) }, "Écouter"),
-    h("button", { type: "button", label: `Garder : ${name}`, className: current ? "current" : "",
+    h("button", { type: "button", label: `Écouter : ${name}, ${phrase.text}`, onclick: () => listen(path) }, "Écouter"),
+    h("button", { type: "button", label: `Garder : ${name}, ${phrase.text}`, className: current ? "current" : "",
                   onclick: async () => await keepTake(phrase.key, number) && kept() }, "Garder")));
 }
 
