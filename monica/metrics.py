@@ -73,6 +73,16 @@ take_faults = Counter(
     "Faults found in takes, by voice and fault. A take may have several, and be made again without them.",
     ["voice", "fault"],
 )
+takes_heard = Counter(
+    "monica_takes_heard_total",
+    "Takes that jobs listened to, by voice and verdict (good, doubtful, wrong).",
+    ["voice", "verdict"],
+)
+takes_remade_by_listening = Counter(
+    "monica_takes_remade_by_listening_total",
+    "Takes that jobs made again because of what was heard, by voice.",
+    ["voice"],
+)
 takes_under_way = Gauge("monica_takes_under_way", "Takes the engine has started, including paused ones.")
 requests_served = Counter(
     "monica_requests_served_total",
@@ -114,6 +124,11 @@ failures_in_a_row = Gauge("monica_failures_in_a_row", "Consecutive takes that fa
 last_success = Gauge(
     "monica_last_success_timestamp_seconds",
     "Unix time at which a take last succeeded; 0 if none has since the start.",
+)
+phrases_heard = Gauge(
+    "monica_phrases_heard",
+    "Kept phrases that were listened to, by verdict: good, doubtful, wrong, or accepted by a person (a false alarm).",
+    ["verdict"],
 )
 queue_limit = Gauge("monica_queue_limit", "Maximum number of takes waiting for the engine, both lanes together.")
 cache_limit = Gauge("monica_cache_limit_bytes", "Maximum bytes on disk for the cache of takes.")

@@ -53,7 +53,7 @@ HOMES = {
         "monica.api.schemas_lexicon",
         "monica.api.schemas_openai",
         "monica.api.schemas_phrases",
-        "monica.api.schemas_review",
+        "monica.api.schemas_takes",
     ),
     "diskcache": ("monica.store.cache", "monica.store.disk", "monica.store.outage"),
     "prometheus_client": ("monica.metrics", "monica.api.metrics"),

@@ -29,7 +29,6 @@ from monica.api.pages import pages
 from monica.api.phrases import Key, phrases
 from monica.api.players import players
 from monica.api.repeats import Repeats
-from monica.api.review import review
 from monica.api.schemas import ErrorSchema
 from monica.api.takes import takes
 from monica.api.text import text
@@ -109,7 +108,7 @@ def build(service: Service, version: str) -> Flask:
     app.url_map.converters["key"] = Key
     api.register_converter(Key, Key.schema)
     speaking, on_air = (tts, openai, voices, text, lexicon), (antenna, events, clock)
-    for blueprint in (*speaking, *on_air, jobs, books, phrases, takes, review, bundles, health, metrics):
+    for blueprint in (*speaking, *on_air, jobs, books, phrases, takes, bundles, health, metrics):
         api.register_blueprint(blueprint)
     if service.settings.get_speech:
         api.register_blueprint(players)

@@ -15,6 +15,8 @@ from monica.announcer import COVERED, NEVER_COVERED
 from monica.api.current import service
 from monica.engine.registry import engine_names
 from monica.service import Service
+from monica.store.cache import CacheError
+from monica.store.hearing import Verdict
 from monica.synthesis.faults import Fault
 from monica.synthesis.loader import Status
 from monica.synthesis.take import Lane, Outcome, Source
@@ -84,6 +86,15 @@ def update_gauges(service: Service) -> None:
         collectors.takes_examined.labels(voice)
         for fault in Fault:
             collectors.take_faults.labels(voice, fault)
+        collectors.takes_remade_by_listening.labels(voice)
+        for verdict in (Verdict.GOOD, Verdict.DOUBTFUL, Verdict.WRONG):
+            collectors.takes_heard.labels(voice, verdict)
+    try:
+        heard = service.catalogue.count_heard()
+    except CacheError:  # /metrics must work all the same
+        heard = {}
+    for verdict in Verdict:
+        collectors.phrases_heard.labels(verdict).set(heard.get(verdict, 0))
     ago = health["last_success_s"]
     collectors.last_success.set(0 if ago is None else time.time() - ago)
     collectors.failures_in_a_row.set(health["failures_in_a_row"])
@@ -91,7 +102,7 @@ def update_gauges(service: Service) -> None:
     collectors.cache_limit.set(settings.cache_mb * 2**20)
     try:
         disk = shutil.disk_usage(settings.cache_dir)
-    except OSError:  # the folder is gone; /metrics must work all the same
+    except OSError:  # the folder is gone
         disk = None
     collectors.disk_free.set(disk.free if disk else 0)
     collectors.disk_size.set(disk.total if disk else 0)

@@ -89,9 +89,10 @@ def show(key: str) -> dict[str, Any]:
 @phrases.response(200, PhraseSchema, description="The phrase, now removed.")
 @phrases.doc(responses=error_responses(UnknownPhrase, CacheError))
 def remove(key: str) -> dict[str, Any]:
-    """Remove a phrase, and its pin. It is made again when it is asked for."""
+    """Remove a phrase, its pin, and the takes beside it. It is made again when it is asked for."""
     phrase = _find(key)
     service().catalogue.remove([phrase])
+    service().side_takes.forget(phrase.key)
     return phrase.as_dict()
 
 

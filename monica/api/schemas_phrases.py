@@ -7,8 +7,7 @@ from typing import Any
 import marshmallow as ma
 from werkzeug.datastructures import MultiDict
 
-from monica.api.body import decode
-from monica.api.schemas import BodySchema, validate
+from monica.api.schemas import validate
 from monica.errors import InvalidRequest
 from monica.store.catalogue import SORTS
 from monica.store.hearing import Verdict
@@ -177,25 +176,6 @@ class ImportedSchema(ma.Schema):
     known = ma.fields.Integer(required=True, metadata={"description": "How many were here already."})
 
 
-class TakeChoiceSchema(BodySchema):
-    """The body of PUT /v1/phrases/KEY/take."""
-
-    class Meta:
-        unknown = ma.RAISE
-
-    take = ma.fields.String(
-        required=True,
-        validate=ma.validate.Regexp(r"[0-9A-Fa-f]{1,64}$", error="Must be the beginning of a key."),
-        metadata={"description": "The key of the take, or its beginning."},
-    )
-
-
-def parse_choice(body: bytes) -> str:
-    """Read the body of PUT /v1/phrases/KEY/take. Raises InvalidRequest."""
-    take: str = validate(_CHOICE, decode(body))["take"]
-    return take
-
-
 def parse_query(schema: ma.Schema, query: MultiDict[str, str]) -> dict[str, Any]:
     """Read a query. Raises InvalidRequest with the first parameter that is wrong, unknown or given twice."""
     for name, values in query.lists():
@@ -203,6 +183,3 @@ def parse_query(schema: ma.Schema, query: MultiDict[str, str]) -> dict[str, Any]
             raise InvalidRequest(f"{name}: it is given {len(values)} times.", param=name)
     found: dict[str, Any] = validate(schema, query.to_dict())
     return found
-
-
-_CHOICE = TakeChoiceSchema()

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import click
 
@@ -14,8 +15,10 @@ from monica.cli.group import Group
 from monica.cli.listening import play, remake
 from monica.cli.review import listen, review, words
 from monica.config import Settings
-from monica.store.catalogue import SORTS, Catalogue, Stats
+from monica.store.catalogue import SORTS, Catalogue
 from monica.store.phrase import KeptPhrase
+from monica.store.side_takes import SideTakes
+from monica.store.stats import Stats
 
 ROW = "{:<12}  {:>7}  {:>6}  {:>5}  {:<16}  {:<3}  {:<10}  {}"
 
@@ -75,12 +78,17 @@ def rm(keys: tuple[str, ...], text: str | None, yes: bool) -> None:
     """Remove phrases. They are made again when they are asked for."""
     if bool(keys) == bool(text):
         raise click.UsageError("Say which phrases: either KEY... or --text.")
-    with Catalogue.open(Settings.from_env()) as catalogue:
+    settings = Settings.from_env()
+    with Catalogue.open(settings) as catalogue:
         phrases = catalogue.phrases(text) if text else catalogue.find_by_prefix(list(keys))
         if text and phrases and not yes:
             click.echo("\n".join(_row(phrase) for phrase in phrases))
             click.confirm(f"Remove {_count(phrases)}?", abort=True)
         catalogue.remove(phrases)
+    if phrases:
+        with closing(SideTakes(settings.cache_dir, visiting=True)) as side_takes:
+            for phrase in phrases:
+                side_takes.forget(phrase.key)
     click.echo(f"{_count(phrases)} removed.")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import click
@@ -22,24 +22,20 @@ from monica.store.side_takes import SideTakes
 @contextmanager
 def _stores() -> Iterator[tuple[Catalogue, SideTakes]]:
     settings = Settings.from_env()
-    with Catalogue.open(settings) as catalogue:
-        side_takes = SideTakes(settings.cache_dir, visiting=True)
-        try:
-            yield catalogue, side_takes
-        finally:
-            side_takes.close()
+    with Catalogue.open(settings) as catalogue, closing(SideTakes(settings.cache_dir, visiting=True)) as side_takes:
+        yield catalogue, side_takes
 
 
 @click.command()
 @click.argument("key", required=False)
-@click.option("--take", type=click.IntRange(1, 9), help="Play or keep this take instead of the one that is kept.")
+@click.option("--take", type=click.IntRange(1), help="Play or keep this take instead of the one that is kept.")
 @click.option("--play", is_flag=True, help="Play it.")
 @click.option("--keep", is_flag=True, help="Keep it: a person has heard it. The other takes are forgotten.")
 def review(key: str | None, take: int | None, play: bool, keep: bool) -> None:
-    """List the phrases that were listened to and are doubtful; with KEY, show the takes of one.
+    """List the phrases that were listened to and are doubtful; with KEY, show the takes of any phrase.
 
     What was heard otherwise stands in brackets: [said: heard]. To have a phrase made again: monica cache remake KEY.
-    The exit code is 1 if a phrase is doubtful.
+    Without KEY, the exit code is 1 if a phrase is doubtful.
     """
     if key is None and (take is not None or play or keep):
         raise click.UsageError("Say which phrase: KEY.")
@@ -48,7 +44,7 @@ def review(key: str | None, take: int | None, play: bool, keep: bool) -> None:
             found = reviewing.find_doubtful(catalogue, side_takes)
             click.echo("\n".join(map(_row, found)) or "No phrase is doubtful.")
             sys.exit(1 if found else 0)
-        phrase = reviewing.find_one(catalogue, side_takes, key)
+        phrase = reviewing.find_choice(catalogue, side_takes, key)
         click.echo("\n".join(_lines(phrase)))
         if play:
             play_wav(_sound(catalogue, side_takes, phrase, take))
@@ -99,6 +95,7 @@ def listen(search: str, again: bool) -> None:
     sys.exit(1 if bad else 0)
 
 
+<<<<<<< HEAD
 @click.command()
 @click.argument("key")
 def words(key: str) -> None:
@@ -110,25 +107,31 @@ def words(key: str) -> None:
 
 
 def _row(phrase: reviewing.Doubtful) -> str:
+=======
+def _row(phrase: reviewing.Choice) -> str:
+>>>>>>> listenview
     hearing = phrase.hearing
+    assert hearing is not None  # noqa: S101 - it is doubtful
     state = hearing.verdict if phrase.kept is not None else "not kept"
     marked = reviewing.mark(hearing.expected, hearing.differences)
     return f"{phrase.key[:12]}  {state:<8}  {len(phrase.takes)} takes  {marked}"
 
 
-def _lines(phrase: reviewing.Doubtful) -> Iterator[str]:
+def _lines(phrase: reviewing.Choice) -> Iterator[str]:
     found = phrase.as_dict()
     yield f"{phrase.key[:12]}  {found['text']}"
-    yield f"  marked: {found['marked']}"
-    yield f"  heard:  {found['heard']}"
-    if found["heard_freely"] is not None:
-        yield f"  freely: {found['heard_freely']}"
+    if (hearing := found["hearing"]) is not None:
+        yield f"  marked: {hearing['marked']}"
+        yield f"  heard:  {hearing['heard']}"
+        if hearing["heard_freely"] is not None:
+            yield f"  freely: {hearing['heard_freely']}"
     for take in found["takes"]:
         kept = ", kept" if take["kept"] else ""
-        yield f"  take {take['number']}: {take['verdict']}{kept}, {take['seconds']:.2f} s: {take['marked']}"
+        heard = "{verdict}: {marked}".format(**take["hearing"]) if take["hearing"] else "not listened to"
+        yield f"  take {take['number']}{kept}, {take['seconds']:.2f} s, {heard}"
 
 
-def _sound(catalogue: Catalogue, side_takes: SideTakes, phrase: reviewing.Doubtful, take: int | None) -> bytes:
+def _sound(catalogue: Catalogue, side_takes: SideTakes, phrase: reviewing.Choice, take: int | None) -> bytes:
     if take is not None:
         return side_takes.sound(phrase.key, take)
     if phrase.kept is None:

@@ -68,7 +68,7 @@ class Hearing:
     sound: str
     """Hex SHA-256 of the sound. Another take of the phrase has not been heard by this."""
     model: str
-    """The recogniser."""
+    """The recogniser; empty if only a person has heard it."""
     expected: str
     told: str
     """What was understood with the expected text as a hint."""

@@ -34,6 +34,16 @@ SELECT_PHRASES = f"""
 IS_PINNED = "key IN (SELECT key FROM Pin)"
 # SQLite's JSON functions take longer. No text of the metadata can hold this: its quotes are escaped.
 _MADE = """coalesce(CAST(substr(tag, nullif(instr(tag, '"made":'), 0) + 7) AS REAL), store_time)"""
+# Texts of the metadata cannot hold these either. A verdict is of one sound; a model is named if a recogniser gave it.
+IN_DOUBT = """instr(tag, '"verdict":"doubtful"') + instr(tag, '"verdict":"wrong"') > 0"""
+"""The condition of phrases whose verdict may be one of these, in SQL."""
+COUNT_HEARD = f"""
+    SELECT substr(tag, instr(tag, '"verdict":"') + 11, 8), COUNT(*) FROM Cache
+    WHERE {IS_PHRASE} AND instr(tag, '"sound":"' || substr(tag, 1, {DIGEST_CHARACTERS}) || '"') > 0
+          AND instr(tag, '"model":""') = 0
+    GROUP BY 1
+"""  # noqa: S608
+"""Counts the phrases that a recogniser has heard, by the beginnings of their verdicts and what follows those."""
 ORDERS = {"made": _MADE, "hits": "access_count", "size": "CASE WHEN filename IS NULL THEN length(value) ELSE size END"}
 """What phrases are sorted by, in SQL: in sane metadata, that which `made`, `hits` and `size` of a `KeptPhrase` are."""
 

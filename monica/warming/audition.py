@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from monica import metrics
 from monica.announcer import Announcer
 from monica.audio.wav import wav_pcm, wav_rate
 from monica.listening.listener import Ears
@@ -102,6 +103,7 @@ class Audition:
             if announce(replace(request, fresh=True)).faults:
                 break  # the engine has tried twice: the old take is kept
             takes.append(self._hear(request.text, key))
+            metrics.takes_remade_by_listening.labels(takes[-1].metadata.recipe.voice).inc()
         best = min(takes, key=lambda take: take.hearing.order)
         if best.babble:
             self._set_aside(key, takes)
@@ -132,13 +134,14 @@ class Audition:
             raise UnknownPhrase(f"Phrase {key:.12} has no metadata.") from None
         heard = self._ears.hear(sound, metadata.recipe.text if metadata.recipe.text else text)
         hearing = judge(heard, metadata.recipe.engine, hashlib.sha256(sound).hexdigest(), self._model)
+        metrics.takes_heard.labels(metadata.recipe.voice, hearing.verdict).inc()
         logger.info("phrase %.12s: heard as %s (%s)", key, hearing.verdict, ascii(heard.told))
         return _Take(sound, metadata, hearing, is_unintelligible(heard))
 
     def _set_aside(self, key: str, takes: list[_Take]) -> None:
         self._side_takes.forget(key)
-        for number, take in enumerate(takes, 1):
-            self._side_takes.put(key, number, take.sound, replace(take.metadata, heard=take.hearing))
+        for take in takes:
+            self._side_takes.add(key, take.sound, replace(take.metadata, heard=take.hearing))
 
     def _note(self, page: KeptPhrase, verdict: Verdict, keys: list[str]) -> None:
         """Note with a page the verdict on its sentences and the times of their words. keys: of the sentences."""

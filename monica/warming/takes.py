@@ -1,9 +1,8 @@
-"""More takes of a kept phrase, side by side with the one that is said, for a person to choose between."""
+"""Another take of a phrase, beside the one that is kept, for a person to choose between."""
 
 from __future__ import annotations
 
 import secrets
-import time
 from dataclasses import replace
 
 from monica.announcer import Announcer
@@ -12,16 +11,18 @@ from monica.errors import SynthesisFailed
 from monica.speech import SpeechRequest
 from monica.store.cache import CacheError
 from monica.store.catalogue import Catalogue
-from monica.store.metadata import Metadata
-from monica.store.phrase import KeptPhrase
 from monica.store.recipe import Recipe
+from monica.store.review import Choice
+from monica.store.side_takes import SideTakes
 from monica.synthesis.faults import describe_faults
 from monica.synthesis.take import Lane, WaitFor
 from monica.warming.remake import NoRemake
 
 
-def another_take(announcer: Announcer, catalogue: Catalogue, phrase: KeptPhrase, wait_for: WaitFor) -> KeptPhrase:
-    """Make a take with a seed of its own, and return it. It is kept under a key of its own; the phrase stays as it is.
+def make_take(
+    announcer: Announcer, catalogue: Catalogue, side_takes: SideTakes, phrase: Choice, wait_for: WaitFor
+) -> None:
+    """Make a take with a seed of its own, and set it aside, with the kept one beside it. The phrase stays as it is.
 
     Live announcements go first. Raises NoRemake, or what `announce` raises.
     """
@@ -42,27 +43,19 @@ def another_take(announcer: Announcer, catalogue: Catalogue, phrase: KeptPhrase,
     if made.key is None:
         raise SynthesisFailed("The cache could not be written: the new take is lost.")
     (take,) = catalogue.find_by_prefix([made.key])
-    if take.sha256 == phrase.sha256:
-        catalogue.remove([take])
+    sound, metadata = catalogue.read_sound(take), take.metadata()
+    catalogue.remove([take])  # as a phrase of its own it would be listed, and be in the way
+    if take.sha256 in {known.sha256 for known in (phrase.kept, *phrase.takes) if known is not None}:
         raise NoRemake("This engine says a text the same way each time.")
-    return take
+    kept = phrase.kept
+    if kept is not None and not any(map(phrase.is_kept, phrase.takes)):
+        side_takes.add(phrase.key, catalogue.read_sound(kept), kept.metadata())
+    drawn = request.seed if metadata.drawn is None else metadata.drawn
+    if not side_takes.add(phrase.key, sound, replace(metadata, recipe=recipe, drawn=drawn)):
+        raise CacheError("The cache could not be written: the new take is lost.")
 
 
-def choose_take(catalogue: Catalogue, phrase: KeptPhrase, take: KeptPhrase) -> KeptPhrase:
-    """Say a phrase as in one of its takes from now on, and return it. Raises NoRemake, UnknownPhrase, CacheError."""
-    recipe, chosen = _recipe(phrase), take.metadata()
-    if replace(chosen.recipe, seed=None).key != phrase.key:
-        raise NoRemake(f"{take.key:.12} is no take of {phrase.key:.12}.")
-    drawn = chosen.recipe.seed if chosen.drawn is None else chosen.drawn
-    if not catalogue.put(phrase.key, catalogue.read_sound(take), Metadata(recipe, drawn, chosen.seconds, time.time())):
-        raise CacheError("The cache could not be written: the old take is kept.")
-    if take.key != phrase.key:
-        catalogue.remove([take])
-    (found,) = catalogue.find_by_prefix([phrase.key])
-    return found
-
-
-def _recipe(phrase: KeptPhrase) -> Recipe:
+def _recipe(phrase: Choice) -> Recipe:
     try:
         recipe = phrase.metadata().recipe
     except ValueError:

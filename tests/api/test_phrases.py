@@ -306,35 +306,48 @@ def test_any_metadata_is_shown(client: FlaskClient, settings: Settings) -> None:
     assert client.get("/v1/phrases/stats").status_code == 200
 
 
-def test_takes_are_made_beside_the_phrase_and_one_is_chosen(
-    client: FlaskClient, toy: ToyEngine, keys: list[str]
+def test_takes_are_made_beside_the_phrase_and_one_is_kept(
+    client: FlaskClient, toy: ToyEngine, keys: list[str], service: Service
 ) -> None:
     before = client.get(f"/v1/phrases/{keys[0]}/audio").data
     client.put(f"/v1/phrases/{keys[0]}/pin")
-    takes = list[str]()
-    while len(takes) < 2:  # the toy has seven voices, and a seed that sounds like the first one is no other take
-        answer = client.post(f"/v1/phrases/{keys[0]}/takes")
+    assert client.get(f"/v1/phrases/{keys[0]}/takes").get_json()["takes"] == []
+    shown = list[dict[str, Any]]()
+    while len(shown) < 3:  # the toy has seven voices, and a seed that sounds like the first one is no other take
+        answer = client.post(f"/v1/phrases/{keys[0][:12]}/takes")
         assert answer.status_code in (201, 409), answer.text
-        takes += [answer.get_json()["key"]] if answer.status_code == 201 else []
-    assert client.get(f"/v1/phrases/{keys[0]}/audio").data == before
-    chosen = client.get(f"/v1/phrases/{takes[1]}/audio").data
-    answer = client.put(f"/v1/phrases/{keys[0]}/take", json={"take": takes[1]})
+        shown = answer.get_json()["takes"] if answer.status_code == 201 else shown
+    assert [(take["number"], take["kept"], take["hearing"]) for take in shown] == [
+        (1, True, None), (2, False, None), (3, False, None),
+    ]  # fmt: skip
+    assert sorted(listed(client)) == sorted(TEXTS)
+    sounds = [client.get(f"/v1/phrases/{keys[0]}/takes/{number}/audio").data for number in (1, 2, 3)]
+    assert client.get(f"/v1/phrases/{keys[0]}/audio").data == sounds[0] == before
+    assert len(set(sounds)) == 3
+    answer = client.post(f"/v1/phrases/{keys[0]}/keep?take=3")
     assert answer.status_code == 200, answer.text
     assert (answer.get_json()["key"], answer.get_json()["pinned"]) == (keys[0], True)
-    assert client.get(f"/v1/phrases/{keys[0]}/audio").data == chosen
-    assert client.post("/blabla", json={"text": TEXTS[0]}).data == chosen
-    assert client.get(f"/v1/phrases/{takes[1]}").status_code == 404
-    assert client.get(f"/v1/phrases/{takes[0]}").status_code == 200
+    assert client.get(f"/v1/phrases/{keys[0]}/audio").data == sounds[2]
+    assert client.post("/blabla", json={"text": TEXTS[0]}).data == sounds[2]
+    kept = client.get(f"/v1/phrases/{keys[0]}/takes").get_json()
+    assert (kept["takes"], kept["hearing"]["verdict"]) == ([], "accepted")
+    assert service.catalogue.count_heard() == {}  # by a recogniser
 
 
-def test_only_a_take_of_the_phrase_can_be_chosen(client: FlaskClient, keys: list[str]) -> None:
+def test_only_a_take_of_the_phrase_can_be_kept(client: FlaskClient, keys: list[str]) -> None:
     seeded = say(client, "Avec une graine.", seed=7)
-    for take, other in ((keys[1], keys[0]), (seeded, keys[0]), (keys[0], seeded)):
-        answer = client.put(f"/v1/phrases/{other}/take", json={"take": take})
-        assert_error(answer, 409, "remake_impossible")
     assert_error(client.post(f"/v1/phrases/{seeded}/takes"), 409, "remake_impossible", "seed 7")
-    assert_error(client.put(f"/v1/phrases/{keys[0]}/take", json={"take": "f" * 64}), 404, "entry_unknown", param="key")
-    assert_error(client.put(f"/v1/phrases/{keys[0]}/take", json={}), 422, "request_invalid", param="take")
+    assert_error(client.post(f"/v1/phrases/{keys[0]}/keep?take=2"), 404, "take_unknown", param="take")
+    assert_error(client.post(f"/v1/phrases/{'f' * 64}/keep"), 404, "entry_unknown", param="key")
+    assert_error(client.post(f"/v1/phrases/{keys[0]}/keep?take=0"), 422, "request_invalid", param="take")
+
+
+def test_a_phrase_that_is_removed_has_no_takes(client: FlaskClient, keys: list[str], service: Service) -> None:
+    phrase = service.catalogue.get(keys[0])
+    assert phrase is not None
+    service.side_takes.add(keys[0], service.catalogue.read_sound(phrase), phrase.metadata())
+    assert client.delete(f"/v1/phrases/{keys[0]}").status_code == 200
+    assert_error(client.get(f"/v1/phrases/{keys[0]}/takes"), 404, "entry_unknown", param="key")
 
 
 def test_an_engine_that_says_it_the_same_way_has_no_takes(tmp_path: Path) -> None:

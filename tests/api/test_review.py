@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -38,8 +39,8 @@ def doubtful(service: Service) -> str:
     heard = hearing_of(phrase, Misheard("sept", "douze", "number"), Misheard("Rusmir", "", "name"))
     noted = replace(phrase.metadata(), heard=heard)
     service.catalogue.put(key, sound(TEXT), noted)
-    service.side_takes.put(key, 1, sound(TEXT), noted)
-    service.side_takes.put(key, 2, sound("une autre prise"), noted)
+    service.side_takes.add(key, sound(TEXT), noted)
+    service.side_takes.add(key, sound("une autre prise"), noted)
     return key
 
 
@@ -50,9 +51,10 @@ def client(service: Service) -> FlaskClient:
 
 def test_doubtful_phrases_are_listed_with_what_was_heard(client: FlaskClient, doubtful: str) -> None:
     (phrase,) = client.get("/v1/phrases/review").get_json()["phrases"]
-    assert (phrase["key"], phrase["verdict"], phrase["kept"]) == (doubtful, "doubtful", True)
-    assert phrase["marked"] == "La table [sept: douze] attend [Rusmir: –]."
-    assert phrase["heard"] == "La table douze attend."
+    hearing = phrase["hearing"]
+    assert (phrase["key"], hearing["verdict"], phrase["kept"]) == (doubtful, "doubtful", True)
+    assert hearing["marked"] == "La table [sept: douze] attend [Rusmir: –]."
+    assert hearing["heard"] == "La table douze attend."
     assert [(take["number"], take["kept"]) for take in phrase["takes"]] == [(1, True), (2, False)]
 
 
@@ -74,13 +76,21 @@ def test_a_take_is_heard_and_kept(client: FlaskClient, doubtful: str, service: S
     assert service.catalogue.read_sound(phrase) == sound("une autre prise")
 
 
+def heard_phrases(client: FlaskClient) -> dict[str, float]:
+    text = client.get("/metrics").text
+    return {v: float(n) for v, n in re.findall(r'monica_phrases_heard\{verdict="(\w+)"\} (\S+)', text) if float(n)}
+
+
 def test_what_is_kept_is_accepted(client: FlaskClient, doubtful: str, service: Service) -> None:
+    assert heard_phrases(client) == {"doubtful": 1}
     assert client.post(f"/v1/phrases/{doubtful}/keep").status_code == 200
     phrase = service.catalogue.get(doubtful)
     assert phrase is not None
     assert phrase.hearing is not None
     assert phrase.hearing.verdict is Verdict.ACCEPTED
-    assert client.post(f"/v1/phrases/{doubtful}/keep").status_code == 404  # it needs no review any more
+    assert heard_phrases(client) == {"accepted": 1}
+    assert client.post(f"/v1/phrases/{doubtful}/keep").status_code == 200  # once more is no harm
+    assert heard_phrases(client) == {"accepted": 1}
 
 
 def test_a_phrase_of_which_nothing_is_kept_is_listed_too(client: FlaskClient, doubtful: str, service: Service) -> None:
@@ -102,6 +112,7 @@ def test_the_verdict_is_of_one_sound_only(doubtful: str, service: Service) -> No
     again = service.catalogue.get(doubtful)
     assert again is not None
     assert again.hearing is None
+    assert service.catalogue.count_heard() == {}
 
 
 def test_the_verdict_goes_with_bundles(doubtful: str, service: Service, settings: Settings) -> None:

@@ -25,6 +25,7 @@ CORE = {"stat", "gauge", "table", "timeseries"}
 MAY_BE_EMPTY = {
     "Alertes en cours": "none fires",
     "Répétition": "no job runs",
+    "Part des prises écoutées qui ne sont pas bonnes, par voix": "no job listens",
 }
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
+from monica.config import Settings
+from monica.store.catalogue import Catalogue
+from monica.store.hearing import Hearing, Misheard, Verdict
+from monica.store.side_takes import SideTakes
 from tests.pages.visiting import BOOK, PHONE, PHRASES, call
 from tests.support.server import Server
 from tests.support.system import program
@@ -57,6 +65,27 @@ def context(browser: Browser, monica: Server) -> Iterator[BrowserContext]:
         call(monica, "DELETE", f"/v1/announcements/{cue['id']}")
     call(monica, "POST", "/v1/antenna/resume")
     call(monica, "DELETE", "/v1/clock")
+
+
+@pytest.fixture
+def doubtful(monica: Server) -> Iterator[str]:
+    """The key of a phrase that was listened to, with two takes: the kept one is doubtful, the other is good."""
+    text = "La table sept attend Rusmir."
+    key = monica.say(text).headers["ETag"].strip('"')
+    other = monica.say("La table sept.").content
+    settings = Settings(cache_dir=Path(monica.cache_setting["MONICA_CACHE_DIR"]))
+    with Catalogue.open(settings) as catalogue, closing(SideTakes(settings.cache_dir, visiting=True)) as side_takes:
+        phrase = catalogue.get(key)
+        assert phrase is not None
+        differences = (Misheard("sept", "douze", "number"), Misheard("Rusmir", "", "name"))
+        heard = Hearing(Verdict.DOUBTFUL, phrase.sha256, "base", text, "La table douze attend.", None, differences)
+        good = Hearing(Verdict.GOOD, hashlib.sha256(other).hexdigest(), "base", text, text, None, ())
+        noted, kept = phrase.metadata(), catalogue.read_sound(phrase)
+        assert catalogue.put(key, kept, replace(noted, heard=heard))
+        assert side_takes.add(key, kept, replace(noted, heard=heard))
+        assert side_takes.add(key, other, replace(noted, heard=good))
+    yield key
+    call(monica, "DELETE", f"/v1/phrases/{key}")
 
 
 @pytest.fixture(scope="session")

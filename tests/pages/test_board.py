@@ -120,37 +120,59 @@ def said_once(context: BrowserContext, text: str) -> Page:
     return regie
 
 
-def test_takes_are_made_heard_and_chosen(context: BrowserContext, monica: Server) -> None:
+def test_takes_are_made_heard_and_kept(context: BrowserContext, monica: Server) -> None:
     """The embedded voice says a text the same way each time, so the takes are another phrase's."""
     regie = said_once(context, PHRASES[0])
     regie.get_by_label(f"Refaire : {PHRASES[0]}").first.click()
     regie.click("#takes-more")
     expect(regie.locator("#takes-trouble")).to_have_text("Cette phrase ne peut pas être refaite autrement.")
-    asked: list[tuple[str, str]] = []
-    takes = iter(("a" * 64, "b" * 64))
+    key = monica.say(PHRASES[0]).headers["ETag"].strip('"')
+    asked: list[str] = []
+    made: list[dict[str, object]] = []
 
     def answer(route: Route) -> None:
-        request = route.request
-        asked.append((request.method, request.url.rpartition("/v1/phrases/")[2] + (request.post_data or "")))
-        body = {"key": next(takes)} if request.method == "POST" else {}
+        made.append({"number": len(made) + 1, "kept": not made, "seconds": 1.5, "hearing": None})
+        body = {"key": key, "text": PHRASES[0], "kept": True, "pinned": False, "hearing": None, "takes": made}
         route.fulfill(status=201, content_type="application/json", body=json.dumps(body))
 
+    def keep(route: Route) -> None:
+        asked.append(route.request.url.rpartition("/v1/phrases/")[2])
+        route.fulfill(status=200, content_type="application/json", body="{}")
+
     regie.route("**/v1/phrases/*/takes", answer)
-    regie.route("**/v1/phrases/*/take", answer)
-    regie.route(f"**/v1/phrases/{'a' * 64}", answer)
+    regie.route("**/v1/phrases/*/keep*", keep)
     regie.click("#takes-more")
     regie.click("#takes-more")
-    with regie.expect_response(lambda response: response.request.method == "DELETE"):  # of the other take
-        regie.click("text=Choisir >> nth=1")
+    expect(regie.locator("#takes-list li")).to_have_count(2)
+    regie.get_by_label("Garder : Prise 2").click()
     expect(regie.locator("#takes")).to_be_hidden()
-    key = asked[0][1].partition("/")[0]
-    assert asked[2:] == [
-        ("PUT", f"{key}/take{json.dumps({'take': 'b' * 64}, separators=(',', ':'))}"),
-        ("DELETE", "a" * 64),
-    ]
+    assert asked == [f"{key}/keep?take=2"]
     regie.get_by_label(f"Épingler : {PHRASES[0]}").first.click()
     until(lambda: call(monica, "GET", f"/v1/phrases/{key}")["pinned"])
     call(monica, "DELETE", f"/v1/phrases/{key}/pin")
+
+
+def test_a_doubtful_phrase_is_heard_and_a_take_of_it_kept(
+    context: BrowserContext, monica: Server, doubtful: str
+) -> None:
+    regie = visit(context, "/")
+    expect(regie.locator("#doubtful")).to_have_text("1")
+    regie.click("#tab-review")
+    expect(regie.locator("#doubts mark")).to_have_text(["sept (entendu : douze)", "Rusmir (pas entendu)"])
+    expect(regie.locator("#doubts .takes li")).to_contain_text(["douteuse : « La table douze attend. »", "bonne"])
+    with regie.expect_response("**/takes/2/audio"):
+        regie.get_by_label("Écouter : Prise 2").click()
+    regie.click("#doubts >> text=Une autre prise")  # the embedded voice has no other
+    expect(regie.locator("#notice")).to_have_text("Cette phrase ne peut pas être refaite autrement.")
+    regie.click("#doubts >> text=Épingler")
+    expect(regie.locator("#doubts")).to_contain_text("Désépingler")
+    regie.get_by_label("Garder : Prise 2").click()
+    expect(regie.locator("#no-doubts")).to_be_visible()
+    expect(regie.locator("#doubtful")).to_have_text("")
+    kept = call(monica, "GET", f"/v1/phrases/{doubtful}/takes")
+    assert (kept["pinned"], kept["hearing"]["verdict"], kept["hearing"]["heard"]) == (
+        True, "good", "La table sept attend Rusmir.",
+    )  # fmt: skip
 
 
 def test_the_clock_is_set_started_and_moved_by_thumb(context: BrowserContext, monica: Server, book: str) -> None:

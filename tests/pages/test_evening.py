@@ -185,7 +185,7 @@ def test_text_is_text_wherever_it_is_shown(context: BrowserContext, monica: Serv
     assert regie.locator("#cues img, #cues b").count() == 0
 
 
-def test_pages_have_no_fault_of_access(context: BrowserContext, monica: Server, book: str) -> None:
+def test_pages_have_no_fault_of_access(context: BrowserContext, monica: Server, book: str, doubtful: str) -> None:
     if not AXE.exists():
         if REQUIRED:
             pytest.fail("axe-core is not installed: npm ci --prefix tests/clients/node")
@@ -215,7 +215,7 @@ def faultless(page: Page) -> None:
     assert found == [], json.dumps([(each["id"], each["nodes"][0]["html"]) for each in found], indent=1)
 
 
-def test_targets_are_as_large_as_a_thumb(context: BrowserContext, monica: Server) -> None:
+def test_targets_are_as_large_as_a_thumb(context: BrowserContext, monica: Server, doubtful: str) -> None:
     call(monica, "POST", "/v1/announcements", {"text": "Retenue.", "hold": True})
     regie = visit(context, "/")
     for tab in TABS:
@@ -230,6 +230,7 @@ def test_targets_are_as_large_as_a_thumb(context: BrowserContext, monica: Server
 
 def test_keyboard_alone_is_enough(context: BrowserContext, monica: Server) -> None:
     regie = visit(context, "/", MIXER)
+    expect(regie.locator("#tiles > li").first).to_be_visible()
     regie.keyboard.press("1")
     expect(regie.locator("#waiting")).to_have_text("1")
     regie.focus("#tab-board")

@@ -12,7 +12,7 @@ from tests.support.server import Server
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
 MIXER: ViewportSize = {"width": 1280, "height": 720}
-TABS = ("board", "free", "queue", "history", "clock", "names", "warming")
+TABS = ("board", "free", "queue", "history", "clock", "names", "review", "warming")
 PHRASES = ("Bonne chance à tous !", "La pause est terminée.", "Table finale.")
 BOOK = """
 [rosters]

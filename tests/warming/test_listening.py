@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from prometheus_client import REGISTRY
 
 from monica.config import Settings
 from monica.listening.listener import ListeningFailed
@@ -55,6 +56,10 @@ def warmer(service: Service, ears: FakeEars) -> Iterator[Warmer]:
     warmer.close()
 
 
+def metric(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"monica_{name}_total", {"voice": "monica", **labels}) or 0.0
+
+
 def verdict_of(phrase: KeptPhrase) -> Verdict | None:
     return phrase.hearing.verdict if phrase.hearing else None
 
@@ -93,7 +98,10 @@ def test_a_word_that_is_always_misheard_is_doubtful_after_two_takes(
     warmer: Warmer, service: Service, ears: FakeEars, damaging: DamagingToy
 ) -> None:
     ears.mishear = lambda text: text.replace("Rusmir", "Bernard")
+    heard_before, remade_before = metric("takes_heard", verdict="doubtful"), metric("takes_remade_by_listening")
     job = ended(warmer.submit(texts("La main est pour Rusmir.", "Pablo perd la main."), listen=True))
+    assert metric("takes_heard", verdict="doubtful") - heard_before == 2
+    assert metric("takes_remade_by_listening") - remade_before == 1
     assert (counts(job), job.heard, job.doubtful, job.remade) == ((0, 2, 0, 0), 2, 1, 1)
     assert len(damaging.spoken) == 3
     (doubtful,) = [phrase for phrase in service.catalogue.phrases() if verdict_of(phrase) is Verdict.DOUBTFUL]

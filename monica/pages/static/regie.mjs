@@ -4,6 +4,7 @@ import { showBar, startBar } from "./bar.mjs";
 import { loadBoard, showBoard, startBoard } from "./board.mjs";
 import { forgetBooks, loadBooks } from "./books.mjs";
 import { showClock, startClock } from "./clock.mjs";
+import { loadDoubts, startDoubts } from "./doubts.mjs";
 import { startFree } from "./free.mjs";
 import { showLists } from "./lists.mjs";
 import { startNames } from "./names.mjs";
@@ -27,6 +28,7 @@ async function refresh(kind, data) {
     await loadBoard(getState);
     forgetBooks();
     await loadBooks();
+    await loadDoubts();
     showBoard(getState());
   }
 }
@@ -44,6 +46,7 @@ startTabs();
 startBar(getState);
 startBoard(getState);
 startClock(getState);
+startDoubts();
 startFree(() => loadBoard(getState));
 startNames(() => loadBoard(getState));
 startSlots();

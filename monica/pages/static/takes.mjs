@@ -1,34 +1,39 @@
-// Takes of a phrase to choose between: another is made beside the kept one, and a person says which is said from now on.
+// The takes of a phrase side by side: each is heard, one is kept, another is made. In a dialog here, and in the review.
 
 import { act, notice } from "./bar.mjs";
 import { $, h } from "./dom.mjs";
 import { listen } from "./player.mjs";
+import { rowsOf } from "./review.mjs";
 import { send } from "./wire.mjs";
 
-let key = null;
-let takes = []; // keys of those that were made here
+let open = null;
 
-const hear = (which) => listen(`/v1/phrases/${which}/audio`);
+/** Keeps a take, because a person has heard it. number: null for the one that is kept already. Returns whether it is kept. */
+export const keepTake = (key, number) =>
+  act(async () => Boolean(await send("POST", `/v1/phrases/${key}/keep${number ? `?take=${number}` : ""}`)));
 
-function show() {
-  $("takes-list").replaceChildren(
-    h("li", {}, "Prise actuelle ", h("button", { type: "button", onclick: () => hear(key) }, "Écouter")),
-    ...takes.map((take, index) => h("li", {}, `Prise ${index + 1} `,
-      h("button", { type: "button", label: `Écouter la prise ${index + 1}`, onclick: () => hear(take) }, "Écouter"),
-      h("button", { type: "button", label: `Choisir la prise ${index + 1}`, onclick: () => choose(take) }, "Choisir"))));
+/** Makes another take, and returns the phrase with its takes. Throws Refused. */
+export const makeTake = async (key) => (await send("POST", `/v1/phrases/${key}/takes`)).json();
+
+/** The rows of a phrase's takes. kept: called after one was kept. */
+export function takeRows(phrase, kept) {
+  return rowsOf(phrase).map(({ name, path, number, heard, current }) => h("li", {}, h("span", {}, name, heard ? h("small", {}, heard) : null),
+    h("button", { type: "button", label: `Écouter : ${name}, ${phrase.text}`, onclick: () => listen(path) }, "Écouter"),
+    h("button", { type: "button", label: `Garder : ${name}, ${phrase.text}`, className: current ? "current" : "",
+                  onclick: async () => await keepTake(phrase.key, number) && kept() }, "Garder")));
 }
 
-async function choose(take) {
-  if (!await act(() => send("PUT", `/v1/phrases/${key}/take`, { take }))) return;
-  takes = takes.filter((each) => each !== take);
-  $("takes").close();
-  notice("Cette prise sera dite désormais.");
+function show() {
+  $("takes-list").replaceChildren(...takeRows(open, () => {
+    $("takes").close();
+    notice("Cette prise sera dite désormais.");
+  }));
 }
 
 /** Opens the dialog for a kept phrase. */
-export function openTakes(of, text) {
-  key = of;
-  takes = [];
+export async function openTakes(key, text) {
+  open = await act(async () => (await send("GET", `/v1/phrases/${key}/takes`)).json());
+  if (!open) return;
   $("takes-text").textContent = text;
   $("takes-trouble").textContent = "";
   show();
@@ -39,7 +44,7 @@ export function startTakes() {
   $("takes-more").onclick = async () => {
     $("takes-more").disabled = true;
     try {
-      takes.push((await (await send("POST", `/v1/phrases/${key}/takes`)).json()).key);
+      open = await makeTake(open.key);
       $("takes-trouble").textContent = "";
       show();
     } catch (error) {
@@ -48,6 +53,4 @@ export function startTakes() {
     $("takes-more").disabled = false;
   };
   $("takes-close").onclick = () => $("takes").close();
-  // Takes that no one has chosen are not kept.
-  $("takes").onclose = () => takes.forEach((take) => send("DELETE", `/v1/phrases/${take}`).catch(() => {}));
 }

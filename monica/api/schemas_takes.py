@@ -1,4 +1,4 @@
-"""What is asked and answered about phrases that a person should hear, as marshmallow schemas."""
+"""What is asked and answered about takes to choose between, as marshmallow schemas."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class KeepSchema(ma.Schema):
 
     take = Count(
         load_default=None,
-        validate=ma.validate.Range(1, 9),
+        validate=ma.validate.Range(1),
         metadata={"description": "The number of the take; the one that is kept already if not given."},
     )
 
@@ -29,7 +29,9 @@ class MisheardSchema(ma.Schema):
     kind = ma.fields.String(required=True, metadata={"description": "`word`, `name` or `number`."})
 
 
-class _HeardSchema(ma.Schema):
+class HearingSchema(ma.Schema):
+    """What was heard of a take."""
+
     verdict = ma.fields.Enum(Verdict, by_value=True, required=True)
     fault = ma.fields.String(required=True, allow_none=True, metadata={"description": "What is wrong with the signal."})
     expected = ma.fields.String(required=True, metadata={"description": "What should have been said, in words."})
@@ -49,25 +51,32 @@ class _HeardSchema(ma.Schema):
     )
 
 
-class SideTakeSchema(_HeardSchema):
-    """A take that was set aside."""
+_HEARING = ma.fields.Nested(
+    HearingSchema, required=True, allow_none=True, metadata={"description": "null if it has not been listened to."}
+)
+
+
+class SideTakeSchema(ma.Schema):
+    """A take of a phrase."""
 
     number = ma.fields.Integer(required=True)
     kept = ma.fields.Boolean(required=True, metadata={"description": "Whether it is the one that is kept."})
     seconds = ma.fields.Float(required=True, metadata={"description": "Duration of the sound."})
+    hearing = _HEARING
 
 
-class DoubtfulSchema(_HeardSchema):
-    """A phrase that a person should hear."""
+class ChoiceSchema(ma.Schema):
+    """A phrase, and the takes that were made of it to choose between."""
 
     key = ma.fields.String(required=True)
     text = ma.fields.String(required=True, metadata={"description": "The text as it was asked for."})
     kept = ma.fields.Boolean(required=True, metadata={"description": "Whether any take of it is kept."})
     pinned = ma.fields.Boolean(required=True)
+    hearing = _HEARING
     takes = ma.fields.List(ma.fields.Nested(SideTakeSchema), required=True)
 
 
 class ReviewSchema(ma.Schema):
     """The phrases to review, wrong numbers and names first."""
 
-    phrases = ma.fields.List(ma.fields.Nested(DoubtfulSchema), required=True)
+    phrases = ma.fields.List(ma.fields.Nested(ChoiceSchema), required=True)
