@@ -22,7 +22,7 @@ from monica.store.phrase import OVERHEAD_BYTES
 from monica.warming.book import Phrase
 from monica.warming.estimate import MIN_KNOWN_SOUNDS, unpinned_bytes, with_pauses
 from monica.warming.job import COUNTERS, MAX_FAILURES, Failure, Job
-from monica.warming.making import NOT_KEPT, SPARE_WORKERS, make_phrase, request_for
+from monica.warming.making import SPARE_WORKERS, make_phrase, request_for
 
 if TYPE_CHECKING:  # see monica.warming.listening
     from monica.warming.audition import Audition
@@ -165,7 +165,7 @@ class JobRun:
             )
         except MonicaError as error:
             self._count_failure(request, error)
-            if error.code == NOT_KEPT:
+            if error.code == "not_kept":
                 self._unkept_in_a_row += 1
                 if self._unkept_in_a_row >= MAX_UNKEPT:
                     self._abort("The cache does not keep what is made: is the disk full?")

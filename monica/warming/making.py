@@ -21,8 +21,6 @@ TAKE_DEADLINE_S = 3600.0
 """Deadline of each take. Live takes may go before it for that long."""
 SPARE_WORKERS = 2
 """Phrases asked for beyond the number of engine slots: their takes wait, so that a free slot is filled at once."""
-NOT_KEPT = "not_kept"
-"""The code of a phrase that was made, but that the cache does not keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ def make_phrase(
         raise MonicaError(f"The sound of this phrase {describe_faults(said.faults)}.", code="take_suspect")
     sound = announcer.kept(said.key) if said.key else None
     if said.key is None or sound is None:
-        raise MonicaError("It was made, but the cache does not keep it.", code=NOT_KEPT)
+        raise MonicaError("It was made, but the cache does not keep it.", code="not_kept")
     verdict = audition.verdict_of(said.key) if audition else None
     made = Made(said.key, len(sound), said.source, verdict)
     if audition is None or verdict is not None:
