@@ -51,14 +51,15 @@ def render(book: Path, address: str, out: Path, studios: int | None, bundle_mb: 
         sys.exit(2)
     if find_spec("ray") is None:
         fail("Ray is not installed here; install it with: uv sync --extra ray")
-    # Below `uv run`, Ray would start each studio with it, in a copy of this folder that has no environment.
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    from monica.render.cluster import Cluster
     from monica.render.shelf import Shelf
 
     shelf = Shelf(out, bundle_mb * 2**20)
     for name in shelf.set_aside:
         click.echo(f"{name} is not a whole bundle: it is set aside, and its phrases are made again", err=True)
+    # Below `uv run`, Ray would start each studio with it, in a copy of this folder that has no environment.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    from monica.render.cluster import Cluster
+
     job = Job("", JobSource(book.name), phrases.count(), time())
     with Cluster(address, settings, listen) as cluster:
         _make(phrases, shelf, job, cluster, studios or cluster.studios)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 from zipfile import BadZipFile, ZipFile
@@ -70,7 +71,7 @@ class Shelf:
         try:
             self._bundle.add(phrase, sound)
         except OSError:
-            self._bundle = None  # it has half a sound in it: it must never be finished
+            self._abandon()  # it may have half a sound in it
             raise
         self._keys.add(bytes.fromhex(phrase.key))
 
@@ -78,18 +79,25 @@ class Shelf:
         """Give the bundle that is being written, if any, its name. Raises OSError."""
         if self._bundle is None or self._file is None:
             return
-        self._bundle.finish()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        try:
+            self._bundle.finish()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        except OSError:
+            self._abandon()
+            raise
+        self._bundle = self._file = None
         self._number += 1
         (self._folder / PART).replace(self._folder / f"{self._number:06}.zip")
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        self._bundle = self._file = None
+        _sync_folder(self._folder)
+
+    def _abandon(self) -> None:
+        bundle, file, self._bundle, self._file = self._bundle, self._file, None, None
+        if bundle is not None and file is not None:
+            bundle.abandon()
+            with suppress(OSError):
+                file.close()
 
     def close(self) -> None:
         """Finish the bundle, and let others write. Raises OSError."""
@@ -98,3 +106,12 @@ class Shelf:
         finally:
             if self._lock is not None:
                 self._lock.close()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

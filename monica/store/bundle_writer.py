@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import IO, Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
@@ -28,7 +29,7 @@ class BundleWriter:
         if kind is None:
             self.finish()
         else:
-            self._zip.close()
+            self.abandon()
 
     def __contains__(self, key: str) -> bool:
         return key in self._phrases
@@ -45,6 +46,11 @@ class BundleWriter:
         manifest = {"format": FORMAT, "version": VERSION, "entries": entries}
         self._zip.writestr(_zip_info(MANIFEST), json.dumps(manifest, indent=1))
         self._zip.close()
+
+    def abandon(self) -> None:
+        """Leave the bundle as it is, without a manifest: it is none."""
+        with suppress(OSError, ValueError):  # what cannot be written, as on a full disk, need not be
+            self._zip.close()
 
 
 def _zip_info(name: str) -> ZipInfo:

@@ -135,6 +135,13 @@ def test_every_phrase_is_made_once_though_studios_are_lost(tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.glob("*.zip"))[-1] == "000007.zip"
 
 
+def test_the_last_phrase_is_not_lost_with_its_studio(tmp_path: Path) -> None:
+    last = [TEXTS[-1]]
+    job = render(tmp_path, Studios(lambda text: bool(last) and text == last[0] and bool(last.pop())))
+    assert (job.made, job.left) == (700, 0)
+    assert on_shelf(tmp_path) == dict.fromkeys(TEXTS, 1)
+
+
 def test_a_render_that_was_stopped_goes_on(tmp_path: Path) -> None:
     assert 0 < render(tmp_path, Studios(), stop_after=150).made < 700
     before = on_shelf(tmp_path)
@@ -158,7 +165,7 @@ def test_what_was_being_written_when_the_driver_was_killed_is_made_again(tmp_pat
 
 def test_repeats_are_made_once_and_what_cannot_be_said_is_told(tmp_path: Path) -> None:
     studios = Studios()
-    job = render(tmp_path, studios, [*TEXTS[:300], "Trop long.", *TEXTS[:300], TEXTS[0]])
+    job = render(tmp_path, studios, [TEXTS[0], *TEXTS[:300], "Trop long.", *TEXTS[:300]])
     assert (job.made, job.cached, job.failed, job.left) == (300, 301, 1, 0)
     assert job.failures == [Failure("Trop long.", "text_too_long", "It is too long.")]
     assert studios.made == dict.fromkeys(TEXTS[:300], 1)
@@ -215,3 +222,14 @@ def test_bundles_are_bounded(tmp_path: Path) -> None:
         with ZipFile(path) as bundle:
             counts.append(len(set(bundle.namelist()) - {MANIFEST}))
     assert counts == [1, 1, 3, 1]
+
+
+def test_a_full_disk_leaves_whole_bundles_only(tmp_path: Path) -> None:
+    render(tmp_path, Studios(), TEXTS[:200])
+    (tmp_path / "bundle.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        render(tmp_path, Studios())
+    assert on_shelf(tmp_path) == dict.fromkeys(TEXTS[:200], 1)
+    (tmp_path / "bundle.part").unlink()
+    render(tmp_path, Studios())
+    assert on_shelf(tmp_path) == dict.fromkeys(TEXTS, 1)
