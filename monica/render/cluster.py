@@ -7,6 +7,7 @@ of which all are made again if one is lost.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -38,7 +39,7 @@ class Cluster:
         self._listen = listen
         self._first: Opened | None = None
         try:
-            ray.init(address, log_to_driver=False, logging_level="error")
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         except (RayError, ConnectionError, RuntimeError, ValueError) as error:
             raise ConfigError(f"There is no Ray to use at {address}: {_first_line(error)}") from error
         self._gpus = int(ray.cluster_resources().get("GPU", 0))

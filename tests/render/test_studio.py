@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,12 @@ from monica.render.folders import lock_folder
 from monica.render.shelf import Shelf
 from monica.render.studio import FOLDER, Opened, Rendered, Studio
 from monica.service import Service
+from monica.store.hearing import Verdict
 from monica.warming.book import Phrase
 from monica.warming.job import Failure
+from monica.warming.listening import Listening
 from monica.warming.making import request_for
+from tests.support.ears import DamagingToy, FakeEars, is_damaged
 from tests.support.engines import ToyEngine
 
 
@@ -43,6 +47,23 @@ def test_it_makes_what_a_server_makes(studio: Studio, service: Service) -> None:
         expected = service.announcer.announce(request_for(phrase))
         assert made.phrase.key == key == expected.key
         assert made.sound == expected.wav
+
+
+def test_it_listens_and_tells_its_verdict(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ears = FakeEars()
+    hearing = partial(Listening, make_ears=lambda _: ears, check=lambda _: None)
+    monkeypatch.setattr("monica.service.Listening", hearing)
+    studio = Studio(settings, __version__, None, DamagingToy(lambda number: number == 1))
+    opened = studio.open()
+    assert isinstance(opened, Opened), opened
+    assert opened.listens
+    made = studio.make(Phrase("La table finale va commencer."))
+    studio.close()
+    assert isinstance(made, Rendered)
+    assert made.remade
+    assert made.phrase.metadata.heard is not None
+    assert made.phrase.metadata.heard.verdict is Verdict.GOOD
+    assert not is_damaged(made.sound)
 
 
 def test_what_cannot_be_said_is_told(studio: Studio) -> None:
