@@ -41,7 +41,7 @@ class Cluster:
         try:
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         except (RayError, ConnectionError, RuntimeError, ValueError) as error:
-            raise ConfigError(f"There is no Ray to use at {address}: {_first_line(error)}") from error
+            raise ConfigError(f"There is no Ray to use at {address}: {_told(error)}") from error
         self._gpus = int(ray.cluster_resources().get("GPU", 0))
         self._nodes = sum(node["Alive"] for node in ray.nodes())
 
@@ -66,7 +66,7 @@ class Cluster:
             if isinstance(opened, Opened):
                 opened = self._compare(opened)
         except RayError as error:
-            opened = _first_line(error)
+            opened = _told(error)
         finally:
             if isinstance(opened, str):
                 ray.kill(actor)
@@ -106,7 +106,7 @@ class ActorStudio:
         try:
             return await method.remote(*args)
         except RayError as error:
-            raise StudioLost(_first_line(error)) from error
+            raise StudioLost(_told(error)) from error
 
 
 def _for_studios(settings: Settings) -> Settings:
@@ -117,5 +117,7 @@ def _for_studios(settings: Settings) -> Settings:
     return replace(settings, **paths, api_key=None, webhook_secret=None)
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]
+def _told(error: BaseException) -> str:
+    """Return the line that says what is wrong: the first, or the last of a traceback."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1 if any(line.startswith("Traceback") for line in lines) else 0].strip()
