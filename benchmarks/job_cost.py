@@ -21,7 +21,8 @@ from monica.speech import SpeechRequest
 from monica.synthesis.take import Lane
 from monica.voices.recording import DEFAULT_VOICE
 from monica.warming.job import Job, JobSource
-from monica.warming.job_run import SPARE_WORKERS, JobRun
+from monica.warming.job_run import JobRun
+from monica.warming.making import SPARE_WORKERS
 
 _runs = itertools.count()
 

@@ -54,6 +54,7 @@ MonicaError                 500 internal
 ├── BadRecording            422 recording_invalid               monica.voices.recording
 ├── VoiceExists             409 voice_exists                    monica.voices.uploads
 ├── VoicesUnusable          503 voices_unusable                 monica.voices.uploads
+├── StudioRefused           500 internal                        monica.render.rendering, the command line's own
 ├── Unavailable             500 internal                        monica.cli.remote, the command line's own
 └── Refused                 500 internal                        monica.cli.remote, the command line's own
 ConfigError                 at start-up only, never over HTTP

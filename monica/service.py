@@ -109,12 +109,19 @@ class Service:
         self.warmer.start()
         self.station.start()
 
-    def start_and_wait(self) -> None:
-        """Start the engine thread, and wait until it has loaded.
+    def start_and_wait(self, on_lost: Callable[[str], None] | None = None) -> None:
+        """Start the engine thread, and wait until it has loaded. on_lost: as for `start`; None if no one watches.
 
         Raises ConfigError, or ModelUnavailable at the first failure.
         """
         self._scheduler.start(self._loader.load_once).result()
+        if on_lost is not None:
+            Watchdog(self.health, self._scheduler, on_lost).start()
+
+    def identity(self) -> Identity:
+        """Return which engine and voices this process speaks with. Raises NotReady."""
+        engine = self._loader.ready_engine()
+        return Identity(engine.fingerprint, self._loader.voices, self._loader.finisher.version)
 
     def drain(self, timeout: float) -> None:
         """Refuse new takes, and wait until those submitted have ended, `timeout` seconds at most."""
@@ -159,9 +166,7 @@ class Service:
 
     def _write_identity(self) -> None:
         """Record which engine and voices this machine serves, for bundle imports."""
-        engine = self._loader.ready_engine()
-        version = self._loader.finisher.version
-        Identity(engine.fingerprint, self._loader.voices, version).write_to(self.settings.cache_dir)
+        self.identity().write_to(self.settings.cache_dir)
 
     def _call_in_engine(self, work: Callable[[], bytes]) -> bytes:
         """Have the engine thread do something. Raises DeadlineExceeded, or what `work` raises."""

@@ -16,7 +16,7 @@ from tests.support.server import ROOT
 
 # Each row imports from the rows below it and from itself; never from a row above.
 LAYERS = (
-    ("monica.serving", "monica.cli", "monica.replica"),
+    ("monica.serving", "monica.cli", "monica.render", "monica.replica"),
     ("monica.api",),
     ("monica.service",),
     ("monica.acceptance", "monica.antenna", "monica.tournament", "monica.warming"),
@@ -73,7 +73,8 @@ HOMES = {
     "scipy": (),
     "num2words": (),  # in tests only: it imports forty languages
     "tomlkit": ("monica.text.lexicon_file",),
-    "ray": ("monica.replica.deployment",),  # never in a server: it needs no Ray, and keeps its own signals
+    # Never in a server: it needs no Ray, and keeps its own signals.
+    "ray": ("monica.render.cluster", "monica.replica.deployment"),
     "starlette": ("monica.replica.deployment",),
     "cachetools": ("monica.store.recent",),
     "redis": ("monica.store.redis_link", "monica.store.shared"),

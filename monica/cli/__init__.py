@@ -17,6 +17,7 @@ HOMES = {
     "cache": "monica.cli.cache",
     "speaker": "monica.cli.speaker",
     "ray": "monica.cli.ray",
+    "render": "monica.cli.render",
 }
 
 

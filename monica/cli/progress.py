@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -55,6 +56,23 @@ def clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def summary_lines(job: dict[str, Any]) -> Iterator[str]:
+    """Say what became of a job that has ended, or been stopped."""
+    took = (job["ended"] or time.time()) - (job["started"] or job["created"])
+    counts = f"{job['cached']} were cached, {job['made']} made, {job['failed']} failed, {job['left']} left"
+    yield f"{shown(job['name'])}: {job['state']} after {clock(took)}. {job['total']} phrases: {counts}."
+    if job["listen"]:
+        yield f"{job['heard']} listened to, {job['remade']} made again, {job['doubtful']} doubtful."
+        if job["doubtful"]:
+            yield "Hear the doubtful ones: monica cache review"
+    if job["reason"]:
+        yield shown(job["reason"])
+    for failure in job["failures"]:
+        yield f"  {shown(failure['text'])}  {failure['code']}: {shown(failure['message'])}"
+    if job["failed"] > len(job["failures"]):
+        yield f"  and {job['failed'] - len(job['failures'])} more"
 
 
 def _bar(job: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from monica.cli.group import fail
-from monica.cli.progress import Progress, clock
+from monica.cli.progress import Progress, clock, summary_lines
 from monica.cli.remote import Refused, Remote, Unavailable
 from monica.config import Settings
 from monica.store.phrase import shown
@@ -97,7 +97,7 @@ def _follow(remote: Remote, job: dict[str, Any], progress: Progress, *, interrup
     except Refused as error:
         progress.end()
         fail(f"the server refused: {shown(error.message)}")
-    click.echo("\n".join(_summary_lines(job)))
+    click.echo("\n".join(summary_lines(job)))
     sys.exit(0 if job["state"] == "done" and not job["failed"] else 1)
 
 
@@ -106,7 +106,7 @@ def _stop(remote: Remote, path: str) -> NoReturn:
         job = remote.ask("DELETE", path)
     except (Unavailable, Refused) as error:
         fail(f"the job could not be stopped, and goes on if the server does: {shown(error.message)}")
-    click.echo("\n".join(_summary_lines(job)))
+    click.echo("\n".join(summary_lines(job)))
     sys.exit(STOPPED)
 
 
@@ -129,22 +129,6 @@ def _ask_until_answered(
             if reported:
                 progress.say("Monica answers again")
             return answer
-
-
-def _summary_lines(job: dict[str, Any]) -> Iterator[str]:
-    took = (job["ended"] or time.time()) - (job["started"] or job["created"])
-    counts = f"{job['cached']} were cached, {job['made']} made, {job['failed']} failed, {job['left']} left"
-    yield f"{shown(job['name'])}: {job['state']} after {clock(took)}. {job['total']} phrases: {counts}."
-    if job["listen"]:
-        yield f"{job['heard']} listened to, {job['remade']} made again, {job['doubtful']} doubtful."
-        if job["doubtful"]:
-            yield "Hear the doubtful ones: monica cache review"
-    if job["reason"]:
-        yield shown(job["reason"])
-    for failure in job["failures"]:
-        yield f"  {shown(failure['text'])}  {failure['code']}: {shown(failure['message'])}"
-    if job["failed"] > len(job["failures"]):
-        yield f"  and {job['failed'] - len(job['failures'])} more"
 
 
 def _estimate_lines(name: str, estimate: dict[str, Any]) -> Iterator[str]:

@@ -11,26 +11,21 @@ from __future__ import annotations
 import hashlib
 import json
 import reprlib
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from monica.audio.wav import HEADER_BYTES
 from monica.errors import MonicaError
+from monica.store.bundle_writer import BundleWriter
+from monica.store.bundled_phrase import FORMAT, MANIFEST, OLD_VERSION, VERSION, BundledPhrase, is_wav
 from monica.store.cache import CacheError
 from monica.store.catalogue import Catalogue, UnknownPhrase
 from monica.store.identity import Identity
-from monica.store.metadata import Metadata
-from monica.store.migration import new_key, old_key
+from monica.store.migration import new_key
 from monica.store.phrase import OVERHEAD_BYTES, KeptPhrase, shown
 
-MANIFEST = "manifest.json"
-FORMAT, VERSION = "monica-bundle", 2
-OLD_VERSION = 1
-"""The version with keys of version 1. It is read, but not written."""
 MAX_MANIFEST = 64 * 2**20
 """In bytes. The metadata of a phrase has less than a thousand."""
 
@@ -51,40 +46,6 @@ class ForeignBundle(BundleError):
     """A bundle of another engine, checkpoint or voice: its sounds would never be asked for here."""
 
     status, code = 409, "bundle_foreign"
-
-
-@dataclass(frozen=True, slots=True)
-class BundledPhrase:
-    """A phrase in a bundle."""
-
-    key: str
-    """The key it is imported under."""
-    member: str
-    """The name of its WAV in the ZIP."""
-    sha256: str
-    size: int
-    """Bytes of the WAV."""
-    metadata: Metadata
-
-    @classmethod
-    def from_sound(cls, metadata: Metadata, sound: bytes) -> BundledPhrase:
-        key = metadata.recipe.key
-        return cls(key, f"{key}.wav", hashlib.sha256(sound).hexdigest(), len(sound), metadata)
-
-    @classmethod
-    def from_manifest(cls, found: Any, version: int) -> BundledPhrase:
-        """Read an entry of the manifest. Raises ValueError, KeyError or TypeError.
-
-        version: that of the bundle. Its key is held against the formula of that version.
-        """
-        metadata = Metadata.from_fields(found["label"])
-        key = metadata.recipe.key
-        if found["key"] != (old_key(found["label"]) if version == OLD_VERSION else key):
-            raise ValueError("a phrase's key is not that of its metadata")
-        return cls(key, f"{found['key']}.wav", found["sha256"], found["size"], metadata)
-
-    def to_manifest(self) -> dict[str, Any]:
-        return {"key": self.key, "sha256": self.sha256, "size": self.size, "label": self.metadata.to_fields()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +78,8 @@ def export(catalogue: Catalogue, phrases: list[KeptPhrase], file: IO[bytes]) -> 
     Returns the phrases that were left out: those that are gone, corrupt, or have no metadata.
     Raises OSError if the file cannot be written.
     """
-    bundled: dict[str, BundledPhrase] = {}
     left_out = []
-    with ZipFile(file, "w", ZIP_STORED) as bundle:
+    with BundleWriter(file) as bundle:
         for phrase in sorted(phrases, key=lambda phrase: new_key(phrase) or phrase.key):
             try:
                 sound = catalogue.read_sound(phrase)
@@ -128,14 +88,10 @@ def export(catalogue: Catalogue, phrases: list[KeptPhrase], file: IO[bytes]) -> 
                 left_out.append(phrase)
                 continue
             # A server that has not started since an upgrade has not renamed its phrases yet.
-            if found.key not in (phrase.key, new_key(phrase)) or found.key in bundled or not _is_wav(sound):
+            if found.key not in (phrase.key, new_key(phrase)) or found.key in bundle or not is_wav(sound):
                 left_out.append(phrase)
                 continue
-            bundle.writestr(_zip_info(found.member), sound)
-            bundled[found.key] = found
-        entries = [found.to_manifest() for found in bundled.values()]
-        manifest = {"format": FORMAT, "version": VERSION, "entries": entries}
-        bundle.writestr(_zip_info(MANIFEST), json.dumps(manifest, indent=1))
+            bundle.add(found, sound)
     return left_out
 
 
@@ -195,7 +151,7 @@ class Bundle:
         sound = self._zip.read(phrase.member)
         if hashlib.sha256(sound).hexdigest() != phrase.sha256:
             raise BundleError(f"The bundle is not whole: the checksum of {phrase.member:.12} differs.")
-        if not _is_wav(sound):
+        if not is_wav(sound):
             raise BundleError(f"The bundle is not in order: {phrase.member:.12} is not a WAV as Monica writes it.")
         return sound
 
@@ -251,24 +207,9 @@ def _is_kept(catalogue: Catalogue, kept: KeptPhrase | None, phrase: BundledPhras
     return True
 
 
-def _zip_info(name: str) -> ZipInfo:
-    info = ZipInfo(name)  # dated 1980: when it was written is not part of what it is
-    info.external_attr = 0o644 << 16  # or the file could not be read once it is unpacked
-    return info
-
-
 def _is_plain(member: ZipInfo) -> bool:
     encrypted = member.flag_bits & 1
     return member.compress_type == ZIP_STORED and member.compress_size == member.file_size and not encrypted
-
-
-def _is_wav(sound: bytes) -> bool:
-    """Tell whether bytes are laid out as `encode_wav` does, which the code that reads them relies on."""
-    if len(sound) < HEADER_BYTES or sound[:4] + sound[8:16] + sound[36:40] != b"RIFFWAVEfmt data":
-        return False
-    (rate,) = struct.unpack_from("<I", sound, 24)
-    form, (data_bytes,) = struct.unpack_from("<IHHIIHH", sound, 16), struct.unpack_from("<I", sound, 40)
-    return rate > 0 and form == (16, 1, 1, rate, 2 * rate, 2, 16) and data_bytes == len(sound) - HEADER_BYTES
 
 
 @contextmanager

@@ -20,25 +20,20 @@ from monica.store.cache import CacheError
 from monica.store.catalogue import Catalogue
 from monica.store.hearing import Verdict
 from monica.store.phrase import OVERHEAD_BYTES
-from monica.synthesis.faults import describe_faults
-from monica.synthesis.take import Lane
 from monica.warming.book import Phrase
 from monica.warming.estimate import MIN_KNOWN_SOUNDS, unpinned_bytes, with_pauses
 from monica.warming.job import COUNTERS, MAX_FAILURES, Failure, Job
+from monica.warming.making import SPARE_WORKERS, make_phrase, request_for
 
 if TYPE_CHECKING:  # see monica.warming.listening
     from monica.warming.audition import Audition
 
-TAKE_DEADLINE_S = 3600.0
-"""Deadline of each take. Live takes may go before it for that long."""
 MAX_RETRY_S = 5.0
 """Longest pause before trying again, whatever Retry-After says: asking costs little inside the process."""
 QUIET_S = 0.25
 """Pause after a live request, which seldom comes alone."""
 MAX_QUIET_S = 1.0
 """Longest total pause for live requests before the next phrase. Without it, a job might never end."""
-SPARE_WORKERS = 2
-"""Workers beyond the number of engine slots: their takes wait, so that a free slot is filled at once."""
 SAVE_EVERY_S = 1.0
 MAX_UNKEPT = 5
 """Takes in a row that were made but not kept, after which the job fails: something is wrong with the cache."""
@@ -148,15 +143,7 @@ class JobRun:
         with self._search_lock:
             for phrase in self._phrases:
                 self._yield_to_live()
-                request = SpeechRequest(
-                    text=phrase.text,
-                    voice=phrase.voice,
-                    seed=phrase.seed,
-                    params=phrase.params,
-                    lane=Lane.BACKGROUND,
-                    deadline_s=TAKE_DEADLINE_S,
-                    fallback=False,
-                )
+                request = request_for(phrase)
                 try:
                     key = self._retry_until_admitted(self._announcer.key_of, request)
                 except MonicaError as error:
@@ -166,53 +153,32 @@ class JobRun:
                 verdict = self._audition.verdict_of(key) if self._audition else None
                 if kept is None or (self._audition and verdict is None):
                     return request
-                self._count_kept("cached", key, kept, verdict)
+                self._count_kept("cached", key, len(kept), verdict)
         return None
 
     def _make_phrase(self, request: SpeechRequest) -> None:
         try:
-            said = self._retry_until_admitted(self._announcer.announce, request, self._wait_for)
-        except MonicaError as error:
-            self._count_failure(request, error)
-            return
-        if said.faults:
-            message = f"The sound of this phrase {describe_faults(said.faults)}."
-            self._count_failure(request, MonicaError(message, code="take_suspect"))
-            return
-        kept = self._announcer.kept(said.key) if said.key else None
-        if said.key is None or kept is None:
-            self._count_failure(request, MonicaError("It was made, but the cache does not keep it.", code="not_kept"))
-            self._unkept_in_a_row += 1
-            if self._unkept_in_a_row >= MAX_UNKEPT:
-                self._abort(CacheError("The cache does not keep what is made: is the disk full?"))
-        else:
-            self._unkept_in_a_row = 0
-            verdict = self._listen(request, said.key) if self._audition else None
-            if self._audition and verdict is None:
-                return
-            # Two phrases that are spoken in the same words share one take; it is counted as made only once.
-            self._count_kept("made" if said.source == "miss" else "cached", said.key, kept, verdict)
-
-    def _listen(self, request: SpeechRequest, key: str) -> Verdict | None:
-        """Have a phrase listened to. Returns the verdict; None if it counts as failed."""
-        assert self._audition is not None  # noqa: S101 - asked before
-        known = self._audition.verdict_of(key)
-        if known is not None:
-            return known
-        try:
-            outcome = self._audition.listen(
-                request, key, lambda take: self._retry_until_admitted(self._announcer.announce, take, self._wait_for)
+            made = make_phrase(
+                self._announcer,
+                self._audition,
+                request,
+                lambda take: self._retry_until_admitted(self._announcer.announce, take, self._wait_for),
             )
         except MonicaError as error:
             self._count_failure(request, error)
-            return None
+            if error.code == "not_kept":
+                self._unkept_in_a_row += 1
+                if self._unkept_in_a_row >= MAX_UNKEPT:
+                    self._abort(CacheError("The cache does not keep what is made: is the disk full?"))
+            return
+        self._unkept_in_a_row = 0
         with self._count_lock:
-            self.job.remade += outcome.takes > 0
-        if not outcome.kept:
-            message = "Nothing of this phrase was understood, in any take: none is kept."
-            self._count_failure(request, MonicaError(message, code="take_unintelligible"))
-            return None
-        return outcome.verdict
+            self.job.remade += made.remade
+        if made.failure is not None:
+            self._count_failure(request, made.failure)
+        else:
+            # Two phrases that are spoken in the same words share one take; it is counted as made only once.
+            self._count_kept("made" if made.source == "miss" else "cached", made.key, made.size, made.verdict)
 
     def _retry_until_admitted(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what an action returns, retrying while the service is loading, overloaded or too late.
@@ -259,7 +225,7 @@ class JobRun:
                 self.job.failures.append(Failure(request.text, error.code, error.message))
             self._publish_progress()
 
-    def _count_kept(self, counter: Literal["cached", "made"], key: str, sound: bytes, verdict: Verdict | None) -> None:
+    def _count_kept(self, counter: Literal["cached", "made"], key: str, size: int, verdict: Verdict | None) -> None:
         """Count a phrase that is kept now, and check that there is room for the rest."""
         with self._count_lock:
             self.job.heard += verdict is not None
@@ -269,7 +235,7 @@ class JobRun:
                 self._rate.record(time.monotonic())
             self.job.explain(None)
             self._kept_count += 1
-            self._kept_bytes += 0 if key in self._pinned else len(sound) + OVERHEAD_BYTES
+            self._kept_bytes += 0 if key in self._pinned else size + OVERHEAD_BYTES
             self._publish_progress()
         self._check_room()
 

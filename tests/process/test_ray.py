@@ -1,4 +1,4 @@
-"""A real Monica whose takes are made by replicas on a real Ray Serve. Ray runs in processes of its own."""
+"""A real Ray, in processes of its own: replicas that speak for a real Monica, and studios that make a book."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import requests
 from monica.config import Settings
 from monica.service import Service
 from monica.speech import SpeechRequest
+from monica.store.bundle import Bundle
+from monica.synthesis.take import Source
+from monica.warming.book import PhraseBook
 from tests.support.ray_cluster import RayCluster, require_ray
 from tests.support.server import Server, run_to_failure
 from tests.support.wire import metric, until
@@ -39,9 +42,15 @@ def front(ray: RayCluster, tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], bytes]]:
     """Return the WAV that the same engine makes of a text in this process."""
-    service = Service(Settings(engine="espeak", cache_dir=tmp_path_factory.mktemp("local")))
+    with running_service(tmp_path_factory.mktemp("local")) as service:
+        yield lambda text: service.announcer.announce(SpeechRequest(text)).wav
+
+
+@contextmanager
+def running_service(folder: Path) -> Iterator[Service]:
+    service = Service(Settings(engine="espeak", cache_dir=folder))
     service.start_and_wait()
-    yield lambda text: service.announcer.announce(SpeechRequest(text)).wav
+    yield service
     service.close()
 
 
@@ -130,3 +139,80 @@ def test_a_wrong_token_stops_the_start_with_one_line(ray: RayCluster, tmp_path: 
     log = run_to_failure(tmp_path, settings)
     assert "The token in MONICA_RAY_TOKEN_FILE is not that of the replicas." in log
     assert "Traceback" not in log
+
+
+BOOK = """
+[rosters]
+players = { file = "players.csv" }
+tables = { file = "tables.jsonl" }
+
+[[phrases]]
+text = "{player.name} passe à la table {table}, {player.name}."
+player = "players"
+table = "tables"
+
+[[phrases]]
+seed = 7
+priority = 1
+text = ["La partie de {player.name} est finie.", "La partie de {player.name}  est finie."]
+player = "players"
+"""
+PLAYERS, TABLES = 20, 40
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    (tmp_path / "players.csv").write_text("name\n" + "".join(f"Joueur {n}\n" for n in range(PLAYERS)))
+    (tmp_path / "tables.jsonl").write_text("".join(f"{n}\n" for n in range(TABLES)))
+    book = tmp_path / "book.toml"
+    book.write_text(BOOK)
+    return book
+
+
+def test_a_book_is_made_once_though_a_studio_and_the_driver_are_killed(
+    ray: RayCluster, book: Path, tmp_path: Path, expected: Callable[[str], bytes]
+) -> None:
+    """Its bundles make every phrase a hit, with the bytes that a server makes."""
+    out, log = tmp_path / "bundles", tmp_path / "render.log"
+    options = ("--studios=2", "--bundle-mb=1", "--no-listen")
+
+    def whole() -> int:
+        return len(list(out.glob("*.zip")))
+
+    killed = ray.render(book, out, *options, log=log)
+    until(lambda: whole() > 1, seconds=240)
+    ray.studios()[0].kill()
+    seen = whole()
+    until(lambda: whole() > seen + 2, seconds=240)
+    killed.kill()
+    killed.wait()
+    before = whole()
+
+    again = ray.render(book, out, *options, log=log)
+    assert again.wait(300) == 0, log.read_text()
+    assert "a studio is lost, and another one started" in log.read_text()
+    assert 1 < before < whole(), "the driver was not killed in the middle"
+
+    phrases = list(PhraseBook.read_file(book, of_any_size=True).phrases())
+    assert len(phrases) == PLAYERS * TABLES + PLAYERS
+    with running_service(tmp_path / "server") as service:
+        keys = []
+        for path in sorted(out.glob("*.zip")):
+            with path.open("rb") as file:
+                bundle = Bundle(file, service.catalogue.limit)
+                bundle.check_origin(service.identity())
+                assert bundle.import_into(service.catalogue).new == len(bundle.phrases)
+                keys += [phrase.key for phrase in bundle.phrases]
+        requests = [SpeechRequest(phrase.text, phrase.voice, phrase.seed, phrase.params) for phrase in phrases]
+        assert sorted(keys) == sorted(service.announcer.key_of(request) for request in requests)
+        for request in requests[::20]:
+            said = service.announcer.announce(request)
+            assert (said.source, said.wav) == (Source.HIT, expected(request.text))
+
+
+def test_a_render_without_its_token_is_refused_with_one_line(ray: RayCluster, book: Path, tmp_path: Path) -> None:
+    log = tmp_path / "render.log"
+    render = ray.render(book, tmp_path / "bundles", log=log, RAY_AUTH_TOKEN="0" * 64)
+    assert render.wait(120) == 1
+    assert "monica: There is no Ray to use at" in log.read_text()
+    assert "Traceback" not in log.read_text()

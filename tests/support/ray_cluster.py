@@ -67,7 +67,19 @@ class RayCluster:
 
     def replicas(self) -> list[psutil.Process]:
         """Return the processes of the replicas that run."""
-        return [each for each in self.processes() if _arguments(each).startswith("ray::ServeReplica")]
+        return self._actors("ServeReplica")
+
+    def studios(self) -> list[psutil.Process]:
+        """Return the processes of the studios of a render."""
+        return self._actors("Studio")
+
+    def render(self, book: Path, out: Path, *options: str, log: Path, **environ: str) -> subprocess.Popen[bytes]:
+        """Start `monica render`. log: the file for what it says."""
+        command = (sys.executable, "-c", "from monica.cli import main; main()", "render", str(book), "--out", str(out))
+        return self._run(*command, f"--ray=127.0.0.1:{self._gcs}", *options, log=log, **environ)
+
+    def _actors(self, name: str) -> list[psutil.Process]:
+        return [each for each in self.processes() if _arguments(each).startswith(f"ray::{name}")]
 
     def __enter__(self) -> RayCluster:
         self._gcs = free_port()
@@ -122,10 +134,10 @@ class RayCluster:
                     if not file.exists():
                         file.write_text(str(self._agent_port))
 
-    def _run(self, *command: str) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
+    def _run(self, *command: str, log: Path | None = None, **environ: str) -> subprocess.Popen[bytes]:
+        with (log or self.log).open("ab") as out:
             return subprocess.Popen(
-                command, cwd=ROOT, env=self._environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, cwd=ROOT, env=self._environ | environ, stdin=subprocess.DEVNULL, stdout=out, stderr=out
             )
 
     def processes(self) -> list[psutil.Process]:

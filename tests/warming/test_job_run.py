@@ -21,6 +21,7 @@ from monica.synthesis.take import Lane, WaitFor
 from monica.warming import job_run
 from monica.warming.job import MAX_FAILURES, Job, JobSource, State
 from monica.warming.job_run import MAX_UNKEPT, JobRun, Rate
+from monica.warming.making import SPARE_WORKERS
 from monica.warming.warmer import Warmer
 from tests.conftest import started
 from tests.support.engines import ToyEngine
@@ -55,7 +56,7 @@ def test_a_book_is_made_by_priority_and_duplicates_once(warmer: Warmer, toy: Toy
     ended(job)
     assert (job.total, counts(job)) == (4, (0, 4, 0, 0))
     # Several workers make phrases, and may overtake each other by that many.
-    assert "Le tournoi commence." in toy.spoken[: 1 + job_run.SPARE_WORKERS]
+    assert "Le tournoi commence." in toy.spoken[: 1 + SPARE_WORKERS]
     assert sorted(toy.spoken) == ["Ana relance.", "Bo relance.", "Chloé relance.", "Le tournoi commence."]
 
 
@@ -128,7 +129,7 @@ def test_the_engine_always_has_takes_waiting(settings: Settings) -> None:
     toy.gate.clear()
     try:
         job = warmer.submit(texts(*PAIRS))
-        until(lambda: len(toy.utterances) == 3 and service.health.report()["queue_depth"] == job_run.SPARE_WORKERS)
+        until(lambda: len(toy.utterances) == 3 and service.health.report()["queue_depth"] == SPARE_WORKERS)
         toy.gate.set()
         assert counts(ended(job)) == (0, 90, 0, 0)
     finally:

@@ -30,29 +30,40 @@ class PhraseBook:
         self._blocks = sorted(blocks, key=lambda block: -block.prototype.priority)
 
     @classmethod
-    def parse(cls, source: str | bytes, name: str, max_text_length: int = MAX_TEXT_LENGTH) -> PhraseBook:
-        """Parse the TOML of a book. name: the file's name, for error messages. Raises BookError."""
+    def parse(
+        cls, source: str | bytes, name: str, max_text_length: int = MAX_TEXT_LENGTH, folder: Path | None = None
+    ) -> PhraseBook:
+        """Parse the TOML of a book. name: the file's name, for error messages. Raises BookError.
+
+        folder: where rosters' files are. Without one no file is read, since a book may come from anyone, and the book
+        makes at most MAX_PHRASES.
+        """
         text = decode_source(source, name)
         table = load_toml(text, name)
         try:
             _check_keys(table)
-            rosters = _rosters(table)
-            return cls(_blocks(table, rosters, max_text_length), rosters)
+            rosters = _rosters(table, folder)
+            return cls(_blocks(table, rosters, max_text_length, None if folder else MAX_PHRASES), rosters)
         except BookFault as fault:
             key = format_path(fault.path)
             message = f"{name}, line {line_of(text, fault.path)}, {key}: {fault.message}"
             raise BookError(message, param=key) from None
 
     @classmethod
-    def read_file(cls, path: str | Path, max_text_length: int = MAX_TEXT_LENGTH) -> PhraseBook:
-        """Read and parse a file. Raises BookError."""
+    def read_file(
+        cls, path: str | Path, max_text_length: int = MAX_TEXT_LENGTH, *, of_any_size: bool = False
+    ) -> PhraseBook:
+        """Read and parse a file. of_any_size: with rosters in files beside it, and any number of phrases.
+
+        Raises BookError.
+        """
         path = Path(path)
         try:
             with path.open("rb") as file:
                 source = file.read(MAX_SIZE + 1)
         except OSError as error:
             raise BookError(f"{path.name}: {error.strerror or error}") from None
-        return cls.parse(source, path.name, max_text_length)
+        return cls.parse(source, path.name, max_text_length, path.parent if of_any_size else None)
 
     @classmethod
     def from_texts(
@@ -80,13 +91,17 @@ class PhraseBook:
         Two phrases with the same text are one, unless their voices, seeds or parameters differ.
         """
         seen = set()
+        for phrase in self.phrases_with_repeats():
+            identity = repr((phrase.text, phrase.voice, phrase.seed, phrase.params))
+            digest = blake2b(identity.encode(), digest_size=16).digest()  # smaller than the text it stands for
+            if digest not in seen:
+                seen.add(digest)
+                yield phrase
+
+    def phrases_with_repeats(self) -> Iterator[Phrase]:
+        """Make as many phrases as `count` says, in the same order: none is remembered, however many there are."""
         for block in self._blocks:
-            for phrase in block.phrases():
-                identity = repr((phrase.text, phrase.voice, phrase.seed, phrase.params))
-                digest = blake2b(identity.encode(), digest_size=16).digest()  # smaller than the text it stands for
-                if digest not in seen:
-                    seen.add(digest)
-                    yield phrase
+            yield from block.phrases()
 
 
 def _check_keys(table: Mapping[str, Any]) -> None:
@@ -95,7 +110,7 @@ def _check_keys(table: Mapping[str, Any]) -> None:
             raise BookFault("a book has rosters and phrases, nothing else", key)
 
 
-def _rosters(table: Mapping[str, Any]) -> dict[str, Roster]:
+def _rosters(table: Mapping[str, Any], folder: Path | None) -> dict[str, Roster]:
     rosters = {}
     with within(ROSTERS):
         lists = table.get(ROSTERS, {})
@@ -103,11 +118,13 @@ def _rosters(table: Mapping[str, Any]) -> dict[str, Roster]:
             raise BookFault("must be a table, [rosters]")
         for name, values in lists.items():
             with within(name):
-                rosters[name] = Roster.from_toml(name, values)
+                rosters[name] = Roster.from_toml(name, values, folder)
     return rosters
 
 
-def _blocks(table: Mapping[str, Any], rosters: Mapping[str, Roster], max_text_length: int) -> list[Block]:
+def _blocks(
+    table: Mapping[str, Any], rosters: Mapping[str, Roster], max_text_length: int, max_phrases: int | None
+) -> list[Block]:
     blocks = []
     with within(PHRASES):
         tables = table.get(PHRASES, [])
@@ -121,8 +138,8 @@ def _blocks(table: Mapping[str, Any], rosters: Mapping[str, Roster], max_text_le
                     raise BookFault("each block begins with [[phrases]]")
                 blocks.append(Block.from_toml(block, rosters, max_text_length))
         counts = [block.count() for block in blocks]
-        if sum(counts) > MAX_PHRASES:
+        if max_phrases is not None and sum(counts) > max_phrases:
             most = max(counts)
-            message = f"the book makes {sum(counts)} phrases, {most} of them here; at most {MAX_PHRASES}"
+            message = f"the book makes {sum(counts)} phrases, {most} of them here; at most {max_phrases}"
             raise BookFault(message, counts.index(most))
     return blocks

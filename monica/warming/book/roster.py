@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 from monica.text import has_words, tidy
 from monica.warming.book.errors import BookFault, within
 from monica.warming.book.names import NAME_RULE, is_book_name
+from monica.warming.book.roster_file import FILE, RosterFile
 
+NO_VALUES = "a roster is a list with at least one value"
 PLAIN = ""
 RosterValue = Mapping[str, str]
 """A record: the text of each field. A plain value is a record with the one field PLAIN."""
@@ -28,22 +32,39 @@ class Roster:
     """Length in characters of the longest text of each field."""
 
     @classmethod
-    def from_toml(cls, name: str, items: object) -> Roster:
-        """Make a roster from what tomllib returns for its key. Raises BookFault."""
+    def from_toml(cls, name: str, items: object, folder: Path | None = None) -> Roster:
+        """Make a roster from what tomllib returns for its key. Raises BookFault.
+
+        folder: where its file would be; None if files must not be read.
+        """
         if not is_book_name(name):
             raise BookFault(NAME_RULE)
-        if not isinstance(items, list) or not items:
-            raise BookFault("a roster is a list with at least one value")
-        values: dict[frozenset[tuple[str, str]], RosterValue] = {}
-        fields: set[str] = set()
-        for position, item in enumerate(items):
-            with within(position):
+        if isinstance(items, dict) and set(items) == {FILE}:
+            if folder is None:
+                raise BookFault("only `monica render` reads rosters from files: write the values into the book")
+            if not isinstance(items[FILE], str):
+                raise BookFault("must be the name of a file, in quotes", FILE)
+            file = RosterFile(folder / items[FILE])
+            return cls._from_values(name, ((file.at_value(), value) for value in file.values()))
+        if not isinstance(items, list):
+            raise BookFault(NO_VALUES)
+        return cls._from_values(name, ((within(position), item) for position, item in enumerate(items)))
+
+    @classmethod
+    def _from_values(cls, name: str, items: Iterable[tuple[AbstractContextManager[None], object]]) -> Roster:
+        """Make a roster of values that were not checked yet, each with what says where it is."""
+        values: dict[tuple[str, ...], RosterValue] = {}
+        fields: list[str] = []
+        for place, item in items:
+            with place:
                 value = _value_from_toml(item)
-                fields = fields or set(value)
-                if set(value) != fields:
+                fields = fields or list(value)
+                if value.keys() != set(fields):
                     raise BookFault("all values of a roster are plain, or all are records with the same fields")
-                if values.setdefault(frozenset(value.items()), value) is not value:
+                if values.setdefault(tuple(value[field] for field in fields), value) is not value:
                     raise BookFault(f"{reprlib.repr(', '.join(value.values()))} is there twice")
+        if not values:
+            raise BookFault(NO_VALUES)
         longest = {field: max(len(value[field]) for value in values.values()) for field in fields}
         return cls(name, tuple(values.values()), longest)
 

@@ -1,0 +1,108 @@
+"""monica render: makes the phrases of a book on the machines of a Ray cluster, into bundles."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING
+
+import click
+
+from monica.cli.group import fail
+from monica.cli.progress import Progress, summary_lines
+from monica.config import Settings
+from monica.warming.book import BookError, PhraseBook
+from monica.warming.job import Job, JobSource, State
+
+if TYPE_CHECKING:
+    from monica.render.cluster import Cluster
+    from monica.render.shelf import Shelf
+
+SHOW_S = 0.5
+STOPPED = 130  # the exit code shells use for Ctrl-C
+
+
+@click.command()
+@click.argument("book", type=click.Path(path_type=Path))
+@click.option(
+    "--ray", "address", required=True, help="The head of the cluster, host:port; or `local`, to start one here."
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder for the bundles.")
+@click.option("--studios", type=click.IntRange(1), help="How many engines; by default one a GPU, or one a machine.")
+@click.option("--bundle-mb", type=click.IntRange(1, 1024), default=64, show_default=True, help="Size of a bundle.")
+@click.option("--listen/--no-listen", default=None, help="Listen to every phrase, or to none. MONICA_LISTEN decides.")
+def render(book: Path, address: str, out: Path, studios: int | None, bundle_mb: int, listen: bool | None) -> None:
+    """Make the phrases of BOOK on a Ray cluster, into bundles for `monica cache import`.
+
+    The same command goes on where it was stopped or killed: phrases in a bundle are not made again. The exit code is 0
+    if every phrase is in a bundle, 1 if some are not, 2 if the book or the command line is wrong.
+    """
+    settings = Settings.from_env()
+    try:
+        phrases = PhraseBook.read_file(book, settings.max_text_length, of_any_size=True)
+    except BookError as error:
+        click.echo(f"monica: {error}", err=True)
+        sys.exit(2)
+    if find_spec("ray") is None:
+        fail("Ray is not installed here; install it with: uv sync --extra ray")
+    from monica.render.shelf import Shelf
+
+    shelf = Shelf(out, bundle_mb * 2**20)
+    for name in shelf.set_aside:
+        click.echo(f"{name} is not a whole bundle: it is set aside, and its phrases are made again", err=True)
+    # Below `uv run`, Ray would start each studio with it, in a copy of this folder that has no environment.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    from monica.render.cluster import Cluster
+
+    job = Job("", JobSource(book.name), phrases.count(), time())
+    with Cluster(address, settings, listen) as cluster:
+        _make(phrases, shelf, job, cluster, studios or cluster.studios)
+    click.echo("\n".join(summary_lines(job.as_dict())))
+    if job.state is State.STOPPED:
+        sys.exit(STOPPED)
+    sys.exit(1 if job.failed else 0)
+
+
+def _make(book: PhraseBook, shelf: Shelf, job: Job, cluster: Cluster, studios: int) -> None:
+    """Make the phrases until all were tried, or someone stops it. What was made is in a bundle then."""
+    from monica.render.rendering import Rendering
+
+    progress = Progress()
+    rendering = Rendering(book, shelf, job, cluster.hire, progress.say)
+
+    async def run() -> None:
+        # A signal cancels this task, between two phrases, and never in the middle of a file.
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(stop, task.cancel)
+        showing = asyncio.create_task(_show(progress, job))
+        await rendering.run(studios)
+        showing.cancel()
+
+    job.start()
+    try:
+        try:
+            with suppress(asyncio.CancelledError):
+                asyncio.run(run())
+                job.end(State.DONE)
+        finally:
+            shelf.close()
+    except OSError as error:
+        fail(f"the bundles cannot be written: {error.strerror or error}. Those that have a name are whole.")
+    finally:
+        progress.end()
+    if job.state is not State.DONE:
+        job.end(State.STOPPED)
+
+
+async def _show(progress: Progress, job: Job) -> None:
+    while True:
+        progress.show(job.as_dict())
+        await asyncio.sleep(SHOW_S)

@@ -1,0 +1,44 @@
+"""`monica render` without a Ray; with one, it is in tests/process/test_ray.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from monica.cli import main
+from monica.render.folders import lock_folder
+
+
+def run(tmp_path: Path, book: str) -> Result:
+    (tmp_path / "book.toml").write_text(book)
+    arguments = ["render", str(tmp_path / "book.toml"), "--ray", "127.0.0.1:9", "--out", str(tmp_path / "out")]
+    return CliRunner().invoke(main, arguments, prog_name="monica")
+
+
+def test_a_wrong_book_is_refused_with_its_line(tmp_path: Path) -> None:
+    done = run(tmp_path, '[rosters]\nr = { file = "gone.csv" }\n')
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "monica: book.toml, line 2, rosters.r.file: gone.csv: No such file or directory\n",
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_ray_it_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monica.cli.render.find_spec", lambda name: None)
+    done = run(tmp_path, '[[phrases]]\ntext = "Bonjour."\n')
+    assert (done.exit_code, done.stderr) == (
+        1,
+        "monica: Ray is not installed here; install it with: uv sync --extra ray\n",
+    )
+
+
+def test_two_renders_in_one_folder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monica.cli.render.find_spec", lambda name: name)
+    lock = lock_folder(tmp_path / "out")
+    assert lock is not None
+    done = run(tmp_path, '[[phrases]]\ntext = "Bonjour."\n')
+    lock.close()
+    assert (done.exit_code, done.stderr) == (1, f"monica: Another render writes to {tmp_path / 'out'}.\n")
