@@ -99,7 +99,7 @@ class Count:
 
 
 class Fleet:
-    """Nodes behind a proxy. room: phrases that each can keep. shared: those that the shared store can, if there is one."""
+    """Nodes behind a proxy. room: phrases that each can keep. shared: those that a shared store can; 0: none."""
 
     def __init__(self, nodes: int, room: int, routing: Routing, shared: int = 0) -> None:
         self._routing = routing

@@ -12,6 +12,8 @@ import argparse
 import sys
 from dataclasses import dataclass
 
+from benchmarks.table import head, row
+
 SOUND_S = 3.0
 """Seconds of sound in a phrase."""
 WAV_BYTES = round(SOUND_S * 24_000 * 2)
@@ -58,15 +60,6 @@ GUESS = Rate(
 RATES = (FLOOR, OTHERS, GUESS)
 CATALOGUES = (10_000, 100_000, 1_000_000)
 ANSWERS = (10, 100, 1000)
-
-
-def row(*cells: str) -> None:
-    sys.stdout.write(f"| {' | '.join(cells)} |\n")
-
-
-def head(*cells: str) -> None:
-    row(*cells)
-    row(*["---"] * len(cells))
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.fleet import Count, Fleet, Routing, World, requests
-from benchmarks.rates import OTHERS, WAV_BYTES, head, row
+from benchmarks.rates import OTHERS, WAV_BYTES
+from benchmarks.table import head, row
 from monica.config import Settings
 
 SHARED_BYTES = 64e9
