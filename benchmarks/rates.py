@@ -55,7 +55,7 @@ GUESS = Rate(
     "H100, Monica's first guess for any card",
     0.2,
     2.69,
-    "monica/engine/ray/spec.py, on the safe side; price: RunPod Community, H100 SXM, 2026-11-09",
+    "monica/engine/ray/spec.py, a guess; price: RunPod Community, H100 SXM, 2026-11-09",
 )
 RATES = (FLOOR, OTHERS, GUESS)
 CATALOGUES = (10_000, 100_000, 1_000_000)

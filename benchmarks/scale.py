@@ -2,8 +2,8 @@
 
     uv run --extra ray --group dev python -m benchmarks.scale [--answers N]
 
-Real processes: nginx with nginx/cluster.conf, Monicas, a Redis, Ray. Only the engine is a stand-in: its steps sleep, and
-its samples follow from text and seed, so that every answer can be judged. `benchmarks.ray` measures throughput.
+Real processes: nginx with nginx/cluster.conf, Monicas, a Redis, Ray. Only the engine is a stand-in, whose steps sleep.
+Its samples follow from text and seed, so that every answer can be judged. `benchmarks.ray` measures throughput.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -160,7 +160,8 @@ def try_ray(folder: Path, reference: Reference, answers: int) -> None:
 
             def kill_ray() -> None:
                 for process in ray.processes():
-                    process.kill()
+                    with suppress(psutil.NoSuchProcess):  # some end with those before them
+                        process.kill()
 
             def kill_front() -> None:
                 (worker,) = psutil.Process(front.process.pid).children()
