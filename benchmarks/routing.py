@@ -21,6 +21,7 @@ SHARED_BYTES = 64e9
 WINDOW = 10_000
 """Requests that are looked at before and after a node is lost."""
 LATER = 10 * WINDOW
+LEAST = 2 * (LATER + 2 * WINDOW)
 FLEETS = (
     (Routing.LEAST_CONN, False),
     (Routing.LEAST_CONN, True),
@@ -53,8 +54,10 @@ def main() -> None:
         "--zipf", type=float, default=1.0, help="exponent: how much more the popular ones are asked for"
     )
     parser.add_argument("--new", type=float, default=0.02, help="share of requests for a phrase never said before")
-    parser.add_argument("--requests", type=int, default=2_000_000, help=f"more than {2 * (LATER + 2 * WINDOW)}")
+    parser.add_argument("--requests", type=int, default=2_000_000, help=f"more than {LEAST}")
     options = parser.parse_args()
+    if options.requests <= LEAST:
+        parser.error(f"--requests must be more than {LEAST}")
     room = Settings().cache_mb * 2**20 // WAV_BYTES
     asked = requests(World(options.phrases, options.zipf, options.new), options.requests)
     sys.stdout.write(
