@@ -16,7 +16,7 @@ RAY = --extra ray
 CHECK = .venv-check
 
 .PHONY: run install check check-code check-tests test test-engine test-service test-slow lint format docs \
-        siege bench bench-engine bench-load bench-endurance bench-warm bench-stream bench-voices bench-listen bench-ray image-test
+        siege bench bench-engine bench-load bench-endurance bench-warm bench-stream bench-voices bench-listen bench-ray bench-scale image-test
 
 # python-dotenv reads .env as Compose does; `include` would keep the quotes, and uv stops at the first value with spaces.
 WITH_DOTENV = $(if $(wildcard .env),python -m dotenv run --no-override)
@@ -106,6 +106,15 @@ bench-stream: $(UV)
 
 bench-ray: $(UV)
 	$(UV) run $(DEV) $(RAY) python -m benchmarks.ray
+
+# All figures of docs/scale.md. Needs nginx, openssl and redis-server.
+bench-scale: $(UV)
+	$(UV) run $(DEV) python -m benchmarks.routing
+	$(UV) run $(DEV) python -m benchmarks.routing --zipf 0.8
+	$(UV) run $(DEV) python -m benchmarks.routing --nodes 4 --phrases 20000
+	$(UV) run $(DEV) python -m benchmarks.rates
+	$(UV) run $(DEV) $(RAY) python -m benchmarks.scale
+	$(MAKE) bench-ray
 
 bench-voices: $(UV)
 	$(UV) run $(DEV) $(LISTEN) python -m benchmarks.voices

@@ -1,9 +1,10 @@
-"""The machine that a figure was measured on."""
+"""The machine that a figure was measured on, and the code."""
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import time
 from pathlib import Path
 
@@ -15,6 +16,12 @@ def describe_cpu() -> str:
     name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{name or platform.processor() or platform.machine()}, {cores} cores"
+
+
+def describe_commit() -> str:
+    """Name the commit, with `-dirty` if files were changed since."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def read_speed(device: str) -> float:

@@ -21,6 +21,7 @@ from benchmarks.clients import Crowd, ended_within
 from benchmarks.hardware import describe_cpu
 from benchmarks.servers import ROOT, Server, serve
 from benchmarks.standin import SLOTS
+from benchmarks.table import head, row
 from tests.support.ray_cluster import RayCluster
 
 CONF = "python:benchmarks.standin_conf"
@@ -60,11 +61,6 @@ def miss(server: Server, run: int, seconds: float) -> float:
     return 1000 * statistics.median(answer.latency for answer in crowd.answers[1:])
 
 
-def row(*cells: str) -> None:
-    sys.stdout.write(f"| {' | '.join(cells)} |\n")
-    sys.stdout.flush()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=15.0, help="length of each measurement")
@@ -73,11 +69,10 @@ def main() -> None:
     options = parser.parse_args()
     seconds = 2.0 if options.quick else options.seconds
     sys.stdout.write(f"Stand-in engine, {SLOTS} clients for each replica, on {describe_cpu()}, which is shared\n\n")
-    row(
+    head(
         "", "takes/s", "of linear (target: 0.9)", "p50 of a miss, one client", "more than here (target: 15 ms)",
         "server's processor time for a take", "that of all of Ray, replicas too",
     )  # fmt: skip
-    row(*["---"] * 7)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with serve(folder, ROOT, "-c", CONF, settings=LOCAL) as server:

@@ -95,7 +95,6 @@ def listen(search: str, again: bool) -> None:
     sys.exit(1 if bad else 0)
 
 
-<<<<<<< HEAD
 @click.command()
 @click.argument("key")
 def words(key: str) -> None:
@@ -106,10 +105,7 @@ def words(key: str) -> None:
         click.echo(f"{word.start_s:7.2f} {word.end_s:7.2f}  {shown(word.text)}")
 
 
-def _row(phrase: reviewing.Doubtful) -> str:
-=======
 def _row(phrase: reviewing.Choice) -> str:
->>>>>>> listenview
     hearing = phrase.hearing
     assert hearing is not None  # noqa: S101 - it is doubtful
     state = hearing.verdict if phrase.kept is not None else "not kept"

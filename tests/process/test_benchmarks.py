@@ -44,3 +44,14 @@ def test_endurance() -> None:
 def test_finish() -> None:
     out = run("benchmarks.finish")
     assert re.search(r"^\| all of it \(target: at most 2\.5 ms\) \| \d+\.\d\d \|$", out, re.MULTILINE), out
+
+
+def test_routing_and_rates() -> None:
+    out = run("benchmarks.routing", "--nodes", "4", "--phrases", "1000", "--requests", "250000")
+    for routing in ("least_conn", "hash consistent", "hash consistent and a shared store"):
+        assert re.search(
+            rf"^\| {routing} \| \d+\.\d% \| \d+ \| \d+\.\d \| \d+ \| \d\.\d\d \| \d\.\d\d \|$", out, re.MULTILINE
+        ), out
+        assert re.search(rf"^\| {routing} \| \d+ \| \d+ \| \d+ \|$", out, re.MULTILINE), out
+    out = run("benchmarks.rates", "--gpu-seconds-per-sound", "0.1", "--dollars-an-hour", "3.6")
+    assert "| yours | 0.100 | 300 | 0.3 $ | given |" in out

@@ -9,50 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
 import pytest
 
+from tests.deployment.nginx.cluster import UNLIMITED, Cluster
 from tests.deployment.nginx.conftest import Front
+from tests.deployment.nginx.load import Load
 from tests.deployment.nginx.node import Call, Node
 from tests.deployment.nginx.site import Site
-from tests.deployment.nginx.test_two_nodes import CLIENTS, Load, wait_ready
-from tests.support.server import Server, free_port
 from tests.support.wire import metric
 
-UNLIMITED = {"rate=10r/s": "rate=100000r/s"}
 # A node that starts shares two cores with two others, nginx and ten clients: it may be slow to say that it is loading.
 PATIENT = {"proxy_next_upstream_timeout 10s": "proxy_next_upstream_timeout 60s", "read_timeout 40s": "read_timeout 90s"}
 PHRASES = [f"Le joueur numéro {n} est éliminé." for n in range(20)]
-
-
-class Cluster:
-    """Three real nodes, each with a cache of its own."""
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self._folder, self._stack = folder, stack
-        self.ports = [free_port() for _ in range(3)]
-        self.nodes = {port: self._start(port) for port in self.ports}
-        for node in self.nodes.values():
-            wait_ready(node)
-
-    def _start(self, port: int) -> Server:
-        settings = {"MONICA_ENGINE": "espeak", "MONICA_CACHE_DIR": str(self._folder / f"cache-{port}")}
-        return self._stack.enter_context(Server(self._folder, settings, port))
-
-    def restart(self, port: int) -> None:
-        self.nodes[port] = self._start(port)
-        wait_ready(self.nodes[port])
-
-    def kill(self, port: int) -> None:
-        """Kill a node with its worker: nothing of it can end in an orderly way."""
-        master = psutil.Process(self.nodes[port].process.pid)
-        for process in (*master.children(recursive=True), master):
-            process.kill()
-        self.nodes[port].wait_exit()
-
-    def drain(self, port: int) -> None:
-        self.nodes[port].terminate()
-        assert self.nodes[port].wait_exit() == 0
 
 
 @pytest.fixture(scope="module")
@@ -84,26 +52,19 @@ def test_nodes_are_killed_drained_and_added_under_load(front: Front, cluster: Cl
     third_is = "max_fails=0;\n    keepalive 32;"
     third_is_not = "max_fails=0 down;\n    keepalive 32;"
     site = front(*cluster.ports, changes=UNLIMITED | PATIENT | {third_is: third_is_not})
-    load = Load(f"{site.url}/blabla", site.session)
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        clients = [pool.submit(load.run) for _ in range(CLIENTS)]
-        try:
-            load.wait_for_more(40)
-            assert f"127.0.0.1:{third}" not in last_nodes(site, 40)
-            config = tmp_path / "site" / "monica" / "cluster.conf"
-            config.write_text(config.read_text().replace(third_is_not, third_is))
-            site.process.send_signal(signal.SIGHUP)
-            load.wait_for_more(40)
-            cluster.kill(second)
-            load.wait_for_more(40)
-            cluster.restart(second)
-            load.wait_for_more(40)
-            cluster.drain(first)
-            load.wait_for_more(40)
-        finally:
-            load.stop()
-        for client in clients:
-            client.result()
+    with Load(f"{site.url}/blabla", site.session) as load:
+        load.wait_for_more(40)
+        assert f"127.0.0.1:{third}" not in last_nodes(site, 40)
+        config = tmp_path / "site" / "monica" / "cluster.conf"
+        config.write_text(config.read_text().replace(third_is_not, third_is))
+        site.process.send_signal(signal.SIGHUP)
+        load.wait_for_more(40)
+        cluster.kill(second)
+        load.wait_for_more(40)
+        cluster.restart(second)
+        load.wait_for_more(40)
+        cluster.drain(first)
+        load.wait_for_more(40)
     assert load.failures == []
     served = Counter(last_nodes(site, load.asked))
     assert all(served[f"127.0.0.1:{port}"] > 10 for port in cluster.ports)

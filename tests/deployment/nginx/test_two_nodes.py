@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -11,16 +10,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import requests
 
+from tests.deployment.nginx.cluster import wait_ready
 from tests.deployment.nginx.conftest import Front
+from tests.deployment.nginx.load import Load
 from tests.deployment.nginx.node import Call, Node
 from tests.support.server import Server, free_port
-from tests.support.wire import until
-
-CLIENTS = 10
-PAUSE_S = 0.1
-"""Pause of each client between two phrases, because nginx and two nodes share the machine with a node that starts."""
 
 
 @pytest.mark.parametrize(
@@ -120,75 +115,17 @@ def test_rolling_restart_under_load_loses_no_request(front: Front, tmp_path: Pat
         # One node plays what the other has made, because they share a cache.
         assert [node.say("Bonsoir.").headers["X-Monica-Cache"] for node in nodes] == ["miss", "hit"]
         site = front(*ports, changes={"rate=10r/s": "rate=100000r/s"})
-        load = Load(f"{site.url}/blabla", site.session)
-        with ThreadPoolExecutor(CLIENTS) as pool:
-            clients = [pool.submit(load.run) for _ in range(CLIENTS)]
-            try:
-                for port, node in zip(ports, nodes, strict=True):
-                    load.wait_for_more(100)
-                    node.terminate()
-                    assert node.wait_exit() == 0
-                    load.wait_for_more(100)
-                    wait_ready(start(port))
+        with Load(f"{site.url}/blabla", site.session) as load:
+            for port, node in zip(ports, nodes, strict=True):
                 load.wait_for_more(100)
-            finally:
-                load.stop()
-            for client in clients:
-                client.result()
+                node.terminate()
+                assert node.wait_exit() == 0
+                load.wait_for_more(100)
+                wait_ready(start(port))
+            load.wait_for_more(100)
         lines = site.log(load.asked)
     assert load.failures == []
     assert Counter(line["status"] for line in lines) == {"200": load.asked}
     served = Counter(line["node"].split(", ")[-1] for line in lines)
     assert all(served[f"127.0.0.1:{port}"] > 50 for port in ports)
     assert any("," in line["node"] for line in lines), "no request met a missing node, so nothing was tested"
-
-
-def wait_ready(node: Server) -> None:
-    """Wait like `Server.wait_ready`, but longer: under load a starting worker answers late."""
-
-    def is_ready() -> bool:
-        assert node.process.poll() is None, node.log()
-        try:
-            return requests.get(f"{node.url}/health", timeout=60).status_code == 200
-        except requests.ConnectionError:
-            return False
-
-    until(is_ready, 120)
-
-
-class Load:
-    """Clients that request one new phrase after the other."""
-
-    def __init__(self, url: str, session: Callable[[], requests.Session]) -> None:
-        self._url, self._session = url, session
-        self._phrases = itertools.count()
-        self._counted = threading.Condition()
-        self._stopped = threading.Event()
-        self.asked = 0
-        self.failures: list[str] = []
-
-    def run(self) -> None:
-        with self._session() as session:
-            while not self._stopped.wait(PAUSE_S):
-                failure = self._ask(session)
-                with self._counted:
-                    self.asked += 1
-                    self.failures += failure
-                    self._counted.notify_all()
-
-    def _ask(self, session: requests.Session) -> list[str]:
-        phrase = {"text": f"Le joueur numéro {next(self._phrases)} relance."}
-        try:
-            answer = session.post(self._url, json=phrase, timeout=60)
-        except requests.RequestException as error:
-            return [repr(error)]
-        return [] if answer.content[:4] == b"RIFF" else [f"{answer.status_code} {answer.text}"]
-
-    def wait_for_more(self, number: int) -> None:
-        """Wait until `number` more requests have been answered."""
-        with self._counted:
-            goal = self.asked + number
-            assert self._counted.wait_for(lambda: self.asked >= goal, 60)
-
-    def stop(self) -> None:
-        self._stopped.set()
