@@ -342,6 +342,22 @@ def test_only_a_take_of_the_phrase_can_be_kept(client: FlaskClient, keys: list[s
     assert_error(client.post(f"/v1/phrases/{keys[0]}/keep?take=0"), 422, "request_invalid", param="take")
 
 
+def test_of_a_phrase_that_is_not_kept_a_take_is_made_and_kept(
+    client: FlaskClient, keys: list[str], service: Service
+) -> None:
+    """As of babble, of which a job that listens keeps nothing."""
+    phrase = service.catalogue.get(keys[0])
+    assert phrase is not None
+    service.side_takes.add(keys[0], service.catalogue.read_sound(phrase), phrase.metadata())
+    service.catalogue.remove([phrase])
+    answers = (client.post(f"/v1/phrases/{keys[0]}/takes") for _ in range(50))
+    answer = next(each for each in answers if each.status_code != 409)  # which sounds like the first
+    assert [(take["number"], take["kept"]) for take in answer.get_json()["takes"]] == [(1, False), (2, False)]
+    new = client.get(f"/v1/phrases/{keys[0]}/takes/2/audio").data
+    assert client.post(f"/v1/phrases/{keys[0]}/keep?take=2").status_code == 200
+    assert client.get(f"/v1/phrases/{keys[0]}/audio").data == new
+
+
 def test_a_phrase_that_is_removed_has_no_takes(client: FlaskClient, keys: list[str], service: Service) -> None:
     phrase = service.catalogue.get(keys[0])
     assert phrase is not None
