@@ -82,7 +82,7 @@ class Service:
         )
         self.announcer = Announcer(settings, self.frontend, self._loader, renderer, self._takes, fallback)
         self.side_takes = SideTakes(settings.cache_dir)
-        self.listening = Listening(settings, self.announcer, self.catalogue, self.side_takes)
+        self.listening = Listening(settings, self.announcer, self.catalogue, self.side_takes, self._durations)
         self.warmer = Warmer(settings, self.announcer, self.frontend, self.catalogue, self.health, self.listening)
         self.station = Station(settings, self.announcer, finisher, self.health, self.warmer)
 

@@ -13,7 +13,7 @@ from benchmarks.listen.voices import NO_ENGINE
 from monica.audio.activity import Activity
 from monica.errors import InvalidText
 from monica.listening.comparison import Comparison, compare
-from monica.listening.verdict import WRONG_WORDS, FreeLimits, is_confirmed
+from monica.listening.verdict import DOUBTFUL_SPREADS, WRONG_SPREADS, WRONG_WORDS, FreeLimits, is_confirmed
 from monica.listening.words import Word, split_words
 from monica.synthesis.duration import DurationModel, Point, parse_script
 from monica.synthesis.faults import Fault, find_faults
@@ -34,6 +34,8 @@ class Measured:
     faults: tuple[Fault, ...]
     deviation: float
     """|ln| of its duration's ratio to the expected one."""
+    spreads: float
+    """How many spreads that is."""
     told: Comparison
     free: Comparison | None
 
@@ -69,10 +71,11 @@ def measure(takes: Sequence[Take], expected: Sequence[str], frontend: TextFronte
     for take in takes:
         expectation = model.expect(expected[take.sentence])
         faults = find_faults(take.samples, take.rate, expected[take.sentence], expectation)
-        deviation = abs(expectation.deviation(Activity.of(take.samples, take.rate).seconds))
+        seconds = Activity.of(take.samples, take.rate).seconds
+        deviation, spreads = abs(expectation.deviation(seconds)), abs(expectation.spreads(seconds))
         told = compare(said[take.sentence], words(take.told))
         free = None if take.free is None else compare(said[take.sentence], words(take.free))
-        measured.append(Measured(take.sentence, take.kind, faults, deviation, told, free))
+        measured.append(Measured(take.sentence, take.kind, faults, deviation, spreads, told, free))
     return measured
 
 
@@ -106,13 +109,20 @@ def rules(limits: FreeLimits | None) -> dict[str, Rule]:
     def told(take: Measured) -> bool:
         return take.told_words >= WRONG_WORDS or is_confirmed(take.told, take.free)
 
+    def wrong(take: Measured) -> bool:
+        return bool(take.faults) or take.spreads > WRONG_SPREADS or told(take)
+
+    def doubtful(take: Measured) -> bool:
+        return take.spreads > DOUBTFUL_SPREADS or take.told_words >= 1 or free_alarm(take, limits)
+
     return {
         "signal": lambda take: bool(take.faults),
+        "and duration": lambda take: bool(take.faults) or take.spreads > WRONG_SPREADS,
         "told, 2 words or confirmed": told,
         "told, 1 word": lambda take: take.told_words >= 1,
         "free": lambda take: free_alarm(take, limits),
-        "made again": lambda take: bool(take.faults) or told(take),
-        "or doubtful": lambda take: bool(take.faults) or take.told_words >= 1 or free_alarm(take, limits),
+        "made again": wrong,
+        "or doubtful": lambda take: wrong(take) or doubtful(take),
     }
 
 

@@ -61,6 +61,11 @@ def wav_pcm(wav: bytes) -> bytes:
     return wav[HEADER_BYTES:]
 
 
+def wav_samples(wav: bytes) -> NDArray[np.float32]:
+    """Return the samples of a WAV made by `encode_wav`: (N,) in [-1, 1)."""
+    return np.frombuffer(wav_pcm(wav), "<i2").astype(np.float32) / np.float32(32768)
+
+
 def join_wavs(wavs: list[bytes], pauses_s: Sequence[float]) -> bytes:
     """Join WAVs made by `encode_wav` at one sample rate.
 

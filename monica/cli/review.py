@@ -14,8 +14,8 @@ from monica.cli.listening import play_wav
 from monica.config import Settings
 from monica.store import review as reviewing
 from monica.store.catalogue import Catalogue
-from monica.store.hearing import Verdict
-from monica.store.phrase import shown
+from monica.store.hearing import Hearing, Verdict
+from monica.store.phrase import KeptPhrase, shown
 from monica.store.side_takes import SideTakes
 
 
@@ -59,6 +59,8 @@ def review(key: str | None, take: int | None, play: bool, keep: bool) -> None:
 def listen(search: str, again: bool) -> None:
     """Listen to the kept phrases that have not been listened to, and mark the doubtful ones.
 
+    What a person has accepted stays as it is.
+
     With SEARCH, only to those with it in their text. It needs the extra `listen` and a model, and no server. Ctrl-C
     stops it; the same command goes on from there. The exit code is 1 if a phrase is doubtful.
     """
@@ -66,14 +68,17 @@ def listen(search: str, again: bool) -> None:
     from monica.listening.listener import Listener, ListeningFailed
     from monica.listening.model import model_name
     from monica.listening.verdict import judge
+    from monica.synthesis.durations import NAME as DURATIONS
+    from monica.synthesis.durations import DurationModels
 
     settings = Settings.from_env()
     counts = dict.fromkeys(Verdict, 0)
     with Catalogue.open(settings) as catalogue:
-        phrases = [phrase for phrase in catalogue.phrases(search) if again or phrase.hearing is None]
+        phrases = [phrase for phrase in catalogue.phrases(search) if _may_hear(phrase, again)]
         if not phrases:
             click.echo("Every phrase has been listened to.")
             return
+        durations = DurationModels(settings.cache_dir / DURATIONS)
         listener = Listener(settings)
         for number, phrase in enumerate(phrases, 1):
             try:
@@ -82,13 +87,13 @@ def listen(search: str, again: bool) -> None:
             except (ValueError, ListeningFailed) as error:
                 click.echo(f"{number}/{len(phrases)} {phrase.key:.12} not heard: {shown(str(error))}", err=True)
                 continue
-            hearing = judge(heard, phrase.engine, phrase.sha256, model_name(settings))
+            spreads = durations.spreads(metadata.recipe, sound)
+            hearing = judge(heard, phrase.engine, phrase.sha256, model_name(settings), spreads)
             now = catalogue.get(phrase.key)
             if now is not None and now.sha256 == phrase.sha256:  # or it was made again meanwhile
                 catalogue.put(phrase.key, sound, replace(metadata, heard=hearing))
             counts[hearing.verdict] += 1
-            marked = reviewing.mark(hearing.expected, hearing.differences)
-            click.echo(f"{number}/{len(phrases)} {phrase.key:.12} {hearing.verdict}: {marked}")
+            click.echo(f"{number}/{len(phrases)} {phrase.key:.12} {hearing.verdict}: {_marked(hearing)}")
         listener.close()
     bad = counts[Verdict.DOUBTFUL] + counts[Verdict.WRONG]
     click.echo(f"{counts[Verdict.GOOD]} good, {bad} doubtful. See: monica cache review")
@@ -105,11 +110,21 @@ def words(key: str) -> None:
         click.echo(f"{word.start_s:7.2f} {word.end_s:7.2f}  {shown(word.text)}")
 
 
+def _marked(hearing: Hearing) -> str:
+    """Write a text with what was heard otherwise, and what is wrong with the duration."""
+    fault = f" [{hearing.fault.replace('_', ' ')}]" if hearing.fault else ""
+    return reviewing.mark(hearing.expected, hearing.differences) + fault
+
+
+def _may_hear(phrase: KeptPhrase, again: bool) -> bool:
+    return phrase.hearing is None or (again and phrase.hearing.verdict is not Verdict.ACCEPTED)
+
+
 def _row(phrase: reviewing.Choice) -> str:
     hearing = phrase.hearing
     assert hearing is not None  # noqa: S101 - it is doubtful
     state = hearing.verdict if phrase.kept is not None else "not kept"
-    marked = reviewing.mark(hearing.expected, hearing.differences)
+    marked = _marked(hearing)
     return f"{phrase.key[:12]}  {state:<8}  {len(phrase.takes)} takes  {marked}"
 
 

@@ -4,6 +4,10 @@ A recogniser errs, so its word alone fails nothing. Told hearing, which has the 
 in the same way for every voice. A word that is wrong told is wrong for certain if it is wrong in free hearing too. What
 free hearing finds beside that depends on the voice: it counts only for voices that have been measured, in
 `python -m benchmarks.listen`.
+
+How long the take lasts counts, too. Told hearing passes over words that are said twice and over words that are said too
+fast. Of takes that nobody listens to, only what is far off is a fault (`monica.synthesis.faults`); here a second take
+and a person's ear are at hand, so less is enough.
 """
 
 from __future__ import annotations
@@ -13,9 +17,12 @@ from dataclasses import dataclass
 from monica.listening.comparison import Comparison
 from monica.listening.heard import Heard
 from monica.store.hearing import Hearing, Misheard, Verdict
+from monica.synthesis.faults import Fault
 
 WRONG_WORDS = 2
 """Words that a take is made again for, told hearing. One is enough if free hearing misses it too."""
+WRONG_SPREADS, DOUBTFUL_SPREADS = 2.5, 2.0
+"""How many spreads the duration of a take may be off before it is wrong, and before it is doubtful."""
 UNINTELLIGIBLE = 0.5
 """The share of the sounds, told hearing, from which on a take is not this text at all: it is not kept."""
 
@@ -30,20 +37,21 @@ class FreeLimits:
     """Share of the sounds that are wrong."""
 
 
-FREE_LIMITS = {"pico": FreeLimits(run=6, distance=0.5)}
+FREE_LIMITS = {"pico": FreeLimits(run=8, distance=0.5)}
 """By the name of the engine. A voice that is not here was not measured, and is judged by told hearing alone."""
 
 
-def judge(heard: Heard, engine: str, sound: str, model: str, fault: str | None = None) -> Hearing:
+def judge(heard: Heard, engine: str, sound: str, model: str, spreads: float = 0.0) -> Hearing:
     """Return the verdict on a take.
 
-    engine: the name of the one that made it. sound: hex SHA-256 of it. model: the recogniser. fault: what is wrong with
-    the signal.
+    engine: the name of the one that made it. sound: hex SHA-256 of it. model: the recogniser. spreads: how far its
+    duration is off (`Expectation.spreads`); 0 if the voice has no duration model yet.
     """
     wrong = heard.told_comparison.differences
-    if fault is not None or len(wrong) >= WRONG_WORDS or is_confirmed(heard.told_comparison, heard.free_comparison):
+    confirmed = is_confirmed(heard.told_comparison, heard.free_comparison)
+    if len(wrong) >= WRONG_WORDS or confirmed or abs(spreads) > WRONG_SPREADS:
         verdict = Verdict.WRONG
-    elif wrong or _is_doubtful_free(heard, FREE_LIMITS.get(engine)):
+    elif wrong or abs(spreads) > DOUBTFUL_SPREADS or _is_doubtful_free(heard, FREE_LIMITS.get(engine)):
         verdict = Verdict.DOUBTFUL
     else:
         verdict = Verdict.GOOD
@@ -57,7 +65,7 @@ def judge(heard: Heard, engine: str, sound: str, model: str, fault: str | None =
         heard.told,
         heard.free,
         tuple(Misheard(each.said, each.heard, each.kind) for each in wrong[:MOST_SHOWN]),
-        fault,
+        (Fault.TOO_LONG if spreads > 0 else Fault.TOO_SHORT) if abs(spreads) > DOUBTFUL_SPREADS else None,
         heard.words,
     )
 

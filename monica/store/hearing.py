@@ -76,7 +76,7 @@ class Hearing:
     """What was understood without a hint; None if that was no text."""
     differences: tuple[Misheard, ...]
     fault: str | None = None
-    """What is wrong with the signal."""
+    """What is wrong with its duration: `too_short` or `too_long`."""
     words: tuple[TimedWord, ...] = ()
     """When each word of `expected` is said; empty if that is not known, as in what an older Monica heard."""
 

@@ -86,6 +86,10 @@ class Expectation(NamedTuple):
         """Return the ln of the ratio of a duration to this one, both with OFFSET_S added."""
         return float(np.log((seconds + OFFSET_S) / (self.seconds + OFFSET_S)))
 
+    def spreads(self, seconds: float) -> float:
+        """Return how many spreads a duration is off; negative if it is too short. SPREADS of them are the tolerance."""
+        return SPREADS * self.deviation(seconds) / self.tolerance
+
 
 class Point(NamedTuple):
     """A take that a model is fitted to."""

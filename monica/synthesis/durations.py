@@ -10,6 +10,8 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
+from monica.audio.activity import Activity
+from monica.audio.wav import wav_rate, wav_samples
 from monica.store.recipe import Recipe
 from monica.synthesis.duration import MIN_TAKES, PRIOR, DurationModel, Expectation, Point, parse_script
 
@@ -46,6 +48,13 @@ class DurationModels:
     def expect(self, recipe: Recipe) -> Expectation:
         """Return how long a take should last."""
         return self.model(voice_of(recipe)).expect(recipe.said)
+
+    def spreads(self, recipe: Recipe, wav: bytes) -> float:
+        """Return how many spreads the duration of a take is off; 0 if nothing is known of the voice's pace yet."""
+        model = self.model(voice_of(recipe))
+        if not model.takes:
+            return 0.0
+        return model.expect(recipe.said).spreads(Activity.of(wav_samples(wav), wav_rate(wav)).seconds)
 
     def learn(self, recipe: Recipe, seconds: float) -> None:
         """Take note of a take: seconds from its first sound to its last."""

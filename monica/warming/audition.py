@@ -18,11 +18,12 @@ from monica.store.hearing import Hearing, TimedWord, Verdict
 from monica.store.metadata import Metadata
 from monica.store.phrase import KeptPhrase
 from monica.store.side_takes import SideTakes
+from monica.synthesis.durations import DurationModels
 
 MAX_TAKES = 3
 MAX_DOUBTFUL_TAKES = 2
-"""Takes of a phrase of which only a word is doubtful. It is the same word in every take more often than not: then it is
-the recogniser who errs."""
+"""Takes of a phrase of which only a word is doubtful, or only the duration is wrong. It is the same in every take more
+often than not: then it is the recogniser who errs, or the duration model."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,18 +49,30 @@ class _Take:
     hearing: Hearing
     babble: bool
 
+    @property
+    def only_its_duration(self) -> bool:
+        """Whether every word was heard, and only the duration is off."""
+        return self.hearing.fault is not None and not self.hearing.differences
+
 
 class Audition:
     """Listens to kept phrases, and has those that are not good made again. Several threads may use it."""
 
     def __init__(
-        self, ears: Ears, model: str, announcer: Announcer, catalogue: Catalogue, side_takes: SideTakes
+        self,
+        ears: Ears,
+        model: str,
+        announcer: Announcer,
+        catalogue: Catalogue,
+        side_takes: SideTakes,
+        durations: DurationModels,
     ) -> None:
         self._ears = ears
         self._model = model
         self._announcer = announcer
         self._catalogue = catalogue
         self._side_takes = side_takes
+        self._durations = durations
 
     def verdict_of(self, key: str) -> Verdict | None:
         """Return the verdict on the sound that is kept under a key; None if it has not been listened to."""
@@ -105,6 +118,8 @@ class Audition:
             takes.append(self._hear(request.text, key))
             metrics.takes_remade_by_listening.labels(takes[-1].metadata.recipe.voice).inc()
         best = min(takes, key=lambda take: take.hearing.order)
+        if len(takes) > 1 and best.only_its_duration:
+            best = replace(best, hearing=replace(best.hearing, verdict=Verdict.DOUBTFUL))
         if best.babble:
             self._set_aside(key, takes)
             if (phrase := self._catalogue.get(key)) is not None and not pinned:
@@ -118,9 +133,9 @@ class Audition:
         return Outcome(best.hearing.verdict, len(takes) - 1, True)
 
     def _should_remake(self, takes: list[_Take]) -> bool:
-        best = min(take.hearing.verdict.rank for take in takes)
-        allowed = MAX_DOUBTFUL_TAKES if best == Verdict.DOUBTFUL.rank else MAX_TAKES
-        return best > Verdict.GOOD.rank and len(takes) < allowed
+        best = min(takes, key=lambda take: take.hearing.order)
+        doubtful = best.hearing.verdict is Verdict.DOUBTFUL or best.only_its_duration
+        return best.hearing.verdict.needs_review and len(takes) < (MAX_DOUBTFUL_TAKES if doubtful else MAX_TAKES)
 
     def _hear(self, text: str, key: str) -> _Take:
         """Hear what is kept under a key. Raises UnknownPhrase if it is gone, CacheError, ListeningFailed."""
@@ -133,7 +148,8 @@ class Audition:
         except ValueError:
             raise UnknownPhrase(f"Phrase {key:.12} has no metadata.") from None
         heard = self._ears.hear(sound, metadata.recipe.text if metadata.recipe.text else text)
-        hearing = judge(heard, metadata.recipe.engine, hashlib.sha256(sound).hexdigest(), self._model)
+        digest, spreads = hashlib.sha256(sound).hexdigest(), self._durations.spreads(metadata.recipe, sound)
+        hearing = judge(heard, metadata.recipe.engine, digest, self._model, spreads)
         metrics.takes_heard.labels(metadata.recipe.voice, hearing.verdict).inc()
         logger.info("phrase %.12s: heard as %s (%s)", key, hearing.verdict, ascii(heard.told))
         return _Take(sound, metadata, hearing, is_unintelligible(heard))

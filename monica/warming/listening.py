@@ -10,6 +10,7 @@ from monica.config import Settings
 from monica.listening.model import ListeningUnavailable, find_model, model_name
 from monica.store.catalogue import Catalogue
 from monica.store.side_takes import SideTakes
+from monica.synthesis.durations import DurationModels
 
 if TYPE_CHECKING:
     from monica.listening.listener import Ears
@@ -35,6 +36,7 @@ class Listening:
         announcer: Announcer,
         catalogue: Catalogue,
         side_takes: SideTakes,
+        durations: DurationModels,
         make_ears: Callable[[Settings], Ears] = make_listener,
         check: Callable[[Settings], object] = find_model,
     ) -> None:
@@ -42,6 +44,7 @@ class Listening:
         self._announcer = announcer
         self._catalogue = catalogue
         self._side_takes = side_takes
+        self._durations = durations
         self._make_ears = make_ears
         self._check = check
         self._ears: Ears | None = None
@@ -66,7 +69,9 @@ class Listening:
         from monica.warming.audition import Audition
 
         self._ears = self._make_ears(self._settings)
-        return Audition(self._ears, model_name(self._settings), self._announcer, self._catalogue, self._side_takes)
+        return Audition(
+            self._ears, model_name(self._settings), self._announcer, self._catalogue, self._side_takes, self._durations
+        )
 
     def close(self) -> None:
         """End the listener, whose model takes memory."""

@@ -86,7 +86,12 @@ def test_one_wrong_word_is_doubtful_and_two_are_wrong(monkeypatch: pytest.Monkey
     }
     for told, verdict in verdicts.items():
         assert judge(heard(told, TEXT), "toy", "0" * 64, "base").verdict is verdict
-    assert judge(heard(TEXT), "toy", "0" * 64, "base", fault="gap").verdict is Verdict.WRONG
+    for spreads, verdict, fault in (
+        (2.6, Verdict.WRONG, "too_long"), (2.1, Verdict.DOUBTFUL, "too_long"), (-2.6, Verdict.WRONG, "too_short"),
+        (-1.9, Verdict.GOOD, None),
+    ):  # fmt: skip
+        found = judge(heard(TEXT), "toy", "0" * 64, "base", spreads)
+        assert (found.verdict, found.fault) == (verdict, fault)
     # One word is enough if free hearing misses it too.
     both = heard(TEXT.replace("sept", "douze"), TEXT.replace("sept", "onze"))
     assert judge(both, "toy", "0" * 64, "base").verdict is Verdict.WRONG

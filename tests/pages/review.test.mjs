@@ -26,6 +26,8 @@ test("what is kept has a row, once", () => {
   assert.deepEqual(rows.map(({ name }) => name), ["Prise 1", "Prise 2, gardée"]);
   assert.equal(rows[1].heard, "1,3 s · douteuse : «\u00a0La table douze.\u00a0»");
   assert.equal(rows[0].path, "/v1/phrases/abc/takes/1/audio");
+  const long = rowsOf({ key: "abc", kept: true, takes: [{ ...takes[1], hearing: { ...hearing([]), fault: "too_long" } }] });
+  assert.match(long[0].heard, /· douteuse, trop longue : «/);
   const alone = rowsOf({ key: "abc", kept: true, takes: [takes[0]] });
   assert.deepEqual(alone.map(({ name, number }) => [name, number]), [["Prise gardée", null], ["Prise 1", 1]]);
   assert.deepEqual(rowsOf({ key: "abc", kept: false, takes: [] }), []);

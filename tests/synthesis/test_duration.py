@@ -9,9 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from monica.audio.wav import encode_wav
 from monica.engine import SynthesisParams
 from monica.store.recipe import Recipe
-from monica.synthesis.duration import MAX_TOLERANCE, MIN_TAKES, MIN_TOLERANCE, PRIOR, DurationModel, Point, parse_script
+from monica.synthesis.duration import (
+    MAX_TOLERANCE,
+    MIN_TAKES,
+    MIN_TOLERANCE,
+    OFFSET_S,
+    PRIOR,
+    SPREADS,
+    DurationModel,
+    Point,
+    parse_script,
+)
 from monica.synthesis.durations import MAX_ALIKE, MAX_VOICES, NAME, DurationModels, voice_of
 from tests.support.takes import recipe_of
 
@@ -101,6 +112,24 @@ def test_models_are_of_voices_and_outlast_the_process(tmp_path: Path) -> None:
     assert again.expect(spoken_by("unknown", text)) == PRIOR.expect(text)
     hasty = replace(spoken_by("fast", text), params=SynthesisParams(exaggeration=1.5))
     assert again.expect(hasty) == PRIOR.expect(text)
+
+
+def test_spreads_of_a_sound() -> None:
+    models = DurationModels()
+    said = spoken_by("slow", "la " * 10)
+
+    def wav(seconds: float) -> bytes:
+        return encode_wav(0.1 * np.sin(np.arange(round(seconds * 8000))).astype(np.float32), 8000)
+
+    assert models.spreads(said, wav(30)) == 0, "nothing is known of the voice yet"
+    for n in range(1, 30):
+        models.learn(spoken_by("slow", "la " * n), 0.3 + 0.22 * n)
+    model = models.model(voice_of(said))
+    assert models.spreads(said, wav(2.5)) == pytest.approx(0, abs=0.3)
+    assert models.spreads(said, wav(2.5 * 1.5)) > 2.5
+    assert models.spreads(said, wav(2.5 / 1.5)) < -2.5
+    longest = (2.5 + OFFSET_S) * np.exp(model.tolerance) - OFFSET_S
+    assert model.expect(said.said).spreads(longest) == pytest.approx(SPREADS, abs=0.3)
 
 
 def test_voices_that_spoke_long_ago_are_forgotten() -> None:

@@ -27,8 +27,8 @@ from tests.support.wire import until
 LIST = JobSource("liste", phrases=("Tapis !", "Parole, \ud800 et Ana."))
 BOOK = JobSource("tournoi.toml", book='[[phrases]]\ntext = "À vos places !"\n')
 SHOWN = {
-    "id", "name", "state", "total", "cached", "made", "failed", "left", "failures", "reason", "reason_code", "warning", "rate",
-    "left_s", "created", "started", "ended", "listen", "heard", "remade", "doubtful",
+    "id", "name", "state", "total", "cached", "made", "failed", "left", "failures", "reason", "reason_code", "warning",
+    "rate", "left_s", "created", "started", "ended", "listen", "heard", "remade", "doubtful",
 }  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from monica.service import Service
 from monica.store import review
 from monica.store.hearing import Verdict
 from monica.store.phrase import KeptPhrase, WordsUnknown
+from monica.store.recipe import Recipe
+from monica.synthesis.durations import DurationModels
 from monica.synthesis.take import block
 from monica.text.frontend import PAUSE_S
 from monica.warming.job import State
@@ -45,11 +47,28 @@ def service(settings: Settings, damaging: DamagingToy) -> Iterator[Service]:
     service.close()
 
 
+class Pace(DurationModels):
+    """Says how many spreads the duration of each take is off: the next of `off`, and then none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.off: list[float] = []
+
+    def spreads(self, recipe: Recipe, wav: bytes) -> float:
+        return self.off.pop(0) if self.off else 0.0
+
+
 @pytest.fixture
-def warmer(service: Service, ears: FakeEars) -> Iterator[Warmer]:
+def pace() -> Pace:
+    return Pace()
+
+
+@pytest.fixture
+def warmer(service: Service, ears: FakeEars, pace: Pace) -> Iterator[Warmer]:
     listening = Listening(
-        service.settings, service.announcer, service.catalogue, service.side_takes, lambda _: ears, lambda _: None
-    )
+        service.settings, service.announcer, service.catalogue, service.side_takes, pace,
+        lambda _: ears, lambda _: None,
+    )  # fmt: skip
     warmer = Warmer(service.settings, service.announcer, service.frontend, service.catalogue, service.health, listening)
     warmer.start()
     yield warmer
@@ -91,6 +110,33 @@ def test_phrases_that_were_made_unheard_are_listened_to(warmer: Warmer, ears: Fa
     assert ears.heard == []
     job = ended(warmer.submit(texts(*PAIRS[:5]), listen=True))
     assert (job.heard, job.cached + job.made) == (5, 5)
+
+
+@pytest.mark.parametrize("damaging", [(lambda number: False,)], indirect=True)
+@pytest.mark.parametrize(
+    ("off", "takes", "verdict", "fault"),
+    [
+        ([1.9], 1, Verdict.GOOD, None),
+        ([2.6, 0.1], 2, Verdict.GOOD, None),
+        ([2.1, 2.2], 2, Verdict.DOUBTFUL, "too_long"),
+        ([-2.6, -2.7], 2, Verdict.DOUBTFUL, "too_short"),  # so it is how the voice says this text
+    ],
+)
+def test_the_duration_counts_too(
+    warmer: Warmer,
+    service: Service,
+    damaging: DamagingToy,
+    pace: Pace,
+    off: list[float],
+    takes: int,
+    verdict: Verdict,
+    fault: str | None,
+) -> None:
+    pace.off = off
+    ended(warmer.submit(texts("Pablo perd la main."), listen=True))
+    (phrase,) = service.catalogue.phrases()
+    assert phrase.hearing is not None
+    assert (len(damaging.spoken), phrase.hearing.verdict, phrase.hearing.fault) == (takes, verdict, fault)
 
 
 @pytest.mark.parametrize("damaging", [(lambda number: False,)], indirect=True)

@@ -1,6 +1,7 @@
 // What was heard of a phrase and its takes, for people. Nothing here knows of the page.
 
 const VERDICTS = { accepted: "acceptée", good: "bonne", doubtful: "douteuse", wrong: "mauvaise" };
+const FAULTS = { too_long: ", trop longue", too_short: ", trop courte" };
 
 const seconds = (number) => `${number.toFixed(1).replace(".", ",")} s`;
 
@@ -25,12 +26,14 @@ export const heardOf = (text, heard) =>
 
 export const quoted = (text) => `«\u00a0${text}\u00a0»`;
 
+const said = ({ verdict, fault, heard }) => `${VERDICTS[verdict]}${FAULTS[fault] ?? ""} : ${quoted(heard)}`;
+
 /** The takes of a phrase as rows. What is kept has a row even if it is not among the takes. */
 export function rowsOf({ key, kept, takes }) {
   const rows = takes.map(({ number, kept: current, seconds: long, hearing }) => ({
     number, current, path: `/v1/phrases/${key}/takes/${number}/audio`,
     name: `Prise ${number}${current ? ", gardée" : ""}`,
-    heard: [seconds(long), hearing ? `${VERDICTS[hearing.verdict]} : ${quoted(hearing.heard)}` : ""].filter(Boolean).join(" · "),
+    heard: [seconds(long), hearing ? said(hearing) : ""].filter(Boolean).join(" · "),
   }));
   const among = rows.some(({ current }) => current);
   return kept && !among ? [{ number: null, current: true, path: `/v1/phrases/${key}/audio`, name: "Prise gardée", heard: "" }, ...rows] : rows;
