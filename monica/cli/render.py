@@ -57,9 +57,10 @@ def render(book: Path, address: str, out: Path, studios: int | None, bundle_mb: 
         fail("Ray is not installed here; install it with: uv sync --extra ray")
     _check_address(address)
     # Ray reads these as it is imported. Below `uv run`, it would start each studio with that, in a copy of this folder
-    # which has no environment. And it would try a wrong token twenty times.
+    # which has no environment. And a cluster is asked twenty times whether a wrong token is right.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "3")
+    if address not in FOUND_BY_RAY:
+        os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "5")
     from monica.render.shelf import Shelf
 
     job = Job("", JobSource(book.name), phrases.count(), time())

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Self
 
 import pytest
 from click.testing import CliRunner, Result
 
 from monica.cli import main
 from monica.render.folders import lock_folder
+from tests.support.studios import Studios, on_shelf
 
 BOOK = '[[phrases]]\ntext = "Bonjour."\n'
 
@@ -66,3 +72,41 @@ def test_a_wrong_address_is_told_at_once(tmp_path: Path, address: str, reason: s
     assert done.exit_code == 1
     assert reason in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("_ray")
+def test_sigterm_finishes_the_bundle_and_the_same_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[str] = []
+
+    def terminate(text: str) -> bool:
+        if text == "Table 300." and not stopped:
+            stopped.append(text)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+    class Cluster(Studios):
+        studios = 2
+
+        def __init__(self, *_: object) -> None:
+            super().__init__(terminate)
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setitem(sys.modules, "monica.render.cluster", SimpleNamespace(Cluster=Cluster))
+    book = f'[rosters]\nt = {list(range(1000))}\n[[phrases]]\ntext = "Table {{t}}."\nt = "t"\n'
+    done = run(tmp_path, book, "local")
+    assert done.exit_code == 130, done.stderr
+    made = on_shelf(tmp_path / "out")
+    assert 290 < len(made) < 1000
+    assert f"0 were cached, {len(made)} made, 0 failed, {1000 - len(made)} left." in done.stdout
+
+    done = run(tmp_path, book, "local")
+    assert done.exit_code == 0, done.stderr
+    assert f"{len(made)} were cached, {1000 - len(made)} made, 0 failed, 0 left." in done.stdout
+    assert on_shelf(tmp_path / "out") == {f"Table {number}.": 1 for number in range(1000)}
