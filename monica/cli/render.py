@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from time import time
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from monica.render.shelf import Shelf
 
 SHOW_S = 0.5
+CONNECT_S = 10.0
+FOUND_BY_RAY = ("auto", "local")
+"""What Ray takes in place of an address."""
 STOPPED = 130  # the exit code shells use for Ctrl-C
 
 
@@ -51,22 +55,39 @@ def render(book: Path, address: str, out: Path, studios: int | None, bundle_mb: 
         sys.exit(2)
     if find_spec("ray") is None:
         fail("Ray is not installed here; install it with: uv sync --extra ray")
+    _check_address(address)
+    # Ray reads these as it is imported. Below `uv run`, it would start each studio with that, in a copy of this folder
+    # which has no environment. And a cluster is asked twenty times whether a wrong token is right.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    if address not in FOUND_BY_RAY:
+        os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "5")
     from monica.render.shelf import Shelf
 
-    shelf = Shelf(out, bundle_mb * 2**20)
-    for name in shelf.set_aside:
-        click.echo(f"{name} is not a whole bundle: it is set aside, and its phrases are made again", err=True)
-    # Below `uv run`, Ray would start each studio with it, in a copy of this folder that has no environment.
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    from monica.render.cluster import Cluster
-
     job = Job("", JobSource(book.name), phrases.count(), time())
-    with Cluster(address, settings, listen) as cluster:
-        _make(phrases, shelf, job, cluster, studios or cluster.studios)
+    with closing(Shelf(out, bundle_mb * 2**20)) as shelf:
+        for name in shelf.set_aside:
+            click.echo(f"{name} is not a whole bundle: it is set aside, and its phrases are made again", err=True)
+        from monica.render.cluster import Cluster
+
+        with Cluster(address, settings, listen) as cluster:
+            _make(phrases, shelf, job, cluster, studios or cluster.studios)
     click.echo("\n".join(summary_lines(job.as_dict())))
     if job.state is State.STOPPED:
         sys.exit(STOPPED)
     sys.exit(1 if job.failed else 0)
+
+
+def _check_address(address: str) -> None:
+    """Fail at once if no one listens there. Ray itself would try for minutes."""
+    if address in FOUND_BY_RAY:
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_S).close()
+    except OSError as error:
+        fail(f"There is no Ray at {address}: {error.strerror or error}")
+    except (ValueError, OverflowError):
+        fail(f"The address of Ray's head is host:port, and not {address}")
 
 
 def _make(book: PhraseBook, shelf: Shelf, job: Job, cluster: Cluster, studios: int) -> None:
@@ -93,7 +114,7 @@ def _make(book: PhraseBook, shelf: Shelf, job: Job, cluster: Cluster, studios: i
                 asyncio.run(run())
                 job.end(State.DONE)
         finally:
-            shelf.close()
+            shelf.finish_bundle()
     except OSError as error:
         fail(f"the bundles cannot be written: {error.strerror or error}. Those that have a name are whole.")
     finally:
