@@ -50,6 +50,7 @@ test-slow: $(UV)
 	$(CHECK)/bin/pytest -m "(slow or system) and not torch"
 
 # Everything. `make test-engine` (Chatterbox's) and `make test-service` run side by side: about a quarter of an hour on two cores.
+# Tests of the service mostly wait for servers, so two of their files run at a time.
 test: $(UV)
 	$(UV) sync --quiet $(DEV) $(if $(MONICA_REQUIRE_SYSTEM),$(LISTEN) $(RAY))
 	$(MAKE) --jobs 2 --keep-going test-engine test-service
@@ -58,7 +59,7 @@ test-engine:
 	$(UV) run --no-sync pytest -m torch
 
 test-service:
-	$(UV) run --no-sync pytest -m "not torch"
+	$(UV) run --no-sync pytest -m "not torch" -n 2 --dist loadfile
 
 lint: $(UV)
 	$(UV) run $(DEV) ruff check

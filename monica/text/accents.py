@@ -38,7 +38,7 @@ def restore_accents(text: str, keep: Container[str] = frozenset()) -> str:
         if word.said is None or word.said == word.key or word.is_name:
             continue
         said = word.said
-        if shouted:
+        if shouted or (word.text.isupper() and len(word.text) > 1):
             said = said.upper()
         elif word.text[0].isupper():
             said = said[0].upper() + said[1:]

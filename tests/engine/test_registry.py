@@ -43,6 +43,8 @@ NAMED_ELSEWHERE = {
     "monica.config",  # the settings of an engine are called like it
     "monica.cli",
     "monica.cli.ray",  # commands for Ray itself
+    "monica.cli.render",
+    "monica.render.cluster",
     "monica.listening.verdict",  # limits were measured for each voice by itself
     "monica.engine.torch.device",  # PyTorch is installed with the extra that is called like the engine
 }

@@ -23,8 +23,9 @@ from tests.support.wire import until
 expect.set_options(timeout=20_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """The system's Chromium. Meanwhile Playwright runs an event loop in this thread, so that asyncio can run no other."""
     chromium = program("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -35,7 +36,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def monica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("evening")
     lexicon = folder / "lexicon.toml"
@@ -88,7 +89,7 @@ def doubtful(monica: Server) -> Iterator[str]:
     call(monica, "DELETE", f"/v1/phrases/{key}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def book(monica: Server) -> str:
     """The id of a book whose phrases have been made."""
     job: str = call(monica, "POST", "/v1/phrases/warm", {"name": "tournoi.toml", "book": BOOK})["id"]

@@ -165,7 +165,7 @@ def test_a_book_is_estimated_and_made(context: BrowserContext, monica: Server) -
     regie.fill("#book", "nothing of the kind")
     regie.click("#dry-run")
     expect(regie.locator("#notice")).to_contain_text("Le répertoire contient une faute : ")
-    expect(regie.locator("#notice")).to_contain_text("line 1")
+    expect(regie.locator("#notice")).to_contain_text("ligne 1")
     regie.fill("#book", '[[phrases]]\ntext = "Le chip leader est connu."\n\n[[phrases]]\ntext = "Pause."\n')
     regie.click("#dry-run")
     expect(regie.locator("#estimate")).to_contain_text("2 phrases")

@@ -160,6 +160,10 @@ def test_words_of_the_venue_are_left_alone() -> None:
     assert Normaliser(lexicon=lexicon).normalise("Par la, a tous").text == "Par là, à tous"
 
 
+def test_a_word_in_capitals_stays_in_capitals() -> None:
+    assert restore_accents("La pause est finie. TERMINEE, la pause") == "La pause est finie. TERMINÉE, la pause"
+
+
 @given(st.lists(st.sampled_from([*HELD_OUT, *UNACCENTED, *GIVEN_BACK]), min_size=1, max_size=4), st.data())
 @settings(deadline=None, max_examples=200)
 def test_once_is_enough(sentences: list[str], data: st.DataObject) -> None:

@@ -66,7 +66,7 @@ def test_0_1_would_read_the_file(folder: Path, job_id: str) -> None:
     """After a downgrade: every field that it knows is there as it wrote it, and it ignores the others."""
     written = json.loads(Jobs(folder).get(job_id).to_json())
     old = json.loads((OLD_JOBS / f"{job_id}.json").read_text(encoding="utf-8"))
-    assert written == old | {"listen": False, "heard": 0, "remade": 0, "doubtful": 0}
+    assert written == old | {"listen": False, "heard": 0, "remade": 0, "doubtful": 0, "reason_code": None}
     assert [name for name in written if name in old] == list(old)
 
 
