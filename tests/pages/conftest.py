@@ -25,7 +25,7 @@ expect.set_options(timeout=20_000)
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium. Meanwhile Playwright runs an event loop in this thread, so that asyncio can run no other."""
+    """The system's Chromium. Playwright runs an event loop in this thread, so that asyncio can run no other."""
     chromium = program("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
