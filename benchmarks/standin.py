@@ -22,7 +22,7 @@ SOUND_S = 0.08
 
 
 class StandIn:
-    """Makes a tone in ninety steps, whatever it is asked for. It lasts as a voice would: otherwise the checks object."""
+    """Makes a tone in ninety steps, whatever it is asked for. It lasts as a voice would, or the checks object."""
 
     name, device, clones, model, fingerprint = "standin", "cpu", False, "stand-in", "stand-in 1"
     sample_rate, slots = RATE, SLOTS

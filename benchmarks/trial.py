@@ -17,6 +17,9 @@ from monica.service import Service
 from monica.speech import SpeechRequest
 from tests.deployment.nginx.load import Load
 
+PATIENCE_S = 300
+"""Without replicas, each answer takes as long as the server goes on trying."""
+
 
 class Reference:
     """The stand-in engine in this process, which does not sleep here: what each phrase must sound like."""
@@ -65,7 +68,7 @@ class Trial(Load):
         """Let something happen, and judge the answers until `number` more have come after it."""
         heard, failures = len(self._heard), len(self.failures)
         event()
-        self.wait_for_more(number)
+        self.wait_for_more(number, PATIENCE_S)
         return self._judge(self._heard[heard:], self.failures[failures:])
 
     def _judge(self, heard: list[tuple[str, bytes]], failures: list[str]) -> Outcome:
