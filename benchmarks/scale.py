@@ -158,6 +158,9 @@ def try_ray(folder: Path, reference: Reference, answers: int) -> None:
             def kill_replica() -> None:
                 ray.replicas()[0].kill()
 
+            def is_ready() -> bool:
+                return requests.get(f"{front.url}/health", timeout=60).status_code == 200
+
             def kill_ray() -> None:
                 for process in ray.processes():
                     with suppress(psutil.NoSuchProcess):  # some end with those before them
@@ -171,12 +174,15 @@ def try_ray(folder: Path, reference: Reference, answers: int) -> None:
                 ("nothing", lambda: None),
                 ("`kill -9` of a replica", kill_replica),
                 ("Serve starts another", lambda: until(lambda: len(ray.replicas()) == 3, 120)),
-                ("`kill -9` of the front's worker; another is started", kill_front),
+                ("`kill -9` of the front's worker", kill_front),
+                ("it is ready again", lambda: until(is_ready, 120)),
                 ("`kill -9` of all of Ray", kill_ray),
             ]
             run(Trial(f"{front.url}/blabla", requests.Session, reference), answers, events)
             heard = front.say(kept)
-            sys.stdout.write(f"\nWithout Ray, a kept phrase is a {heard.headers['X-Monica-Cache']}.\n")
+            sys.stdout.write(
+                f"\nA kept phrase without Ray: {heard.status_code} {heard.headers.get('X-Monica-Cache')}\n"
+            )
 
 
 def main() -> None:

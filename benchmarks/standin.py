@@ -9,16 +9,20 @@ import time
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monica.config import Settings
 from monica.engine import SynthesisParams, Utterance, registry
 from monica.engine.registry import EngineSpec
+from monica.synthesis.duration import parse_script
 
 STEP_S, STEPS, SLOTS, RATE = 0.010, 90, 8, 24_000
+SOUND_S = 0.08
+"""How long a phoneme lasts."""
 
 
 class StandIn:
-    """Makes a tone of two seconds in ninety steps, whatever it is asked for."""
+    """Makes a tone in ninety steps, whatever it is asked for. It lasts as a voice would, or the checks object."""
 
     name, device, clones, model, fingerprint = "standin", "cpu", False, "stand-in", "stand-in 1"
     sample_rate, slots = RATE, SLOTS
@@ -26,7 +30,7 @@ class StandIn:
     def __init__(self, settings: Settings) -> None:
         self._left: dict[Utterance, int] = {}
         self._paused: dict[Utterance, int] = {}
-        self._seeds: dict[Utterance, int] = {}
+        self._sounds: dict[Utterance, NDArray[np.float32]] = {}
 
     def load(self) -> None:
         pass
@@ -34,7 +38,9 @@ class StandIn:
     def begin(self, text: str, *, voice: str, params: SynthesisParams, seed: int, stream: bool = False) -> Utterance:
         utterance = Utterance()
         self._left[utterance] = STEPS
-        self._seeds[utterance] = zlib.crc32(f"{text} {seed}".encode())
+        hertz = 200 + zlib.crc32(f"{text} {seed}".encode()) % 400
+        samples = round(SOUND_S * max(parse_script(text).sounds, 1) * RATE)
+        self._sounds[utterance] = (0.2 * np.sin(np.arange(samples) * (2 * np.pi * hertz / RATE))).astype(np.float32)
         return utterance
 
     def step(self) -> None:
@@ -42,8 +48,7 @@ class StandIn:
         for utterance in self._left:
             self._left[utterance] -= 1
             if self._left[utterance] <= 0:
-                hertz = 200 + self._seeds[utterance] % 400
-                utterance.samples = (0.2 * np.sin(np.arange(2 * RATE) * (2 * np.pi * hertz / RATE))).astype(np.float32)
+                utterance.samples = self._sounds[utterance]
 
     def pause(self, utterance: Utterance) -> None:
         self._paused[utterance] = self._left.pop(utterance)
@@ -54,7 +59,7 @@ class StandIn:
         utterance.paused = False
 
     def drop(self, utterance: Utterance) -> None:
-        for kept in (self._left, self._paused, self._seeds):
+        for kept in (self._left, self._paused, self._sounds):
             kept.pop(utterance, None)
 
 

@@ -17,6 +17,10 @@ from monica.service import Service
 from monica.speech import SpeechRequest
 from tests.deployment.nginx.load import Load
 
+PATIENCE_S = 300
+"""Without replicas, each answer takes as long as the server goes on trying."""
+UNCLEAR = "without a reason"
+
 
 class Reference:
     """The stand-in engine in this process, which does not sleep here: what each phrase must sound like."""
@@ -43,8 +47,9 @@ class Outcome:
 
     def cells(self) -> list[str]:
         """Return the number of answers, those that are right, wrong, a clear 503, and all others."""
-        unavailable = sum(number for reason, number in self.refused.items() if reason.startswith("503 "))
-        others = [f"{number} {reason}" for reason, number in self.refused.items() if not reason.startswith("503 ")]
+        is_clear = {reason: reason.startswith("503 ") and not reason.endswith(UNCLEAR) for reason in self.refused}
+        unavailable = sum(number for reason, number in self.refused.items() if is_clear[reason])
+        others = [f"{number} {reason}" for reason, number in self.refused.items() if not is_clear[reason]]
         total = self.right + self.wrong + self.refused.total()
         return [str(total), str(self.right), str(self.wrong), str(unavailable), ", ".join(others) or "0"]
 
@@ -65,7 +70,7 @@ class Trial(Load):
         """Let something happen, and judge the answers until `number` more have come after it."""
         heard, failures = len(self._heard), len(self.failures)
         event()
-        self.wait_for_more(number)
+        self.wait_for_more(number, PATIENCE_S)
         return self._judge(self._heard[heard:], self.failures[failures:])
 
     def _judge(self, heard: list[tuple[str, bytes]], failures: list[str]) -> Outcome:
@@ -81,4 +86,4 @@ def _reason(failure: str) -> str:
     try:
         return f"{status} {json.loads(body)['error']['code']}"
     except (ValueError, LookupError, TypeError):
-        return f"{status} without a reason"
+        return f"{status} {UNCLEAR}"

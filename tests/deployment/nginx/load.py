@@ -49,11 +49,11 @@ class Load:
     def hear(self, phrase: str, answer: requests.Response) -> None:
         """Nothing more is asked of an answer than that it is a sound."""
 
-    def wait_for_more(self, number: int) -> None:
+    def wait_for_more(self, number: int, seconds: float = 60) -> None:
         """Wait until `number` more requests have been answered."""
         with self._counted:
             goal = self.asked + number
-            assert self._counted.wait_for(lambda: self.asked >= goal, 60)
+            assert self._counted.wait_for(lambda: self.asked >= goal, seconds)
 
     def __enter__(self) -> Self:
         self._clients = [self._pool.submit(self._run) for _ in range(CLIENTS)]
