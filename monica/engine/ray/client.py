@@ -27,6 +27,10 @@ class Lost(Exception):
     """There is no answer, or it was cut off. The same may be asked of another replica."""
 
 
+class Unreachable(Lost):
+    """Nothing accepts a connection at the replicas' address."""
+
+
 class Foreign(Lost):
     """The replica that answered speaks with another engine or checkpoint."""
 
@@ -132,7 +136,10 @@ class Replicas:
         with suppress(IndexError, ConnectionError):  # the other end may have closed it while it was idle
             return self._send(self._idle.pop(), method, path, body, exchange)
         connection = self._kind(self._host, self._port, timeout=CONNECT_S)
-        connection.connect()
+        try:
+            connection.connect()
+        except OSError as error:
+            raise Unreachable(error.strerror or str(error) or type(error).__name__) from error
         return self._send(connection, method, path, body, exchange)
 
     def _send(

@@ -17,7 +17,7 @@ from typing import Any
 from monica import __version__
 from monica.config import Settings
 from monica.engine import MAX_LOADED_VOICES, Order, Reference, SynthesisParams, Utterance, wire
-from monica.engine.ray.client import Exchange, Foreign, Lost, Replicas
+from monica.engine.ray.client import Exchange, Foreign, Lost, Replicas, Unreachable
 from monica.engine.ray.utterance import AnyTime, Different, Received, RemoteUtterance
 from monica.errors import (
     ConfigError,
@@ -195,7 +195,11 @@ class RayEngine:
             return
         if isinstance(lost, Foreign):
             self._news.put(partial(_raise, DeviceLost(f"The replicas are others now: {lost}.", retry_after=15)))
-        self._end(utterance, SynthesisFailed(f"No replica has made this sentence: {lost}."))
+        if isinstance(lost, Unreachable):
+            # Not the sentence's fault: it may be asked for again, of another node or later.
+            self._end(utterance, NotReady(f"No replica can be reached: {lost}.", code="model_failed", retry_after=5))
+        else:
+            self._end(utterance, SynthesisFailed(f"No replica has made this sentence: {lost}."))
 
     def _attempt(self, utterance: RemoteUtterance, received: Received) -> None:
         """Ask a replica; if it does not know the voice, ask again with the voice."""

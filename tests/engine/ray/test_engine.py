@@ -168,6 +168,15 @@ def test_a_sentence_that_no_replica_makes_fails_and_the_engine_goes_on(fleet: Fl
     assert len(fleet.speak()) > 0
 
 
+def test_replicas_that_are_gone_are_no_fault_of_the_sentence(tmp_path: Path) -> None:
+    toy = ToyEngine()
+    with replicas(tmp_path, toy) as (proxy, settings):
+        fleet = Fleet(proxy, settings, [toy])
+    fleet.engine._replicas._idle.clear()  # the threads that answer on open connections outlive the proxy
+    error = fleet.error_of(fleet.begin())
+    assert (error.status, error.code, error.retry_after) == (503, "model_failed", 5)
+
+
 def test_what_a_replica_fails_on_is_not_asked_again(fleet: Fleet) -> None:
     for toy in fleet.toys:
         toy.fail_with = SynthesisFailed("The toy is broken.")
