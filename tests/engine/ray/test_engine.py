@@ -172,7 +172,8 @@ def test_replicas_that_are_gone_are_no_fault_of_the_sentence(tmp_path: Path) -> 
     toy = ToyEngine()
     with replicas(tmp_path, toy) as (proxy, settings):
         fleet = Fleet(proxy, settings, [toy])
-    fleet.engine._replicas._idle.clear()  # the threads that answer on open connections outlive the proxy
+    while idle := fleet.engine._replicas._idle:  # the threads that answer on open connections outlive the proxy
+        idle.pop().close()
     error = fleet.error_of(fleet.begin())
     assert (error.status, error.code, error.retry_after) == (503, "model_failed", 5)
 
