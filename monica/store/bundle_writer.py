@@ -44,8 +44,12 @@ class BundleWriter:
         """Write the manifest, and the directory of the ZIP."""
         entries = [phrase.to_manifest() for phrase in self._phrases.values()]
         manifest = {"format": FORMAT, "version": VERSION, "entries": entries}
-        self._zip.writestr(_zip_info(MANIFEST), json.dumps(manifest, indent=1))
-        self._zip.close()
+        try:
+            self._zip.writestr(_zip_info(MANIFEST), json.dumps(manifest, indent=1))
+            self._zip.close()
+        except BaseException:
+            self.abandon()
+            raise
 
     def abandon(self) -> None:
         """Leave the bundle as it is, without a manifest: it is none."""

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import errno
+import gc
 import hashlib
 import io
 import json
 import shutil
 import sqlite3
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -89,6 +92,27 @@ def test_export_wipe_import_gives_the_same_bytes(full: Settings) -> None:
     assert stored_metadata(full) == said
     assert written(full) == bundle
     assert {key: server_store(full).get(key) for key in before} == before
+
+
+@pytest.mark.parametrize("missing", [10, 1000, 10_000])  # the ZIP's directory, the manifest, a sound
+def test_disk_that_fills_up_while_a_bundle_is_written_leaves_no_open_file(
+    full: Settings, missing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever that happens: a ZipFile that is left open complains when it is collected."""
+    complaints: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    room = len(written(full)) - missing
+
+    class Full(io.BytesIO):
+        def write(self, data: Any, /) -> int:
+            if self.tell() + len(data) > room:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    with pytest.raises(OSError, match="No space"), Catalogue.open(full) as catalogue, Full() as file:
+        export(catalogue, catalogue.phrases(), file)
+    gc.collect()
+    assert complaints == []
 
 
 def test_any_zip_program_can_unpack_a_bundle(full: Settings) -> None:
