@@ -26,6 +26,7 @@ class Reference:
     """The stand-in engine in this process, which does not sleep here: what each phrase must sound like."""
 
     def __init__(self, folder: Path) -> None:
+        standin.install()
         standin.STEP_S = 0.0
         self._service = Service(Settings(engine="standin", cache_dir=folder / "reference"))
         self._service.start_and_wait()
