@@ -88,7 +88,8 @@ class EspeakEngine(SentenceEngine):
         # An exception cannot cross C frames. It is stored, espeak-ng is told to stop, and `_say` raises it afterwards.
         try:
             if wav and count:
-                self._chunks.append(np.ctypeslib.as_array(wav, (count,)).copy())
+                # Not as_array: ctypes keeps the type of each length that it is given, 4 KiB, for ever.
+                self._chunks.append(np.frombuffer(ctypes.string_at(wav, 2 * count), np.int16))
         except BaseException as error:
             self._error = error
             return 1

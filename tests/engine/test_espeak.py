@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import itertools
 import subprocess
 import sys
@@ -84,6 +85,14 @@ def test_loading_it_again_leaks_no_memory(engine: EspeakEngine) -> None:
     for _ in range(200):
         say(engine, "Oui.")
     assert process.memory_info().rss - before < 2 * 2**20
+
+
+def test_sounds_of_new_lengths_leave_no_types_behind(engine: EspeakEngine) -> None:
+    say(engine, "Oui.")
+    before = len(ctypes._pointer_type_cache)  # type: ignore[attr-defined]
+    for text in ("Non.", "Peut-être.", "Relance à 7 500.", "La pause est finie."):
+        say(engine, text)
+    assert len(ctypes._pointer_type_cache) == before  # type: ignore[attr-defined]
 
 
 def test_a_paused_text_waits_and_a_dropped_one_is_never_spoken(engine: EspeakEngine) -> None:
