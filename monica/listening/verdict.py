@@ -6,8 +6,8 @@ free hearing finds beside that depends on the voice: it counts only for voices t
 `python -m benchmarks.listen`.
 
 How long the take lasts counts, too. Told hearing passes over words that are said twice and over words that are said too
-fast. Of takes that nobody listens to, only what is far off is a fault (`monica.synthesis.faults`); here a second take
-and a person's ear are at hand, so less is enough.
+fast. The limits are tighter than for a take that nobody listens to (`monica.synthesis.faults`), because here a second
+take can be made and a person can be asked.
 """
 
 from __future__ import annotations
