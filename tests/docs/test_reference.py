@@ -20,7 +20,7 @@ from tests.support.server import ROOT
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 ELSEWHERE = (
     "monica.cli", "monica.serving", "monica.engine.chatterbox", "monica.engine.torch", "monica.replica.deployment",
-    "monica.listening.ear", "monica.listening.whisper",
+    "monica.listening.ear", "monica.listening.whisper", "monica.render.cluster",
 )  # fmt: skip
 """Packages that are not imported here: errors of the command line never leave by HTTP, and torch, Ray or Whisper may
 be missing."""
