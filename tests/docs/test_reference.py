@@ -20,10 +20,10 @@ from tests.support.server import ROOT
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 ELSEWHERE = (
     "monica.cli", "monica.serving", "monica.engine.chatterbox", "monica.engine.torch", "monica.replica.deployment",
-    "monica.listening.ear", "monica.listening.whisper", "monica.render.cluster",
+    "monica.listening.ear", "monica.listening.whisper", "monica.render.cluster", "monica.engine.piper.noise_inputs",
 )  # fmt: skip
-"""Packages that are not imported here: errors of the command line never leave by HTTP, and torch, Ray or Whisper may
-be missing."""
+"""Packages that are not imported here: errors of the command line never leave by HTTP, and torch, Ray, Whisper or
+onnx may be missing."""
 MADE_BY_THE_WORKER = {"http_invalid", "http_error"}
 """Codes without an error class: those of gunicorn's own answers, and of the framework's rarer errors."""
 
