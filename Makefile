@@ -15,7 +15,7 @@ RAY = --extra ray
 # An environment without PyTorch, beside the full one: `uv sync` would remove it from there.
 CHECK = .venv-check
 
-.PHONY: run install check check-code check-tests test test-engine test-service test-slow lint format docs \
+.PHONY: run install check check-code check-tests test test-engine test-service test-slow test-gpu lint format docs \
         siege bench bench-engine bench-load bench-endurance bench-warm bench-stream bench-voices bench-listen bench-ray bench-scale image-test
 
 # python-dotenv reads .env as Compose does; `include` would keep the quotes, and uv stops at the first value with spaces.
@@ -60,6 +60,10 @@ test-engine:
 
 test-service:
 	$(UV) run --no-sync pytest -m "not torch" -n 2 --dist loadfile
+
+# On a machine with an NVIDIA GPU; elsewhere they are skipped.
+test-gpu: $(UV)
+	$(UV) run $(DEV) pytest -m gpu
 
 lint: $(UV)
 	$(UV) run $(DEV) ruff check

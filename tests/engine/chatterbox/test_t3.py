@@ -61,7 +61,7 @@ def run_upstream(upstream: Any, params: SynthesisParams, *, text: str, seed: int
             t3_cond=T3Cond(
                 speaker_emb=voice.speaker_emb,
                 cond_prompt_speech_tokens=voice.cond_prompt_speech_tokens,
-                emotion_adv=params.exaggeration * torch.ones(1, 1, 1),
+                emotion_adv=params.exaggeration * torch.ones(1, 1, 1, device=upstream.device),
             ),
             text_tokens=torch.cat([ids, ids]),
             max_new_tokens=params.max_tokens,
