@@ -1,6 +1,6 @@
 """Time the engine against upstream's: T3, S3Gen and the whole, at fixed token counts, on CUDA or else on the CPU.
 
-    python -m benchmarks.engine [--checkpoint DIR] [--tokens [50 150 500]] [--rounds N] [--cpu]
+    python -m benchmarks.engine [--checkpoint DIR] [--tokens [50 150 500]] [--rounds N] [--load-rounds N] [--cpu]
     python -m benchmarks.engine --profile trace.json [--checkpoint DIR] [--tokens 50] [--cpu]
 
 Each side loads the same checkpoint in its own process. They do one thing at a time and take turns, so that other load
@@ -60,10 +60,18 @@ class Side:
             text=True,
             env=os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"},
         )
-        self.loaded = self._read_answer()
+        self._loaded: Any = None
+
+    @property
+    def loaded(self) -> Any:
+        """What it says once it has loaded. The process loads while this one goes on."""
+        if self._loaded is None:
+            self._loaded = self._read_answer()
+        return self._loaded
 
     def ask(self, what: str, number: int = 0) -> Any:
         """Execute one command. Returns the side's answer."""
+        assert self.loaded
         assert self._process.stdin is not None
         self._process.stdin.write(f"{what} {number}\n")
         self._process.stdin.flush()
@@ -233,6 +241,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--tokens", type=int, nargs="*", default=[50, 150, 500], help="none: measure only loading")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--load-rounds", type=int, default=3, help="0: do not measure loading")
     parser.add_argument("--cpu", action="store_true", help="even if there is CUDA")
     parser.add_argument("--profile", type=Path, metavar="TRACE", help="write a Chrome trace of one take, and end")
     arguments = parser.parse_args()
@@ -264,9 +273,10 @@ def main() -> None:
             distilled = [name for name in names if has_meanflow and name in MEANFLOW_SIDES[device]]
             columns = [*names, *(f"{name}, MeanFlow" for name in distilled)]
             sys.stdout.write(f"{row('', *columns)}\n{row(*['---'] * (len(columns) + 1))}\n")
-            loads = load_alone(names, checkpoint, device, arguments.rounds)
-            sys.stdout.write(f"{row('load, s', *(f'{each:.2f} ({each / loads[0]:.2f} of it)' for each in loads))}\n")
-            sys.stdout.flush()
+            if arguments.load_rounds:
+                loads = load_alone(names, checkpoint, device, arguments.load_rounds)
+                sys.stdout.write(f"{row('load, s', *(f'{each:.2f} ({each / loads[0]:.2f} of it)' for each in loads))}\n")
+                sys.stdout.flush()
             if not arguments.tokens:
                 return
             sides += [Side(name, checkpoint, device) for name in names]

@@ -22,6 +22,9 @@ def configure_cuda() -> None:
     # thousandth: in the encoder, in the vocoder with its pitch, in the watermark.
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
+    # The vocoder's transposed convolutions would add up their parts in any order, so that the same seed gave sound that
+    # differs in the last bits. The kernels that keep an order take as long.
+    torch.backends.cudnn.deterministic = True
     # Sums of bf16 products are kept in float32, whichever way cuBLAS splits them.
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     # On some GPUs (9.x and 10.x) attention would prefer cuDNN, which builds a plan for every new length. Without it,
