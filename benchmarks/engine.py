@@ -275,7 +275,8 @@ def main() -> None:
             sys.stdout.write(f"{row('', *columns)}\n{row(*['---'] * (len(columns) + 1))}\n")
             if arguments.load_rounds:
                 loads = load_alone(names, checkpoint, device, arguments.load_rounds)
-                sys.stdout.write(f"{row('load, s', *(f'{each:.2f} ({each / loads[0]:.2f} of it)' for each in loads))}\n")
+                cells = (f"{each:.2f} ({each / loads[0]:.2f} of it)" for each in loads)
+                sys.stdout.write(f"{row('load, s', *cells)}\n")
                 sys.stdout.flush()
             if not arguments.tokens:
                 return
