@@ -11,8 +11,9 @@ from __future__ import annotations
 import ctypes
 import unicodedata
 
-from monica.config import Settings
-from monica.engine.espeak import EspeakEngine
+from monica.engine.espeak import VARIANT
+from monica.engine.espeak_child import SynthCallback, synthesize
+from monica.engine.espeak_ipa import write_for_espeak
 from monica.engine.espeak_library import LIBRARY
 from monica.text import Normaliser
 
@@ -95,23 +96,12 @@ _MERGED = str.maketrans({"ɪ": "i", "ɑ": "a"})  # with the tilde apart, ɑ̃ an
 _NASAL = "\N{COMBINING TILDE}"
 
 
-class _Traced(EspeakEngine):
-    """Writes the phonemes of a text to a stream of the C library."""
-
-    stream: int | None = None
-
-    def _set_voice(self, library: ctypes.CDLL) -> None:
-        super()._set_voice(library)
-        library.espeak_SetPhonemeTrace.argtypes = [ctypes.c_int, ctypes.c_void_p]
-        library.espeak_SetPhonemeTrace(_PHONEMES_AS_IPA if self.stream else 0, self.stream)
-
-
 class Listener:
     """Hears espeak-ng's French voice in phonemes: what it spoke, not what it would."""
 
     def __init__(self) -> None:
-        self._engine = _Traced(Settings(language="fr"))
-        self._engine.load()
+        self._library = LIBRARY.load()
+        self._library.espeak_SetPhonemeTrace.argtypes = [ctypes.c_int, ctypes.c_void_p]
         self._libc = ctypes.CDLL(None)
         self._libc.open_memstream.restype = ctypes.c_void_p
         self._libc.open_memstream.argtypes = [ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(ctypes.c_size_t)]
@@ -122,16 +112,22 @@ class Listener:
         """Return the phonemes of a prepared text in IPA, with stress, and spaces between words."""
         heard, size = ctypes.c_char_p(), ctypes.c_size_t()
         stream = self._libc.open_memstream(ctypes.byref(heard), ctypes.byref(size))
-        self._engine.stream = stream
-        try:
-            self._engine._say(prepared)
-        finally:
-            LIBRARY.unload()  # it would go on writing to the stream
-            self._libc.fclose(stream)
+        with LIBRARY.lock:
+            LIBRARY.set_voice("fr", VARIANT)
+            self._library.espeak_SetSynthCallback(_listen)
+            self._library.espeak_SetPhonemeTrace(_PHONEMES_AS_IPA, stream)
+            try:
+                synthesize(self._library, write_for_espeak(prepared))
+            finally:
+                self._library.espeak_SetPhonemeTrace(0, None)  # it would go on writing to the stream
+                self._libc.fclose(stream)
         try:
             return " ".join((heard.value or b"").decode().split())
         finally:
             self._libc.free(heard)
+
+
+_listen = SynthCallback(lambda wav, count, events: 0)  # referenced here: the library holds only a pointer
 
 
 def phonemes(ipa: str) -> list[str]:

@@ -64,7 +64,7 @@ HOMES = {
     "perth": ("monica.engine.chatterbox",),
     "soundfile": ("monica.voices.recording",),
     "av": ("monica.audio.formats", "monica.audio.stretch", "monica.voices.phone_recording"),
-    "py_nanotts": (),  # its library is loaded by a process of its own only: see monica/engine/pico/child.py
+    "py_nanotts": (),  # its library is loaded by a process of its own only: see monica/engine/speaking_child.py
     "onnx": ("monica.engine.piper.noise_inputs",),  # a program of its own
     "onnxruntime": ("monica.engine.piper.model",),
     "espeakng_loader": ("monica.engine.espeak_library",),

@@ -31,6 +31,7 @@ from tests.support.server import ROOT, Server, clean_environment
 ENGINE_MODULES = (
     "monica.engine.registry",
     "monica.engine.espeak",
+    "monica.engine.espeak_child",
     "monica.engine.espeak_ipa",
     "monica.engine.espeak_library",
     "monica.engine.piper",

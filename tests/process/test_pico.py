@@ -14,7 +14,7 @@ import pytest
 import requests
 import soundfile
 
-from monica.engine.pico.process import CHILD, find_installation
+from monica.engine.pico.process import PART, find_installation
 from tests.support.server import Server
 from tests.support.wire import until
 
@@ -33,7 +33,7 @@ def pico_of(server: Server) -> psutil.Process:
     """Return Pico's process. It is the only child of the only worker."""
     (worker,) = psutil.Process(server.process.pid).children()
     (pico,) = worker.children()
-    assert str(CHILD) in pico.cmdline()
+    assert str(PART) in pico.cmdline()
     return pico
 
 

@@ -9,10 +9,6 @@ import subprocess
 import pytest
 
 from benchmarks.phonemes import NATIVE, Listener, distance, readings
-from monica.config import Settings
-from monica.engine import SynthesisParams, speak
-from monica.engine.espeak import EspeakEngine
-from monica.engine.espeak_library import LIBRARY
 from monica.text import Lexicon, Normaliser
 from tests.support.system import program
 
@@ -75,15 +71,6 @@ def test_entry_sounds_as_french_players_say_it_and_never_worse_than_before(liste
     native = NATIVE[word][0]
     assert distance(native, new) == 0
     assert distance(native, new) <= distance(native, old)
-
-
-def test_listener_leaves_the_engine_a_library_that_is_open() -> None:
-    """It unloads the library of the process, which the engine of the service may have loaded."""
-    engine = EspeakEngine(Settings())
-    engine.load()
-    Listener().hear("Bonjour")
-    assert LIBRARY._library is None
-    assert speak(engine, "Bonjour", voice="", params=SynthesisParams(), seed=0).any()
 
 
 @pytest.mark.parametrize(("word", "respelled"), [(word, old) for word, (_, old) in NATIVE.items() if old])

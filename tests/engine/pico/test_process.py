@@ -13,8 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from monica.engine.pico import process as module
-from monica.engine.pico.process import PicoProcess, find_installation
+from monica.engine.pico.process import Installation, PicoProcess, find_installation
 from monica.errors import SynthesisFailed
 from tests.support.server import ROOT
 from tests.support.wire import until
@@ -71,12 +70,10 @@ def test_a_killed_process_is_replaced_and_nothing_is_lost(pico: PicoProcess, cap
     assert not psutil.pid_exists(before), "a zombie was left"
 
 
-def test_a_stopped_process_is_replaced(
-    pico: PicoProcess, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_stopped_process_is_replaced(pico: PicoProcess, caplog: pytest.LogCaptureFixture) -> None:
     known, before = pico.say("Oui."), pico.pid
     assert before is not None
-    monkeypatch.setattr(module, "MAX_WAIT_S", 1.0)
+    pico.max_wait_s = 1.0
     os.kill(before, signal.SIGSTOP)
     assert np.array_equal(pico.say("Oui."), known)
     assert "it did not answer within" in caplog.text
@@ -92,10 +89,11 @@ def test_an_error_of_pico_is_told_and_the_process_goes_on(pico: PicoProcess) -> 
     assert pico.pid == before
 
 
-def test_a_process_that_cannot_start_is_an_error_of_the_text() -> None:
-    installation = module.Installation(ROOT / "README.md", ROOT)
-    with pytest.raises(SynthesisFailed, match="it broke off"):
-        PicoProcess(installation, "fr-FR").say("Oui.")
+def test_a_process_that_cannot_start_says_why_to_each_text() -> None:
+    process = PicoProcess(Installation(ROOT / "README.md", ROOT), "fr-FR")
+    for _ in range(2):
+        with pytest.raises(SynthesisFailed, match=r"cannot say this text \(ImportError: .*README\.md"):
+            process.say("Oui.")
 
 
 def test_it_ends_with_its_owner() -> None:
