@@ -39,6 +39,7 @@ MARKERS = {
     "deployment/nginx/": "system",
     "deployment/test_grafana.py": "system",
     "deployment/test_kinds.py::test_ray_serve_takes_its_configurations_and_no_wrong_ones": "system",
+    "deployment/test_kuberay.py::test_probes_ask_what_ray_answers_without_a_token": "system",
     "deployment/test_kubernetes.py::test_queries_are_promql": "system",
     "deployment/test_prometheus.py": "system",
     "deployment/test_systemd.py": "system",

@@ -51,9 +51,10 @@ STOPPED = 130  # the exit code shells use for Ctrl-C
 def render(book: Path, address: str, out: str, studios: int | None, bundle_mb: int, listen: bool | None) -> None:
     """Make the phrases of BOOK on a Ray cluster, into bundles or the shared store.
 
-    Bundles are for `monica cache import`; what is in the shared store, all nodes have. The same command goes on where it
-    was stopped or killed: phrases that are there are not made again. The exit code is 0 if every phrase is there, 1 if
-    some are not, 2 if the book or the command line is wrong.
+    Bundles are for `monica cache import`; what is in the shared store, all nodes have.
+
+    The same command goes on where it was stopped or killed: phrases that are there are not made again. The exit code is
+    0 if every phrase is there, 1 if some are not, 2 if the book or the command line is wrong.
     """
     source = click.get_current_context().get_parameter_source("bundle_mb")
     if out == STORE and source is not click.core.ParameterSource.DEFAULT:

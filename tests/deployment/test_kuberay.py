@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +15,7 @@ import pytest
 from monica.config import Settings
 from tests.support.kinds import serve_config
 from tests.support.manifests import FOLDER, Document, find, load, overlay
+from tests.support.ray_cluster import require_ray
 from tests.support.server import ROOT
 
 RAY = find("RayService", "replicas", "kuberay")
@@ -104,12 +108,26 @@ def test_hardened(part: str) -> None:
     assert {each["mountPath"] for each in container(part)["volumeMounts"]} >= {"/tmp"}
 
 
-@PODS
-def test_probes_do_not_need_what_the_image_lacks(part: str) -> None:
-    """The operator's own probes call wget."""
-    ports = {each["name"] for each in container(part)["ports"]} | {52365}
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        assert container(part)[probe]["httpGet"]["port"] in ports
+_ASK_RAY = """
+import json
+from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT
+from ray.dashboard.http_server_agent import PUBLIC_EXACT_PATHS
+print(json.dumps([DEFAULT_DASHBOARD_AGENT_LISTEN_PORT, PUBLIC_EXACT_PATHS]))
+"""
+
+
+def test_probes_ask_what_ray_answers_without_a_token() -> None:
+    """They are written out because the operator's own call wget, which the image has not."""
+    require_ray()
+    asked = subprocess.run([sys.executable, "-c", _ASK_RAY], capture_output=True, text=True, timeout=120, check=True)
+    port, paths = json.loads(asked.stdout.splitlines()[-1])
+    for part in TEMPLATES:
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            at = container(part)[probe]["httpGet"]
+            if (part, probe) == ("replica", "readinessProbe"):
+                assert at == {"path": "/-/healthz", "port": "serve"}, "Serve's own"
+            else:
+                assert (at["port"], at["path"] in paths) == (port, True), (part, probe)
 
 
 def _policies() -> list[Document]:
