@@ -5,6 +5,7 @@
 #   docker build -t monica --build-arg CHECKPOINT=main .   the same with the checkpoint in it, to start without a network
 #   docker build -t monica:slim --target slim .            only the embedded voices, without torch
 #   docker build -t monica:piper --target slim --build-arg EXTRA=piper .   the same with Piper (docs/piper.md)
+#   docker build -t monica:ray --build-arg EXTRA=ray .     the cloned voice, as a replica on Ray (docs/ray.md)
 #
 # The root file system may be read-only (docker run --read-only --tmpfs /tmp). Only /data is written to.
 
@@ -32,10 +33,12 @@ COPY monica monica
 RUN uv sync --locked --no-editable --no-cache --extra redis ${EXTRA:+--extra "$EXTRA"}
 
 FROM uv AS build
-RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-build --no-install-project --extra redis --extra chatterbox
+ARG EXTRA=
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --locked --no-build --no-install-project --extra redis --extra chatterbox ${EXTRA:+--extra "$EXTRA"}
 COPY README.md LICENSE ./
 COPY monica monica
-RUN uv sync --locked --no-editable --no-cache --extra redis --extra chatterbox
+RUN uv sync --locked --no-editable --no-cache --extra redis --extra chatterbox ${EXTRA:+--extra "$EXTRA"}
 
 FROM build AS checkpoint
 # The revision of the checkpoint to put into the image. If empty, it is downloaded into /data/hub at the first start.

@@ -110,11 +110,11 @@ class ActorStudio:
 
 
 def _for_studios(settings: Settings) -> Settings:
-    """Return the settings as studios need them: their working folder is another, and they answer no one."""
+    """Return the settings as studios need them: in another folder; they answer no one, and share nothing."""
     paths: dict[str, Any] = {
         f.name: path.absolute() for f in fields(settings) if isinstance(path := getattr(settings, f.name), Path)
     }
-    return replace(settings, **paths, api_key=None, webhook_secret=None)
+    return replace(settings, **paths, api_key=None, webhook_secret=None, shared_store=None)
 
 
 def _told(error: BaseException) -> str:

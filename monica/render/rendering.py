@@ -1,7 +1,7 @@
-"""A render: every phrase of a book once into the bundles of a shelf, by studios that may be lost at any time.
+"""A render: every phrase of a book once onto a shelf, by studios that may be lost at any time.
 
 Which phrases are missing follows from their keys. A studio is asked for the keys of a few hundred phrases at a time, so
-that they are a server's by construction; those in a bundle are passed over, and so are repeats. A phrase is under way
+that they are a server's by construction; those on the shelf are passed over, and so are repeats. A phrase is under way
 in one studio at a time, and is put on the shelf here, where its sound arrives. If its studio is lost, it waits again.
 """
 
@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
 from monica.errors import MonicaError
-from monica.render.shelf import Shelf
 from monica.render.studio import Opened, Rendered
+from monica.store.bundled_phrase import BundledPhrase
 from monica.warming.book import Phrase, PhraseBook
 from monica.warming.job import MAX_FAILURES, Failure, Job
 from monica.warming.job_run import Rate
@@ -52,6 +52,32 @@ class RemoteStudio(Protocol):
 
     def dismiss(self) -> None:
         """End its process."""
+
+
+class Shelf(Protocol):
+    """Where a render puts what is made, and finds it again: bundles in a folder, or the shared store.
+
+    Methods raise OSError, and the render ends. What was put there is found by the next one.
+    """
+
+    trouble: str
+    """What to say before the reason for an OSError."""
+    set_aside: list[str]
+    """Names of what was found there that is not whole."""
+
+    def those_of(self, keys: Iterable[str]) -> set[str]:
+        """Return those of the keys that are there."""
+
+    def add(self, phrase: BundledPhrase, sound: bytes) -> None:
+        """Put a phrase there that is not."""
+
+    def finish(self) -> None:
+        """Have what was added survive this process."""
+
+    def gone(self) -> int:
+        """Return how many that were there are not any more."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(eq=False, slots=True)
@@ -99,8 +125,7 @@ class Rendering:
         try:
             while working:
                 ended, working = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
-                for each in ended:
-                    error = each.exception()
+                for error in [each.exception() for each in ended]:
                     if error is None:  # nothing is left, and nothing is under way
                         return
                     if not working or not isinstance(error, StudioRefused):
@@ -108,6 +133,7 @@ class Rendering:
         finally:
             for each in working:
                 each.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
 
     async def _staff(self) -> None:
         """Keep one studio at work until nothing is left: start another one whenever it is lost."""
@@ -133,7 +159,7 @@ class Rendering:
             finally:
                 for feeder in feeders:
                     feeder.cancel()
-                await asyncio.wait(feeders)
+                await asyncio.gather(*feeders, return_exceptions=True)  # several may have met with the same error
                 studio.dismiss()
 
     async def _feed(self, studio: RemoteStudio) -> None:
@@ -171,10 +197,11 @@ class Rendering:
             if not self._unplanned:
                 return
             keys = await studio.keys(self._unplanned)
+            there = self._shelf.those_of(key for key in keys if isinstance(key, str))
             for phrase, key in zip(self._unplanned, keys, strict=True):
                 if isinstance(key, Failure):
                     self._count_failure(key)
-                elif key in self._shelf or bytes.fromhex(key) in self._planned:
+                elif key in there or bytes.fromhex(key) in self._planned:
                     self._job.cached += 1
                 else:
                     self._planned.add(bytes.fromhex(key))

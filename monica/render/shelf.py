@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -25,6 +26,8 @@ PART = "bundle.part"
 
 class Shelf:
     """The bundles in a folder. limit: bytes of sound in each; a phrase with more has one of its own."""
+
+    trouble = "the bundles cannot be written, but those that have a name are whole"
 
     def __init__(self, folder: Path, limit: int) -> None:
         """Read the keys that are there. Raises ConfigError if another process renders there, or it cannot be used."""
@@ -58,13 +61,14 @@ class Shelf:
             path.rename(path.with_suffix(".corrupt"))
             self.set_aside.append(path.name)
 
-    def __contains__(self, key: str) -> bool:
-        return bytes.fromhex(key) in self._keys
+    def those_of(self, keys: Iterable[str]) -> set[str]:
+        """Return those of the keys whose sounds are there."""
+        return {key for key in keys if bytes.fromhex(key) in self._keys}
 
     def add(self, phrase: BundledPhrase, sound: bytes) -> None:
         """Put a phrase that is not there into the bundle that is being written. Raises OSError."""
         if self._bundle is not None and self._bundle.size + phrase.size > self._limit:
-            self.finish_bundle()
+            self.finish()
         if self._bundle is None:
             self._file = (self._folder / PART).open("wb")
             self._bundle = BundleWriter(self._file)
@@ -75,7 +79,7 @@ class Shelf:
             raise
         self._keys.add(bytes.fromhex(phrase.key))
 
-    def finish_bundle(self) -> None:
+    def finish(self) -> None:
         """Give the bundle that is being written, if any, its name. Raises OSError."""
         if self._bundle is None or self._file is None:
             return
@@ -92,6 +96,10 @@ class Shelf:
         (self._folder / PART).replace(self._folder / f"{self._number:06}.zip")
         _sync_folder(self._folder)
 
+    def gone(self) -> int:
+        """Return how many sounds that were there are not there any more: a folder keeps them."""
+        return 0
+
     def _abandon(self) -> None:
         bundle, file, self._bundle, self._file = self._bundle, self._file, None, None
         if bundle is not None and file is not None:
@@ -102,7 +110,7 @@ class Shelf:
     def close(self) -> None:
         """Finish the bundle, and let others write. Raises OSError."""
         try:
-            self.finish_bundle()
+            self.finish()
         finally:
             if self._lock is not None:
                 self._lock.close()

@@ -29,6 +29,9 @@ MAX_PAUSE_S = 30.0
 ERRORS = (redis.RedisError, OSError, ValueError)
 """What talking to a store can raise. ValueError: what answers is not a store."""
 
+REFUSALS = (redis.ResponseError, redis.AuthenticationError)
+"""What a store raises that answers, but will not do it: trying again is of no use."""
+
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
@@ -87,7 +90,7 @@ class RedisLink:
     def note_failure(self, error: Exception) -> None:
         """Leave the store alone for a while."""
         with self._lock:
-            began, self._down = self._down is None, _describe(error)
+            began, self._down = self._down is None, describe(error)
             if time.monotonic() >= self._paused_until:
                 self._paused_until = time.monotonic() + self._pause_s
                 self._pause_s = min(2 * self._pause_s, MAX_PAUSE_S)
@@ -118,7 +121,7 @@ class RedisLink:
         return True
 
     def _note_refusal(self, error: redis.ResponseError) -> None:
-        refusal = "it is full" if isinstance(error, redis.OutOfMemoryError) else f"it refuses: {error!s:.100}"
+        refusal = describe(error)
         if self._refusal is None:
             logger.warning("shared store: %s; takes are made and kept here", refusal)
         self._refusal = refusal
@@ -128,7 +131,17 @@ class RedisLink:
         self.patient.close()
 
 
-def _describe(error: Exception) -> str:
+def take_name(prefix: str, key: str) -> str:
+    """Return the name that a take has in the store."""
+    return f"{prefix}:take:{key}"
+
+
+def describe(error: Exception) -> str:
+    """Say what is wrong with a store that raised this."""
+    if isinstance(error, redis.OutOfMemoryError):
+        return "it is full"
+    if isinstance(error, redis.ResponseError):
+        return f"it refuses: {error!s:.100}"
     if isinstance(error, redis.AuthenticationError):
         return "it refuses the password"
     if isinstance(error, redis.TimeoutError):

@@ -23,7 +23,7 @@ from redis.lock import Lock
 from monica import metrics
 from monica.store.cache import CacheError, Store
 from monica.store.envelope import MAX_BYTES, pack, unpack
-from monica.store.redis_link import RedisLink
+from monica.store.redis_link import RedisLink, take_name
 from monica.store.sharing import Change, Sharing
 
 CLAIM_S = 5.0
@@ -147,7 +147,7 @@ class SharedStore(Sharing):
         return bool(self._store.metadata_of(key))
 
     def _take(self, key: str) -> str:
-        return f"{self._prefix}:take:{key}"
+        return take_name(self._prefix, key)
 
     def _write(self, key: str, sound: bytes, metadata: str) -> bool:
         value = pack(sound, metadata)

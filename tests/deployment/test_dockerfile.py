@@ -122,9 +122,9 @@ def environment(machine: str) -> dict[str, str]:
 
 
 def installed(machine: str) -> Iterator[dict[str, Any]]:
-    """Yield the packages that `uv sync --extra chatterbox` installs on a machine."""
+    """Yield the packages that `uv sync --extra chatterbox --extra ray` installs on a machine."""
     root = packages()["monica"][0]
-    ahead = [*root["dependencies"], *root["optional-dependencies"]["chatterbox"]]
+    ahead = [*root["dependencies"], *root["optional-dependencies"]["chatterbox"], *root["optional-dependencies"]["ray"]]
     seen: set[tuple[str, str, str]] = set()
     while ahead:
         wanted = ahead.pop()
@@ -162,4 +162,4 @@ def test_every_package_has_a_wheel(machine: str) -> None:
         if not any(parse_wheel_filename(wheel)[3] & fitting for wheel in wheels):
             without.append(package["name"])
     assert without == []
-    assert {"flask", "torch", "nvidia-cublas", "av", "espeakng-loader"} <= names
+    assert {"flask", "torch", "nvidia-cublas", "av", "espeakng-loader", "ray"} <= names

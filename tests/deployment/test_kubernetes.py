@@ -1,74 +1,27 @@
-"""deploy/kubernetes: valid for Kubernetes, and true to Monica's settings, metrics, paths and nginx's site.
-
-kustomize itself is not run: `merged` does what its strategic merge does to the one patch there is.
-"""
+"""deploy/kubernetes is true to Monica's settings, metrics, paths and nginx's site. test_kinds.py validates it."""
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import re
 import subprocess
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
-import kubernetes_validate
 import pytest
 from flask import Flask
 from prometheus_client import REGISTRY
-from ruamel.yaml import YAML
 
 from monica import metrics
 from monica.config import Settings
 from monica.synthesis.take import Lane, Source
+from tests.support.manifests import OVERLAYS, Document, find, overlay
 from tests.support.server import ROOT
 from tests.support.system import program
 
-FOLDER = ROOT / "deploy" / "kubernetes"
-BASE, GPU = FOLDER / "base", FOLDER / "overlays" / "gpu"
-OTHERS = {"ScaledObject": "keda.sh/v1alpha1", "VirtualServer": "k8s.nginx.org/v1"}
-"""Kinds that add-ons define. Their schemas are in no package, so they are not validated."""
 SETTINGS = {field.metadata["name"] for field in fields(Settings)}
-
-Document = dict[str, Any]
-
-
-def load(path: Path) -> list[Document]:
-    return [document for document in YAML(typ="safe").load_all(path) if document]
-
-
-def kustomization(folder: Path) -> Document:
-    (document,) = load(folder / "kustomization.yaml")
-    return document
-
-
-BASE_DOCUMENTS = [document for name in kustomization(BASE)["resources"] for document in load(BASE / name)]
-
-
-def merged(base: Any, patch: Any) -> Any:
-    """Merge a patch as kustomize does: lists of what has a name by that name, other lists as a whole."""
-    if isinstance(base, dict) and isinstance(patch, dict):
-        return base | {key: merged(base[key], value) if key in base else value for key, value in patch.items()}
-    if isinstance(base, list) and isinstance(patch, list) and all("name" in each for each in base + patch):
-        named = {each["name"]: each for each in base}
-        return list((named | {each["name"]: merged(named.get(each["name"], {}), each) for each in patch}).values())
-    return patch
-
-
-def find(kind: str, name: str = "monica") -> Document:
-    (found,) = [each for each in BASE_DOCUMENTS if each["kind"] == kind and each["metadata"]["name"] == name]
-    return found
-
-
-def gpu() -> Document:
-    (patch,) = load(GPU / "gpu.yaml")
-    result: Document = merged(find("StatefulSet"), patch)
-    return result
-
-
-NODES = pytest.mark.parametrize("node", [find("StatefulSet"), gpu()], ids=["base", "gpu"])
+NODES = pytest.mark.parametrize("within", ["", *OVERLAYS], ids=["base", *OVERLAYS])
 
 
 def container(node: Document) -> Document:
@@ -76,39 +29,14 @@ def container(node: Document) -> Document:
     return dict(only)
 
 
-@pytest.mark.parametrize(
-    "document",
-    [pytest.param(each, id=f"{each['kind']}-{each['metadata']['name']}") for each in (*BASE_DOCUMENTS, gpu())],
-)
-def test_every_document_is_valid(document: Document) -> None:
-    if document["kind"] in OTHERS:
-        assert document["apiVersion"] == OTHERS[document["kind"]]
-    else:
-        kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
-
-
-def test_typo_would_be_found() -> None:
-    wrong = copy.deepcopy(find("StatefulSet"))
-    wrong["spec"]["template"]["spec"]["terminationGracePeriod"] = 90
-    with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate(wrong, kubernetes_validate.latest_version(), strict=True)
-
-
-def test_every_file_is_used() -> None:
-    named = {BASE / name for name in kustomization(BASE)["resources"]} | {GPU / "gpu.yaml"}
-    assert named == {path for path in FOLDER.rglob("*.yaml") if path.name != "kustomization.yaml"}
-    overlay = kustomization(GPU)
-    assert [patch["path"] for patch in overlay["patches"]] == ["gpu.yaml"]
-    assert (GPU / overlay["resources"][0]).resolve() == BASE
-    assert container(find("StatefulSet"))["image"].split(":")[0] == overlay["images"][0]["name"]
-
-
 @NODES
 def test_settings_exist_and_their_values_are_right(
-    node: Document, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    within: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    node = find("StatefulSet", within=within)
     environment = {each["name"]: each["value"] for each in container(node)["env"]}
     assert set(environment) <= SETTINGS
+    assert "MONICA_SHARED_STORE" in environment, "the patch replaced the list"
     (tmp_path / "api-key").write_text("sesame")
     mounted = {each["name"]: each["mountPath"] for each in container(node)["volumeMounts"]}
     for name, value in environment.items():
@@ -120,16 +48,19 @@ def test_settings_exist_and_their_values_are_right(
 
 
 def test_gpu_pod_has_a_gpu_and_refuses_to_speak_without() -> None:
-    environment = {each["name"]: each["value"] for each in container(gpu())["env"]}
+    node = container(find("StatefulSet", within="gpu"))
+    environment = {each["name"]: each["value"] for each in node["env"]}
     assert (environment["MONICA_ENGINE"], environment["MONICA_DEVICE"]) == ("chatterbox", "cuda")
-    assert container(gpu())["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    assert "MONICA_SHARED_STORE" in environment, "the patch replaced the list"
+    assert node["resources"]["limits"]["nvidia.com/gpu"] == "1"
 
 
 @NODES
-def test_a_pod_ends_what_it_has_begun(node: Document) -> None:
+def test_a_pod_ends_what_it_has_begun(within: str) -> None:
     graceful_timeout = math.ceil(Settings().deadline_s) + 5
-    assert node["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= graceful_timeout + 10
+    assert (
+        find("StatefulSet", within=within)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+        >= graceful_timeout + 10
+    )
 
 
 def test_probes_ask_what_exists(app: Flask) -> None:
@@ -296,4 +227,4 @@ def test_ingress_is_as_patient_as_nginx() -> None:
 
 
 def test_no_secret_is_in_the_files() -> None:
-    assert all(document["kind"] != "Secret" for document in BASE_DOCUMENTS)
+    assert all(document["kind"] != "Secret" for within in OVERLAYS for document in overlay(within))
