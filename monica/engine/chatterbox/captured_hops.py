@@ -24,7 +24,7 @@ from torch import Tensor
 
 from monica.engine.chatterbox import streaming_cache
 from monica.engine.chatterbox.estimator import MEL, Estimator
-from monica.engine.chatterbox.s3gen import EulerSolver, SolverCache, guide_velocity
+from monica.engine.chatterbox.euler import EulerSolver, SolverCache, guide_velocity
 from monica.engine.chatterbox.streaming_cache import KeyValue, StreamingCache
 from monica.engine.torch.captured import upload
 from monica.engine.torch.graphs import Graphs, Replay

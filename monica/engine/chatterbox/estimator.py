@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from monica.engine.chatterbox.frame_attention import FirstFrames, attend_first_frames
 from monica.engine.chatterbox.streaming_cache import StreamingCache
 from monica.engine.torch.linear import PRECISIONS, Linear
 
@@ -23,6 +24,9 @@ ONE_COLUMNS, ONE = 8, 8.0
 """Columns beside the wide layer of a feed-forward network, and the constant that the first of them holds. The GELU of 8
 is 8, to the last bit. So the bias of the layer after it is a row of that layer's matrix, and no kernel of its own.
 Eight columns keep the matrix aligned."""
+
+Mask = Tensor | FirstFrames
+"""The frames that are attended to: (1, 1, 1, T), 0 or -inf, added to the scores; or, without a cache, how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +107,13 @@ class Estimator:
         return self._input_resnet.cond_features(rows, cache)
 
     def __call__(
-        self, x: Tensor, cond: Tensor, t_emb: Tensor, mask: Tensor | None = None, cache: StreamingCache | None = None
+        self, x: Tensor, cond: Tensor, t_emb: Tensor, mask: Mask | None = None, cache: StreamingCache | None = None
     ) -> Tensor:
         """Estimate the velocity of x for every row.
 
         x: (1, T, 80). cond: from `cond_features`. t_emb: (resnets, 256), of one step.
-        mask: (1, 1, 1, T), 0 or -inf, added to the attention scores of each key frame; without it every frame attends
-        to every other. cache: of the frames before these, which are attended to as well; these are added to it.
+        mask: which frames are attended to; without it all are. cache: of the frames before these, which are attended
+        to as well; these are added to it.
         Returns (rows, T, 80).
         """
         first, *between, last = t_emb.unbind()
@@ -243,16 +247,22 @@ class Transformer:
         self._widen = Linear(wide, wide_bias, precision=precision, rows="many")
         self._narrow = Linear(narrow_weight, narrow_bias, precision=precision, rows="many")
 
-    def __call__(self, x: Tensor, mask: Tensor | None, cache: StreamingCache | None) -> Tensor:
-        """x: (rows, T, 256). mask: (1, 1, 1, T), added. Returns (rows, T, 256)."""
+    def __call__(self, x: Tensor, mask: Mask | None, cache: StreamingCache | None) -> Tensor:
+        """x: (rows, T, 256). Returns (rows, T, 256)."""
         h = self._norm1(x)
-        q, k, v = self._split_heads([product(h) for product in self._qkv])  # (rows, heads, T, 64)
-        if cache is not None:
-            k, v = cache.append_kv(self, k, v)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        x = self._out(mixed.transpose(1, 2).flatten(2), x)
+        x = self._out(self._attend([product(h) for product in self._qkv], mask, cache), x)
         wide = torch.ops.aten.gelu_(self._widen(self._norm3(x)))  # (rows, T, 1024), in place: F.gelu cannot
         return self._narrow(wide, x)
+
+    def _attend(self, products: list[Tensor], mask: Mask | None, cache: StreamingCache | None) -> Tensor:
+        """products: q, k and v, (rows, T, 512) each or side by side. Returns (rows, T, 512)."""
+        if isinstance(mask, FirstFrames):
+            [qkv] = products
+            return attend_first_frames(qkv.view(*qkv.shape[:2], 3, self._heads, -1), mask)
+        q, k, v = self._split_heads(products)  # (rows, heads, T, 64)
+        if cache is not None:
+            k, v = cache.append_kv(self, k, v)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)
 
     def _split_heads(self, products: list[Tensor]) -> list[Tensor]:
         if self._fused:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from monica.engine import SynthesisParams
 from monica.engine.chatterbox.estimator import MEL, Estimator
-from monica.engine.chatterbox.s3gen import EulerSolver, EulerStep
+from monica.engine.chatterbox.euler import EulerSolver, EulerStep
 from monica.engine.chatterbox.sampling import SPEECH_TOKENS, guide, probabilities, sample_token
 from monica.engine.chatterbox.selftest import MIN_AGREEMENT, REMEDY, agreement
 from monica.engine.chatterbox.slots import slot_rows

@@ -15,11 +15,13 @@ logger = logging.getLogger(__name__)
 
 EXPECTED_TOKENS_PER_S = {
     "GB10": 160.0,
-    "H100": 600.0,
-    "H200": 750.0,
+    "H100": 530.0,
+    "H200": 550.0,
 }
-"""Tokens a second of one take in bf16, by a part of the device's name. Modelled, not measured: the bytes of a step over
-the memory's speed, and about two microseconds for each small kernel. Devices that are not listed are not judged."""
+"""Tokens a second of one take in bf16, by a part of the device's name. Devices that are not listed are not judged.
+
+An H100 was measured. The others are modelled: a GB10 by the bytes of a step over the memory's speed and two microseconds
+for each small kernel; an H200 as an H100, where a step is bound by its kernels and hardly by the memory."""
 FAR_BELOW = 0.5
 """The share of the expected pace below which the log warns. The model may be wrong by a third, and the low-power state
 costs two thirds."""
@@ -73,7 +75,7 @@ def log_pace(tokens_per_s: float, device_name: str, precision: str) -> None:
     expected = expected_pace(device_name, precision)
     if expected is not None and tokens_per_s < FAR_BELOW * expected:
         logger.warning(
-            "pace: about %.0f tokens a second are expected of %s (modelled, not measured). It may be in a low-power "
-            "state, throttled or shared: see `nvidia-smi -q -d CLOCK,POWER,PERFORMANCE`, or run `monica accept`",
+            "pace: about %.0f tokens a second are expected of %s. It may be in a low-power state, "
+            "throttled or shared: see `nvidia-smi -q -d CLOCK,POWER,PERFORMANCE`, or run `monica accept`",
             expected, device_name,
         )  # fmt: skip

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from monica.engine.chatterbox.captured_hops import HOPS, CapturedHops
 from monica.engine.chatterbox.estimator import MEL, Estimator
-from monica.engine.chatterbox.s3gen import EulerSolver
+from monica.engine.chatterbox.euler import EulerSolver
 from monica.engine.chatterbox.selftest import MIN_AGREEMENT
 from monica.engine.torch.captured import CapturedFunction
 from monica.errors import ConfigError

@@ -24,9 +24,10 @@ from monica.engine.chatterbox.captured_hops import HOPS, CapturedHops, FlatPromp
 from monica.engine.chatterbox.captured_sounds import CapturedSounds, SoundState
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.estimator import MEL
+from monica.engine.chatterbox.euler import SolverCache
 from monica.engine.chatterbox.harmonic_source import FRAME
 from monica.engine.chatterbox.hift import PITCH_REACH, VOCODER_REACH
-from monica.engine.chatterbox.s3gen import SolverCache, Token2Wav, kept_samples
+from monica.engine.chatterbox.s3gen import Token2Wav, kept_samples
 from monica.engine.chatterbox.watermark import WATERMARK_REACH, Watermark
 from monica.engine.torch.captured import CapturedFunction
 from monica.engine.torch.graphs import Graphs

@@ -166,13 +166,13 @@ def bucketed(checkpoint_dir: Path) -> Token2Wav:
 def small_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Buckets that no take here fills: the checkpoint's voice has 20 frames, a token has two. None for the encoder."""
     monkeypatch.setattr("monica.engine.chatterbox.token_encoder.BUCKETS", range(0))
-    monkeypatch.setattr("monica.engine.chatterbox.s3gen.BUCKETS", range(9, 37, 9))
+    monkeypatch.setattr("monica.engine.chatterbox.euler.BUCKETS", range(9, 37, 9))
 
 
 @pytest.fixture
 def two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two Euler steps instead of ten, which test_s3gen.py covers."""
-    monkeypatch.setattr("monica.engine.chatterbox.s3gen.EULER_STEPS", 2)
+    monkeypatch.setattr("monica.engine.chatterbox.euler.EULER_STEPS", 2)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def whole_harness(engine: ChatterboxEngine, token2wav: Token2Wav) -> Iterator[En
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model, "token2wav", token2wav)
         patch.setattr(model.t3.slots, "count", SLOTS)
-        patch.setattr("monica.engine.chatterbox.s3gen.EULER_STEPS", 2)
+        patch.setattr("monica.engine.chatterbox.euler.EULER_STEPS", 2)
         yield EngineHarness(engine)
 
 

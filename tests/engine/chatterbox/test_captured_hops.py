@@ -13,7 +13,8 @@ from torch import Tensor
 from benchmarks.single_take import run_passes
 from monica.engine.chatterbox import captured_hops, captured_sounds, streaming_cache
 from monica.engine.chatterbox.captured_hops import CapturedHops, HopState
-from monica.engine.chatterbox.s3gen import EulerSolver, SolverCache, Token2Wav
+from monica.engine.chatterbox.euler import EulerSolver, SolverCache
+from monica.engine.chatterbox.s3gen import Token2Wav
 from monica.engine.chatterbox.streaming import StreamingToken2Wav
 from monica.engine.chatterbox.watermark import Watermark
 
@@ -28,7 +29,7 @@ PROMPTS = (12, 7)
 @pytest.fixture(scope="module")
 def small() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("monica.engine.chatterbox.s3gen.EULER_STEPS", 2)
+        patch.setattr("monica.engine.chatterbox.euler.EULER_STEPS", 2)
         patch.setattr(captured_hops, "HOPS", (6, 10))
         patch.setattr(captured_hops, "PROMPT_FRAMES", 16)
         patch.setattr(streaming_cache, "REACH", 9)

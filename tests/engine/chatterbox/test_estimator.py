@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from monica.engine.chatterbox.estimator import ONE, Estimator
-from monica.engine.chatterbox.s3gen import EulerStep
+from monica.engine.chatterbox.euler import EulerStep, Padding
 from monica.engine.chatterbox.weights import load_s3gen
+
+from . import flash_attention
 
 FRAMES, BUCKET = 41, 64
 WAITING_OPERATORS = (
@@ -125,14 +127,20 @@ def test_a_bias_is_folded_into_a_product_without_rounding() -> None:
         assert abs(float(one) - ONE) < (1e-14 if dtype == torch.float64 else 1e-30)
 
 
+@pytest.fixture(params=["masked", "by length"])
+def padding(request: pytest.FixtureRequest) -> Iterator[Padding]:
+    with flash_attention.installed():
+        yield request.param
+
+
 @pytest.mark.parametrize(("dtype", "within"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
 @torch.inference_mode()
 def test_padding_frames_change_nothing(
-    make_upstream: MakeUpstream, inputs: dict[str, Tensor], dtype: torch.dtype, within: float
+    make_upstream: MakeUpstream, inputs: dict[str, Tensor], dtype: torch.dtype, within: float, padding: Padding
 ) -> None:
-    estimator = Estimator(make_upstream(dtype))
-    exact = EulerStep(estimator, 0.7, FRAMES, 10, padded=False)
-    padded = EulerStep(estimator, 0.7, BUCKET, 10, padded=True)
+    estimator = Estimator(make_upstream(dtype), fused=padding == "by length")
+    exact = EulerStep(estimator, 0.7, FRAMES, 10)
+    padded = EulerStep(estimator, 0.7, BUCKET, 10, padding=padding)
     # A longer take before it has left its frames in the buffers.
     padded.set_inputs(torch.full((1, BUCKET, 80), 3.0), torch.full((2, 2, BUCKET, 256), 3.0), 0)
     padded.run()
@@ -150,8 +158,9 @@ def test_padding_frames_change_nothing(
 
 
 @torch.no_grad()  # in inference mode, a composite operator would hide its parts
-def test_a_step_never_waits_and_its_tensors_stay_in_place(make_upstream: MakeUpstream) -> None:
-    state = EulerStep(Estimator(make_upstream(torch.float32)), 0.7, BUCKET, 10, padded=True)
+def test_a_step_never_waits_and_its_tensors_stay_in_place(make_upstream: MakeUpstream, padding: Padding) -> None:
+    estimator = Estimator(make_upstream(torch.float32), fused=padding == "by length")
+    state = EulerStep(estimator, 0.7, BUCKET, 10, padding=padding)
     state.set_inputs(torch.randn(1, FRAMES, 80), torch.randn(2, 2, FRAMES, 256), 0)
     place, before = state.x.data_ptr(), state.x.clone()
     with refuse_waiting():

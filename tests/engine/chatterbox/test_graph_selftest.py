@@ -11,12 +11,12 @@ import torch
 
 from monica.engine.chatterbox import graph_selftest, selftest, step_graphs
 from monica.engine.chatterbox.estimator import Estimator
-from monica.engine.chatterbox.s3gen import EulerSolver, Token2Wav
+from monica.engine.chatterbox.euler import EulerSolver
 from monica.engine.chatterbox.t3 import T3
 from monica.engine.chatterbox.weights import load_t3
 from monica.errors import ConfigError
 
-from . import efficient_attention
+from . import efficient_attention, flash_attention
 from .conftest import load_shallow
 from .tape import TapeGraphs
 from .test_graphs import WINDOWS, as_on_cuda
@@ -40,7 +40,9 @@ class Setting:
         s3gen = load_shallow(checkpoint_dir)
         self.reference = Estimator(s3gen.flow.decoder.estimator)
         self.precision = precision
-        self.solver: EulerSolver = Token2Wav(s3gen, precision=precision, graphs=TapeGraphs()).solver
+        estimator = Estimator(s3gen.flow.decoder.estimator, precision=precision, fused=precision == "bf16")
+        self.solver = EulerSolver(estimator, guidance=s3gen.flow.decoder.inference_cfg_rate, graphs=TapeGraphs())
+        self.solver.by_length = precision == "bf16"
         self.solver.warm_up()
 
     def check_t3(self) -> int:
@@ -52,11 +54,11 @@ class Setting:
 
 @pytest.fixture(scope="module", params=["fp32", "bf16"])
 def setting(request: pytest.FixtureRequest, checkpoint_dir: Path, make_t3: Any) -> Iterator[Setting]:
-    """In float32, T3's steps read the lengths of their rows; in bf16, windows."""
+    """In float32, T3's steps read the lengths of their rows, and in bf16 windows. S3Gen's the other way round."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(step_graphs, "WINDOWS", WINDOWS)
-        patch.setattr("monica.engine.chatterbox.s3gen.BUCKETS", BUCKETS)
-        with efficient_attention.installed():
+        patch.setattr("monica.engine.chatterbox.euler.BUCKETS", BUCKETS)
+        with efficient_attention.installed(), flash_attention.installed():
             yield Setting(checkpoint_dir, make_t3, request.param)
 
 

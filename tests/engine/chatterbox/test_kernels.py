@@ -60,8 +60,8 @@ def counted() -> Iterator[Counted]:
 
     with pytest.MonkeyPatch.context() as patch, Rehearsal() as rehearsal:
         patch.setattr(weights, "build_s3gen", build_shallow)
-        patch.setattr("monica.engine.chatterbox.s3gen.EULER_STEPS", 2)
-        patch.setattr("monica.engine.chatterbox.s3gen.BUCKETS", range(128, 129))
+        patch.setattr("monica.engine.chatterbox.euler.EULER_STEPS", 2)
+        patch.setattr("monica.engine.chatterbox.euler.BUCKETS", range(128, 129))
         patch.setattr("monica.engine.chatterbox.token_encoder.BUCKETS", range(384, 385))
         patch.setattr("monica.engine.chatterbox.hift.TILES", (128,))
         patch.setattr("monica.engine.chatterbox.captured_sounds.SIZES", (58, 120))

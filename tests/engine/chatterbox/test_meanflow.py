@@ -23,7 +23,8 @@ from monica.engine.chatterbox import ChatterboxEngine, checkpoint
 from monica.engine.chatterbox.checkpoint import MEANFLOW_FILE, TURBO_REPOSITORY, TURBO_REVISION, file_names
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.estimator import Estimator
-from monica.engine.chatterbox.s3gen import EulerStep, Token2Wav
+from monica.engine.chatterbox.euler import EulerStep
+from monica.engine.chatterbox.s3gen import Token2Wav
 from monica.engine.chatterbox.spec import SPEC
 from monica.engine.chatterbox.streaming import StreamingToken2Wav
 from monica.engine.chatterbox.watermark import Watermark
@@ -154,11 +155,11 @@ def test_a_captured_step_equals_an_eager_one(token2wav: Token2Wav) -> None:
     mu, speaker, prompt = (torch.randn(shape, generator=seeded()) for shape in ((1, 20, 80), (1, 80), (1, 20, 80)))
     cond = estimator.cond_features(mu, speaker, prompt)
     assert cond.shape == (2, 1, 20, 256)
-    padded = EulerStep(estimator, 0.7, 32, 2, padded=True)
+    padded = EulerStep(estimator, 0.7, 32, 2, padding="masked")
     padded.set_inputs(torch.full((1, 32, 80), 3.0), torch.full((2, 1, 32, 256), 3.0), 0)
     padded.run()
     results = []
-    for step in (EulerStep(estimator, 0.7, frames, 2, padded=False), padded):
+    for step in (EulerStep(estimator, 0.7, frames, 2), padded):
         step.set_inputs(torch.randn(1, frames, 80, generator=seeded()), cond, 1)
         step.run()
         results.append(step.x[:, :frames].clone())

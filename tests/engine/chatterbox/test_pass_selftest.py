@@ -44,7 +44,7 @@ class Captured:
 @pytest.fixture(scope="module")
 def captured(checkpoint_dir: Path) -> Any:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("monica.engine.chatterbox.s3gen.EULER_STEPS", 2)
+        patch.setattr("monica.engine.chatterbox.euler.EULER_STEPS", 2)
         patch.setattr("monica.engine.chatterbox.token_encoder.BUCKETS", range(16, 17))
         patch.setattr("monica.engine.chatterbox.hift.TILES", (32,))
         for module in (captured_hops, pass_selftest):

@@ -13,7 +13,7 @@ from chatterbox.models.s3gen import decoder as upstream_decoder
 from torch import Tensor
 
 from benchmarks.single_take import synthesize_tokens
-from monica.engine.chatterbox import s3gen
+from monica.engine.chatterbox import euler
 from monica.engine.chatterbox.conditionals import Conditionals
 from monica.engine.chatterbox.estimator import Estimator
 from monica.engine.chatterbox.s3gen import Token2Wav
@@ -161,7 +161,7 @@ def test_buckets_are_captured_once_and_the_largest_first(
     # A take longer than any bucket, or one without memory left for graphs, is computed at its own length.
     long = TOKENS.repeat(2)
     torch.testing.assert_close(speak(bucketed, voice, long), speak(token2wav, voice, long), atol=1e-5, rtol=0)
-    monkeypatch.setattr(s3gen, "BUCKETS", range(9, 46, 9))
+    monkeypatch.setattr(euler, "BUCKETS", range(9, 46, 9))
     graphs.available = False
     torch.testing.assert_close(speak(bucketed, voice, long), speak(token2wav, voice, long), atol=1e-5, rtol=0)
     assert len(graphs.names) == 4

@@ -45,7 +45,7 @@ CUTS = st.lists(st.integers(30, FRAMES - 5), max_size=2, unique=True).map(lambda
 @pytest.fixture(scope="module")
 def streamer(token2wav: Token2Wav) -> Iterator[StreamingToken2Wav]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("monica.engine.chatterbox.s3gen.EULER_STEPS", 2)
+        patch.setattr("monica.engine.chatterbox.euler.EULER_STEPS", 2)
         yield StreamingToken2Wav(token2wav, Watermark())
 
 

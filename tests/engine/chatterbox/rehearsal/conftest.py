@@ -86,8 +86,8 @@ def performance(request: pytest.FixtureRequest, checkpoint_dir: Path) -> Iterato
     with pytest.MonkeyPatch.context() as patch:
         shallow = load_shallow(checkpoint_dir)
         patch.setattr(weights, "load_s3gen", lambda _: shallow)
-        patch.setattr("monica.engine.chatterbox.s3gen.EULER_STEPS", 2)
-        patch.setattr("monica.engine.chatterbox.s3gen.BUCKETS", range(128, 129))
+        patch.setattr("monica.engine.chatterbox.euler.EULER_STEPS", 2)
+        patch.setattr("monica.engine.chatterbox.euler.BUCKETS", range(128, 129))
         patch.setattr("monica.engine.chatterbox.token_encoder.BUCKETS", range(64, 65))
         patch.setattr("monica.engine.chatterbox.hift.TILES", (32, 64))
         patch.setattr("monica.engine.chatterbox.captured_sounds.SIZES", (58,))
