@@ -20,8 +20,8 @@ EXPECTED_TOKENS_PER_S = {
 }
 """Tokens a second of one take in bf16, by a part of the device's name. Devices that are not listed are not judged.
 
-An H100 was measured. The others are modelled: a GB10 by the bytes of a step over the memory's speed and two microseconds
-for each small kernel; an H200 as an H100, where a step is bound by its kernels and hardly by the memory."""
+An H100 was measured. The others are modelled: a GB10 by the bytes of a step over the memory's speed and two
+microseconds for each small kernel; an H200 as an H100, where kernels bound a step and the memory hardly does."""
 FAR_BELOW = 0.5
 """The share of the expected pace below which the log warns. The model may be wrong by a third, and the low-power state
 costs two thirds."""

@@ -75,7 +75,6 @@ def test_warns_far_below_what_is_expected_of_the_device(
     if warns:
         assert name in warnings[0]
         assert "low-power state" in warnings[0]
-        assert "low-power state" in warnings[0]
 
 
 def test_unknown_device_is_not_judged() -> None:
