@@ -119,6 +119,7 @@ bench-scale: $(UV)
 	$(UV) run $(DEV) python -m benchmarks.routing --nodes 4 --phrases 20000
 	$(UV) run $(DEV) python -m benchmarks.rates
 	$(UV) run $(DEV) $(RAY) python -m benchmarks.scale
+	$(UV) run $(DEV) $(RAY) python -m benchmarks.book --phrases 10000
 	$(MAKE) bench-ray
 
 bench-voices: $(UV)

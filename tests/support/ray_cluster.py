@@ -23,7 +23,7 @@ from tests.support.server import ROOT, clean_environment, free_port
 
 
 class RayCluster:
-    """Runs `replicas` replicas of tests/support/ray_replica.py. Use as a context manager."""
+    """Runs `replicas` replicas of tests/support/ray_replica.py; without any, no Ray Serve. Use as a context manager."""
 
     def __init__(
         self, folder: Path, replicas: int, deployment: str = "tests.support.ray_replica:app", engine: str = "espeak"
@@ -175,7 +175,7 @@ def _arguments(process: psutil.Process) -> str:
 
 
 def main(head: str, port: int, replicas: int, deployment: str) -> None:
-    """Deploy the replicas, once Ray is up."""
+    """Deploy the replicas, if any, once Ray is up."""
     import ray
     from ray import serve
 
@@ -188,6 +188,8 @@ def main(head: str, port: int, replicas: int, deployment: str) -> None:
             if time.monotonic() > until:
                 raise
             time.sleep(0.5)
+    if not replicas:
+        return
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     module, _, name = deployment.partition(":")
     app = getattr(importlib.import_module(module), name)
