@@ -208,7 +208,7 @@ torch.zeros(4, device="cuda")[torch.tensor([10**6], device="cuda")]
 try:
     finish(engine, begin(engine, 1))
 except DeviceLost as error:
-    print("lost:", error)
+    print("lost:", error, flush=True)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=200, check=False)
     assert "lost: The device failed, and is lost to this process: CUDA error: device-side assert" in done.stdout
