@@ -2,8 +2,8 @@
 
     python -m benchmarks.rates [--gpu-seconds-per-sound S] [--dollars-an-hour D]
 
-Modelled: no rate here was measured with Monica. Give it the rate of your machine, which
-`monica accept` measures, and the price you pay.
+One rate was measured with Monica, on an H100 with random weights; the others are stated elsewhere. Give it the rate of
+your machine, which `monica accept` measures, and the price you pay.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ OTHERS = Rate(
     0.18,
     "chatterbox-vllm 0.1.3, its README: 39 min 54 s of sound in 87 s; price: openrelay.inc, 2026-09-20",
 )
-GUESS = Rate(
-    "H100, Monica's first guess for any card",
-    0.2,
+MEASURED = Rate(
+    "H100, Monica, eight takes at a time",
+    0.783 / (8 * 3.96),
     2.69,
-    "monica/engine/ray/spec.py, a guess; price: RunPod Community, H100 SXM, 2026-11-09",
+    "benchmarks/RESULTS.md, On an H100; price: RunPod Community, H100 SXM, 2026-11-09",
 )
-RATES = (FLOOR, OTHERS, GUESS)
+RATES = (FLOOR, OTHERS, MEASURED)
 CATALOGUES = (10_000, 100_000, 1_000_000)
 ANSWERS = (10, 100, 1000)
 
