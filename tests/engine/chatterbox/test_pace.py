@@ -59,7 +59,7 @@ def test_take_of_a_few_tokens_says_nothing() -> None:
         ("NVIDIA GB10", "bf16", 81.0, False),
         ("NVIDIA GB10", "bf16", 55.0, True),
         ("NVIDIA GB10", "fp32", 55.0, False),
-        ("NVIDIA H200", "bf16", 300.0, True),
+        ("NVIDIA H200", "bf16", 200.0, True),
         ("NVIDIA H100 80GB HBM3", "bf16", 500.0, False),
         ("Intel(R) Xeon(R)", "fp32", 3.0, False),
     ],
