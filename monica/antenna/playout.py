@@ -153,9 +153,10 @@ class Playout:
     def report_playing(self, speaker_id: str, cue_id: str, position_s: float = 0.0) -> bool:
         """Note that a speaker plays a cue. Returns whether it should: False if that cue is not on air (any more)."""
         with self._changed:
+            # It can play, even if it was so late that it was taken for one that does not answer.
+            self.report_ready(speaker_id, True)
             if self._on_air is None or self._on_air.cue.id != cue_id:
                 return False
-            self.report_ready(speaker_id, True)
             self._on_air.confirm(speaker_id, self._clock(), position_s)
             self._changed.notify_all()
             return True

@@ -15,6 +15,7 @@ from monica.antenna.chimes import ChimeBox, UnknownChime
 from monica.antenna.cue import Chimes, Cue, Priority, State
 from monica.antenna.events import MAX_REMEMBERED, Events
 from monica.antenna.journal import MAX_HISTORY, Journal
+from monica.antenna.on_air import BEGIN_S
 from monica.antenna.programme import AFTER_CHIME_S, BETWEEN_S, compose
 from monica.antenna.rundown import MAX_CUES, PATIENCE_S, QueueFull
 from monica.audio.chime import BUILT_IN, make_chime
@@ -130,6 +131,31 @@ def test_what_a_full_disk_prevented_is_written_once_there_is_room(tmp_path: Path
     again = open_journal(folder / "antenna.sqlite3")
     assert ([found.id for found in again.open()], again.fact("held")) == ([cue.id], "1")
     assert not list(folder.glob("*.corrupt"))
+
+
+def make_next(antenna: Antenna) -> None:
+    cue = antenna.next_to_make(0)
+    assert cue is not None
+    antenna.made(cue, "key", 2.0, 0.0)
+    antenna.tick()
+
+
+def test_a_speaker_that_begins_too_late_is_not_given_up(file: Path, open_journal: Open) -> None:
+    """It may be the only one, on a network that stood still for ten seconds: the room would stay silent."""
+    clock = [0.0]
+    antenna = Antenna(open_journal(file), Events(), lambda: clock[0])
+    antenna.open()
+    antenna.speaker_joined("salle", "La salle")
+    antenna.report_ready("salle", True)
+    cue = antenna.add(Cue("En retard."))
+    make_next(antenna)
+    clock[0] += BEGIN_S
+    antenna.tick()
+    assert (cue.state, antenna.state()["speakers"][0]["may_play"]) == (State.QUEUED, False)
+    assert not antenna.report_playing("salle", cue.id)
+    make_next(antenna)
+    assert cue.state is State.ON_AIR
+    assert antenna.report_playing("salle", cue.id)
 
 
 def test_two_processes_never_have_one_queue(file: Path, open_journal: Open) -> None:

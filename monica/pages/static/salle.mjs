@@ -32,6 +32,10 @@ function report(event, fields = {}) {
   return send("POST", `/v1/speakers/${id}/reports`, { event, ...fields }).then((response) => response.json(), () => null);
 }
 
+function reportPlaying() {
+  return report("playing", { announcement: playing, position_s: audio.currentTime });
+}
+
 async function play(cue, again) {
   clearInterval(fading);
   playing = cue.id;
@@ -40,7 +44,7 @@ async function play(cue, again) {
   try {
     await audio.play();
     setAllowed(true);
-    report("playing", { announcement: cue.id, position_s: audio.currentTime });
+    reportPlaying();
   } catch (error) {
     if (error.name === "AbortError") return; // another one has begun
     if (error.name === "NotAllowedError") setAllowed(false);
@@ -98,12 +102,15 @@ const getState = follow(`/v1/events?${new URLSearchParams({ speaker: id, name })
   if (kind === "state") {
     allowed = !(await mayPlay()); // whatever was reported to another run of the server is said again
     setAllowed(!allowed);
-    if (playing) report("playing", { announcement: playing, position_s: audio.currentTime }).then((answer) => {
+    if (playing) reportPlaying().then((answer) => {
       if (answer && !answer.should_play) fade(100);
     });
   }
   const onAir = getState?.().onAir ?? state.onAir;
-  if (onAir && onAir.id !== playing && state.speaker === id && (kind === "antenna" || kind === "state")) play(onAir);
+  const mine = onAir && state.speaker === id;
+  if (mine && onAir.id !== playing && (kind === "antenna" || kind === "state")) play(onAir);
+  // It began so late that it was taken off the air, and is on again: it is heard already.
+  else if (mine && kind === "antenna" && audio.currentTime > 0 && !audio.paused) reportPlaying();
 });
 
 $("name").value = name;
