@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory, recording: Path) -> di
     }
 
 
-def test_from_the_recording_to_a_watermarked_wav_and_a_restart(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_from_the_recording_to_a_watermarked_wav_a_restart_and_sigterm_during_a_take(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """In one test, because each start takes half a minute."""
     with Server(tmp_path, environment) as server:
         loading = _first_answer(server)
         assert loading.status_code == 503
@@ -77,13 +81,20 @@ def test_from_the_recording_to_a_watermarked_wav_and_a_restart(tmp_path: Path, e
         for stage in ("conditionals", "t3", "s3gen", "watermark", "encode"):
             assert f'monica_stage_duration_seconds_count{{stage="{stage}"}}' in metrics
 
-    with Server(tmp_path, environment) as server:
+    with Server(tmp_path, environment) as server, ThreadPoolExecutor() as pool:
         server.wait_ready(240)
         assert "conditionals: read back from the cache" in server.log()
         assert "conditionals: made" not in server.log()
         assert _say(server, TAPIS, seed=3).headers["X-Monica-Cache"] == "hit"
         stages = requests.get(f"{server.url}/metrics", timeout=10).text
         assert 'stage="conditionals"' not in stages
+
+        take = pool.submit(server.say, "Une phrase que personne n'a encore entendue.", timeout=240)
+        while 'queue_wait_seconds_count{lane="live"} 1.0' not in requests.get(f"{server.url}/metrics", timeout=10).text:
+            assert not take.done()
+        server.terminate()
+        assert take.result().status_code in (200, 500)  # with random weights a sentence may end before it begins
+        assert server.wait_exit(120) == 0
         assert "Traceback" not in server.log()
 
 
@@ -98,19 +109,6 @@ def _first_answer(server: Server) -> requests.Response:
             return requests.get(f"{server.url}/health", timeout=5)
         except requests.ConnectionError:
             assert server.process.poll() is None, server.log()
-
-
-def test_sigterm_during_a_take(tmp_path: Path, environment: dict[str, str]) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    with Server(tmp_path, environment) as server, ThreadPoolExecutor() as pool:
-        server.wait_ready(240)
-        take = pool.submit(server.say, "Une phrase que personne n'a encore entendue.", timeout=240)
-        while 'queue_wait_seconds_count{lane="live"} 1.0' not in requests.get(f"{server.url}/metrics", timeout=10).text:
-            assert not take.done()
-        server.terminate()
-        assert take.result().status_code in (200, 500)  # with random weights a sentence may end before it begins
-        assert server.wait_exit(120) == 0
 
 
 def test_a_model_dir_without_the_files_stops_the_start(tmp_path: Path, environment: dict[str, str]) -> None:
