@@ -191,7 +191,13 @@ def test_deadline_in_the_queue(settings: Settings, toy: ToyEngine, pool: ThreadP
         with pytest.raises(DeadlineExceeded):
             future.result(timeout=5)
     toy.gate.set()
-    service.announcer.announce(SpeechRequest("next"))
+    until = time.monotonic() + 5
+    while True:
+        try:
+            service.announcer.announce(SpeechRequest("next"))
+            break
+        except Overloaded:  # until the one that was begun has left the engine
+            assert time.monotonic() < until
     assert len(toy.spoken) < 5  # those that were queued past their deadline never reached the engine
 
 
