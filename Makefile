@@ -32,13 +32,13 @@ check: $(UV)
 	UV_PROJECT_ENVIRONMENT=$(CHECK) $(UV) sync --quiet --locked --group dev
 	$(MAKE) --jobs 2 --keep-going check-code check-tests
 
-# The types of what imports torch or onnx are unknown here, so those files are left to `make lint`. They are still read for the
+# The types of what imports torch, onnx or huggingface_hub are unknown here, so those files are left to `make lint`. They are still read for the
 # sake of the others (--follow-imports silent), in a cache of their own, because the full one knows torch's types.
 check-code:
 	$(CHECK)/bin/ruff check
 	$(CHECK)/bin/ruff format --check
 	$(CHECK)/bin/codespell
-	$(CHECK)/bin/mypy --cache-dir .mypy_cache/check --follow-imports silent --exclude 'engine/(chatterbox|piper|torch)/' \
+	$(CHECK)/bin/mypy --cache-dir .mypy_cache/check --follow-imports silent --exclude 'engine/(chatterbox|piper|torch)/|listening/model' \
 	    monica tests examples image wsgi.py gunicorn.conf.py
 
 check-tests:
