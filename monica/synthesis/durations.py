@@ -32,6 +32,7 @@ class DurationModels:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._points: OrderedDict[str, list[Point]] = OrderedDict()
         """By voice, the one that spoke last at the end."""
         self._models: dict[str, DurationModel] = {}
@@ -86,12 +87,13 @@ class DurationModels:
         with self._lock:
             written = json.dumps({"version": 1, "voices": self._points}, separators=(",", ":"))
         temporary = self._path.with_name(f"{NAME}.{os.getpid()}")
-        try:
-            temporary.write_text(written)
-            temporary.replace(self._path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            logger.warning("how fast the voices speak cannot be noted (%s)", error)
+        with self._writing:  # a take may end while the service does
+            try:
+                temporary.write_text(written)
+                temporary.replace(self._path)
+            except OSError as error:
+                temporary.unlink(missing_ok=True)
+                logger.warning("how fast the voices speak cannot be noted (%s)", error)
 
     def _model(self, voice: str) -> DurationModel:
         if voice not in self._models:

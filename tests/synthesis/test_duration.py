@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,3 +166,14 @@ def test_folder_that_cannot_be_written_is_told(tmp_path: Path, caplog: pytest.Lo
     models.learn(recipe_of("Bonjour."), 1.0)
     models.save()
     assert "cannot be noted" in caplog.text
+
+
+def test_two_threads_may_save_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """At the end of the service, one that learns and the one that ends it."""
+    models = DurationModels(tmp_path / NAME)
+    models.learn(recipe_of("Bonjour."), 1.0)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(400):
+            pool.submit(models.save)
+    assert caplog.text == ""
+    assert json.loads((tmp_path / NAME).read_text())["voices"]
