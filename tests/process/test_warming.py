@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +73,11 @@ def kill(server: Server) -> None:
     master = psutil.Process(server.process.pid)
     processes = [master, *master.children(recursive=True)]
     for process in processes:
-        process.suspend()  # so that the master does not replace a worker that is gone
+        with suppress(psutil.NoSuchProcess):  # the engine's process forks for each text
+            process.suspend()  # so that the master does not replace a worker that is gone
     for process in processes:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     server.process.wait()
     psutil.wait_procs(processes, 30)
 

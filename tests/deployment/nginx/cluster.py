@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -38,7 +38,8 @@ class Cluster:
         """Kill a node with its worker: nothing of it can end in an orderly way."""
         master = psutil.Process(self.nodes[port].process.pid)
         for process in (*master.children(recursive=True), master):
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # the engine's process forks for each text
+                process.kill()
         self.nodes[port].wait_exit()
 
     def drain(self, port: int) -> None:
