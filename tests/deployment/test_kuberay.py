@@ -1,4 +1,4 @@
-"""The overlay for KubeRay: its replicas are those of deploy/ray, its servers reach them, and nobody else does."""
+"""The overlay for KubeRay: its replicas are those of deploy/ray, and only its servers reach them."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def speaker_of(engine: EspeakEngine) -> psutil.Process | None:
 
 
 def kill_speakers(engine: EspeakEngine, count: int) -> None:
-    """Kill the process that says the next text, as soon as there is one, and so many of those that say it again."""
+    """Kill the next `count` processes that speak, each as soon as it is there."""
     killed: set[int] = set()
 
     def kill_next() -> bool:

@@ -208,9 +208,8 @@ def tokenizer(checkpoint_dir: Path) -> TextTokenizer:
     return TextTokenizer(checkpoint_dir / "grapheme_mtl_merged_expanded_v1.json", "fr")
 
 
-@pytest.fixture(scope="session")
-def upstream(checkpoint_dir: Path) -> Any:
-    """Upstream's own engine on the same checkpoint, with its alignment analyzer off."""
+def load_upstream(checkpoint_dir: Path, device: str) -> Any:
+    """Load upstream's own engine on a device, with its alignment analyzer off."""
     from chatterbox.models.t3.llama_configs import LLAMA_CONFIGS
     from chatterbox.mtl_tts import ChatterboxMultilingualTTS
 
@@ -218,9 +217,15 @@ def upstream(checkpoint_dir: Path) -> Any:
         patch.dict(LLAMA_CONFIGS["Llama_520M"], num_hidden_layers=T3_LAYERS),
         patch("chatterbox.models.tokenizers.tokenizer.hf_hub_download", side_effect=OSError("no network")),
     ):
-        upstream = ChatterboxMultilingualTTS.from_local(checkpoint_dir, "cpu")
+        upstream = ChatterboxMultilingualTTS.from_local(checkpoint_dir, device)
     upstream.t3.hp.text_tokens_dict_size = 2453
     return upstream
+
+
+@pytest.fixture(scope="session")
+def upstream(checkpoint_dir: Path) -> Any:
+    """Upstream's own engine on the same checkpoint."""
+    return load_upstream(checkpoint_dir, "cpu")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -28,7 +27,7 @@ from monica.engine.chatterbox.sampling import SPEECH_TOKENS
 from monica.engine.chatterbox.tokenizer import TextTokenizer
 from monica.engine.chatterbox.weights import load_s3gen
 
-from .conftest import T3_LAYERS, TEXT
+from .conftest import TEXT, load_upstream
 from .test_t3 import run_upstream
 
 pytestmark = [
@@ -67,16 +66,7 @@ def usual(checkpoint_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def upstream_on_gpu(checkpoint_dir: Path) -> Any:
-    from chatterbox.models.t3.llama_configs import LLAMA_CONFIGS
-    from chatterbox.mtl_tts import ChatterboxMultilingualTTS
-
-    with (
-        patch.dict(LLAMA_CONFIGS["Llama_520M"], num_hidden_layers=T3_LAYERS),
-        patch("chatterbox.models.tokenizers.tokenizer.hf_hub_download", side_effect=OSError("no network")),
-    ):
-        upstream = ChatterboxMultilingualTTS.from_local(checkpoint_dir, "cuda")
-    upstream.t3.hp.text_tokens_dict_size = 2453
-    return upstream
+    return load_upstream(checkpoint_dir, "cuda")
 
 
 def begin(engine: ChatterboxEngine, number: int, params: SynthesisParams = SHORT, *, stream: bool = False) -> Utterance:
